@@ -1,0 +1,1 @@
+"""The C++ permutohedral lattice: sources and, once built, the shared library that `crfrnn.filtering.native` loads."""
