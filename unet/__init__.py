@@ -1,0 +1,64 @@
+"""Front ends: networks from an image to unaries, one score per label at every pixel or voxel.
+
+Conventions of the package: channels last, images ``(B, H, W, K)`` or volumes ``(B, D, H, W, K)``;
+the output holds logits (larger = more likely, no softmax) at the resolution of the input. Nothing
+here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or any other.
+
+    >>> import unet
+    >>> model = unet.build("unet", input_shape=(None, None, 1), num_labels=2, width=8, depth=2)
+    >>> model.output_shape
+    (None, None, None, 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from unet.unet import unet as _unet
+
+__all__ = ["build", "names"]
+
+_NETWORKS: dict[str, Callable[..., keras.Model]] = {"unet": _unet}
+
+
+def build(
+    name: str, input_shape: tuple[int | None, ...], num_labels: int, **options: Any
+) -> keras.Model:
+    """Build the network called ``name``.
+
+    Args:
+        name: one of :func:`names`.
+        input_shape: ``(H, W, K)`` or ``(D, H, W, K)``, without the batch: sizes in pixels or
+            voxels, ``None`` where they vary from call to call, and K >= 1 image channels.
+        num_labels: number of labels L >= 1, background included; 1 for a single sigmoid channel.
+        **options: for the network's own function, e.g. ``width`` and ``depth`` of
+            ``unet.unet.unet``. Left out, they have the values of the network's paper.
+
+    Returns:
+        A ``keras.Model`` from images ``(B, *S, K)`` to logits ``(B, *S, L)``.
+
+    Raises:
+        ValueError: if the name is unknown or an argument out of range.
+
+    Example:
+        >>> build("unet", (37, 53, 3), num_labels=4, width=8, depth=3).output_shape
+        (None, 37, 53, 4)
+    """
+    if name not in _NETWORKS:
+        raise ValueError(
+            f"Unknown network. Expected one of: {', '.join(names())}. Received: name={name!r}"
+        )
+    return _NETWORKS[name](input_shape, num_labels, **options)
+
+
+def names() -> list[str]:
+    """List the names that :func:`build` accepts, sorted.
+
+    Example:
+        >>> "unet" in names()
+        True
+    """
+    return sorted(_NETWORKS)
