@@ -26,7 +26,6 @@ def unet(
     depth: int = 4,
     dropout: float = 0.5,
     normalization: str | None = None,
-    name: str = "unet",
 ) -> keras.Model:
     """Build a U-Net: image to logits at the same resolution.
 
@@ -46,7 +45,6 @@ def unet(
             path (its two deepest levels). The paper names no rate; 0.5 is common.
         normalization: ``None`` as in the paper, ``"batch"``, or ``"group"`` (up to 8 groups,
             independent of the batch); between each 3x3 convolution and its ReLU.
-        name: name of the model.
 
     Returns:
         A ``keras.Model`` from images ``(B, *S, K)`` to logits ``(B, *S, L)``. Logits are at least
@@ -108,7 +106,7 @@ def unet(
     logits = convolution(
         num_labels, 1, kernel_initializer=initializer, dtype=precise, name="logits", **_FORMAT
     )(x)  # (B, *S, L)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, logits, name="unet")
 
 
 def _normalize(x: Any, kind: str | None, channels: int, name: str) -> Any:
