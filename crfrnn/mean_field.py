@@ -1,0 +1,199 @@
+"""Mean-field inference in a dense CRF: the iteration of CRF-as-RNN as a pure function."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from crfrnn.bandwidths import gaussian_kernel
+from crfrnn.numpy_ops import namespace
+from crfrnn.pairwise import bilateral_positions, spatial_positions
+
+# Infinite unaries would turn into NaN where a maximum is subtracted (inf - inf). float32 ends at
+# 3.4e38; here adding messages can no longer overflow, and exp(-LARGEST) is still exactly 0.
+LARGEST = 3e38
+
+
+def mean_field(
+    unaries: Any,
+    image: Any,
+    *,
+    spatial_weights: Any,
+    bilateral_weights: Any,
+    theta_alpha: Any,
+    theta_beta: Any,
+    theta_gamma: Any,
+    num_iterations: int,
+    compatibility: Any = "potts",
+    normalization: str = "after",
+    method: str = "lattice",
+    native: bool | None = None,
+    window: int = 11,
+    spacing: Any = None,
+) -> Any:
+    """Refine unaries by mean-field iterations of a dense CRF whose edges follow the image.
+
+    One iteration (Zheng et al. 2015, algorithm 1; here as in crfasrnn_keras):
+
+        q = softmax(x)
+        x = unaries - C (W_s K_s q + W_b K_b q)
+
+    K_s and K_b are normalised Gaussian filters over all pairs of points: K_s of their distance
+    (theta_gamma), K_b of their distance and difference in intensity (theta_alpha, theta_beta). The
+    weights W and the compatibility C act on the label axis. The filters are built once and applied
+    in every iteration.
+
+    Args:
+        unaries: logits (B, *S, L), larger = more likely; S is (H, W), (D, H, W) or (N,). Infinite
+            values act as +-3e38: -inf forbids a label. L = 1 is one sigmoid channel: the CRF runs
+            on the two labels with logits (0, unaries), and one channel is returned.
+        image: (B, *S, K), K >= 1 channels, any real dtype.
+        spatial_weights, bilateral_weights: W_s and W_b: a number, (L,) one per label, or (L, L).
+            L = 1 unaries count as 2 labels. None or 0 leaves the kernel out.
+        theta_alpha, theta_gamma: spatial bandwidths of the bilateral and the spatial kernel, in
+            points or the unit of `spacing`: a number or one number per axis.
+        theta_beta: intensity bandwidth, in the image's units: a number or one number per channel.
+        num_iterations: T >= 0; 0 returns the unaries.
+        compatibility: C: "potts" is minus the identity, so that equal labels support each other; or
+            (L, L), row = label that receives, column = label that sends.
+        normalization: "after", "symmetric", "before" or "none"; see `gaussian_filter`.
+        method: "lattice", "exact" or "local"; see `gaussian_filter`.
+        native: None, True or False; see `gaussian_filter`.
+        window: odd width in points, for `method="local"`.
+        spacing: distance of neighbouring points, one number per axis; default 1.
+
+    Returns:
+        Refined logits (B, *S, L) in the dtype of the unaries; computed in float32. NumPy arrays
+        give NumPy arrays and do not import Keras. Tensors of the Keras backend give tensors,
+        differentiable in the unaries, the weights and the compatibility, and in thetas that are
+        tensors.
+
+    Raises:
+        ValueError: shapes that do not fit together, an unknown string, fewer than 0 iterations.
+
+    Reference:
+        Krahenbuhl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge
+        potentials", 2011. Zheng et al., "Conditional random fields as recurrent neural networks",
+        2015.
+
+    Example:
+
+    >>> image = np.array([0, 0, 0, 90, 90, 90.0]).reshape(1, 1, 6, 1)
+    >>> unaries = np.array([2, -1, 2, -2, 1, -2.0]).reshape(1, 1, 6, 1)  # two of them wrong
+    >>> refined = mean_field(unaries, image, spatial_weights=None, bilateral_weights=5.0,
+    ...                      theta_alpha=10.0, theta_beta=5.0, theta_gamma=1.0, num_iterations=5)
+    >>> (refined > 0).astype(int).ravel()
+    array([1, 1, 1, 0, 0, 0])
+    """
+    check_shapes(tuple(unaries.shape), tuple(image.shape))
+    if num_iterations < 0:
+        raise ValueError(f"Expected `num_iterations` to be 0 or more. Received {num_iterations}.")
+    potts = isinstance(compatibility, str)
+    if potts and compatibility != "potts":
+        raise ValueError(
+            'Expected `compatibility` to be "potts" or an (L, L) array. '
+            f"Received {compatibility!r}."
+        )
+    weights = [spatial_weights, bilateral_weights]
+    thetas = [theta_alpha, theta_beta, theta_gamma]
+    given = [w for w in [*weights, None if potts else compatibility] if w is not None]
+    ops = namespace(unaries, image, *given, *thetas)
+
+    batch, *grid, channels = ops.shape(unaries)
+    x = ops.cast(unaries, "float32")
+    if unaries.shape[-1] == 1:
+        x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
+    labels = max(unaries.shape[-1], 2)
+    unary = ops.clip(ops.reshape(x, (batch, -1, labels)), -LARGEST, LARGEST)  # (B, N, L)
+
+    # One image's grid serves all: the spatial positions have batch 1.
+    def in_space(gamma: Any) -> Any:
+        return spatial_positions(grid, gamma, spacing, ops)
+
+    def in_space_and_intensity(alpha: Any, beta: Any) -> Any:
+        return bilateral_positions(image, alpha, beta, spacing)
+
+    options = dict(
+        method=method, normalization=normalization, native=native, window=window, grid=grid
+    )
+    messages: list[tuple[Callable[[Any], Any], Any]] = []
+    for weight, positions_of, bandwidths in (
+        (spatial_weights, in_space, thetas[2:]),
+        (bilateral_weights, in_space_and_intensity, thetas[:2]),
+    ):
+        if not _is_zero(weight):
+            mixing = _mixing(weight, None if potts else compatibility, labels, ops)
+            messages.append((gaussian_kernel(positions_of, bandwidths, **options), mixing))
+
+    x = unary
+    for _ in range(num_iterations):
+        q = ops.softmax(x, axis=-1)
+        x = unary
+        for kernel, mixing in messages:
+            filtered = kernel(q)  # (B, N, L)
+            x = x + (ops.matmul(filtered, mixing) if len(mixing.shape) == 2 else filtered * mixing)
+
+    if unaries.shape[-1] == 1:
+        x = x[..., 1:] - x[..., :1]  # (B, N, 1)
+    return ops.cast(ops.reshape(x, (batch, *grid, channels)), unaries.dtype)
+
+
+def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless unaries (B, *S, L) and image (B, *S, K) belong to one image.
+
+    Args:
+        unaries, image: their shapes; None is an unknown size.
+    """
+    if len(unaries) != len(image) or not 3 <= len(unaries) <= 5:
+        raise ValueError(
+            "Expected unaries (B, *S, L) and an image (B, *S, K) with the same 1 to 3 axes S "
+            f"between batch and channels. Received shapes {unaries} and {image}. "
+            "Add the missing axis: `x[None]` for the batch, `x[..., None]` for a single channel."
+        )
+    if any(a != b for a, b in zip(unaries[:-1], image[:-1], strict=True) if None not in (a, b)):
+        raise ValueError(
+            "Expected unaries and image of one batch size and one spatial size. "
+            f"Received shapes {unaries} and {image}. Resize one of them; "
+            "`crfrnn.attach` does so for a whole model."
+        )
+
+
+def logits_from_probabilities(probabilities: Any) -> Any:
+    """Logits of probabilities (B, *S, L) that sum to 1 over L, or of one sigmoid channel (L = 1).
+
+    Returns float32 logits of the same shape, finite: probabilities are cut at 1e-7, which is about
+    the distance of float32 numbers just below 1.
+    """
+    ops = namespace(probabilities)
+    p = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0 - 1e-7)
+    return ops.log(p) - ops.log(1.0 - p) if probabilities.shape[-1] == 1 else ops.log(p)
+
+
+def _is_zero(weight: Any) -> bool:
+    """Whether a kernel is left out; known only of plain numbers and arrays, not of tensors."""
+    return weight is None or (isinstance(weight, (int, float, np.ndarray)) and not np.any(weight))
+
+
+def _mixing(weight: Any, compatibility: Any, labels: int, ops: Any) -> Any:
+    """What turns filtered probabilities (B, N, L) into a message: -(C W), made once for all steps.
+
+    Returns a number or (L,), to multiply with, where nothing mixes labels; else (L, L), transposed
+    for the product from the right. `compatibility` None is Potts, C = -I.
+    """
+    weight = ops.cast(weight, "float32")
+    if tuple(weight.shape) not in ((), (labels,), (labels, labels)):
+        raise ValueError(
+            f"Expected kernel weights to be a number, ({labels},) or ({labels}, {labels}) for "
+            f"{labels} labels. Received weights of shape {tuple(weight.shape)}."
+        )
+    if compatibility is None:
+        return ops.transpose(weight)  # leaves () and (L,) as they are
+    compatibility = ops.cast(compatibility, "float32")
+    if tuple(compatibility.shape) != (labels, labels):
+        raise ValueError(
+            f"Expected `compatibility` of shape ({labels}, {labels}) for {labels} labels (a single "
+            f"sigmoid channel counts as two). Received shape {tuple(compatibility.shape)}."
+        )
+    # A number or (L,) is a diagonal W: it scales the columns of C.
+    product = ops.matmul if len(weight.shape) == 2 else ops.multiply
+    return -ops.transpose(product(compatibility, weight))

@@ -1,0 +1,105 @@
+"""From an image and bandwidths to positions: the points between which the Gaussian kernels measure.
+
+A kernel `exp(-|p_i - p_j|^2 / 2)` needs one position per point of the image, already divided by the
+bandwidths. The spatial kernel looks at where a point is, the bilateral kernel also at its
+intensities (Krahenbuhl and Koltun 2011, equation 3).
+
+The last axis of the grid comes first: x, y, then the channels. The permutohedral lattice blurs one
+axis after the other, so it is not symmetric in the order of the features; this is the order of
+pydensecrf and of the older CRF-RNN layers, and with it their results are reproduced to rounding.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from crfrnn.numpy_ops import namespace
+
+
+def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops: Any = None) -> Any:
+    """Positions of the points of a regular grid, in units of the bandwidth.
+
+    Args:
+        grid: sizes of the grid, (H, W), (D, H, W) or (N,).
+        theta: bandwidth, positive: a number, or one number per axis in the order of `grid`. In
+            points, or in the unit of `spacing`.
+        spacing: distance of neighbouring points along each axis, in the order of `grid`; default 1.
+        ops: the namespace that makes the positions, `numpy_ops` or `keras.ops`; default: that of
+            `theta`.
+
+    Returns:
+        float32 array (1, N, S), last axis of the grid first; N points in row-major order.
+
+    Raises:
+        ValueError: theta or spacing has not one number per axis.
+
+    Example:
+
+    >>> spatial_positions((1, 3), theta=2.0, spacing=(1.0, 4.0))[0]
+    array([[0., 0.],
+           [2., 0.],
+           [4., 0.]], dtype=float32)
+    """
+    ops = ops or namespace(theta)
+    axes = [ops.arange(size, dtype="float32") for size in grid]
+    mesh = ops.meshgrid(*axes, indexing="ij")
+    # (S x (H, W)) -> (N, S)
+    points = ops.stack([ops.reshape(axis, (-1,)) for axis in reversed(mesh)], axis=-1)
+    # Divided, not multiplied by a reciprocal: the same rounding as in the older implementations.
+    scaled = points * _per_axis(1.0 if spacing is None else spacing, len(axes), "spacing", ops)
+    return (scaled / _per_axis(theta, len(axes), "theta", ops))[None]  # (1, N, S)
+
+
+def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: Any = None) -> Any:
+    """Positions of the points of an image in space and intensity, in units of the bandwidths.
+
+    Args:
+        image: (B, *S, K), any number of channels K >= 1, any real dtype; S is (H, W), (D, H, W) or
+            (N,).
+        theta_alpha: spatial bandwidth: a number or one number per axis; see `spatial_positions`.
+        theta_beta: intensity bandwidth, positive, in the image's own intensity units: a number or
+            one number per channel.
+        spacing: distance of neighbouring points along each axis; default 1.
+
+    Returns:
+        float32 array (B, N, S + K): the coordinates, last axis first, then the channels.
+
+    Raises:
+        ValueError: a bandwidth or spacing has the wrong number of numbers.
+
+    Example:
+
+    >>> image = np.array([[[[30.0], [60.0]]]])  # B = 1, H = 1, W = 2, K = 1
+    >>> bilateral_positions(image, theta_alpha=2.0, theta_beta=10.0)[0]
+    array([[0. , 0. , 3. ],
+           [0.5, 0. , 6. ]], dtype=float32)
+    """
+    ops = namespace(image, theta_alpha, theta_beta)
+    batch, *grid, _ = ops.shape(image)
+    channels = image.shape[-1]
+    space = spatial_positions(grid, theta_alpha, spacing, ops)  # (1, N, S)
+    points, axes = ops.shape(space)[1], len(grid)
+    intensities = ops.reshape(ops.cast(image, "float32"), (batch, points, channels))
+    intensities = intensities / _vector(theta_beta, channels, "theta_beta", "channel", ops)
+    space = ops.broadcast_to(space, (batch, points, axes))
+    return ops.concatenate([space, intensities], axis=-1)  # (B, N, S + K)
+
+
+def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:
+    """One number per axis of the grid, in the order of the features: last axis first."""
+    return ops.flip(_vector(value, axes, name, "axis of the grid", ops), axis=0)
+
+
+def check_per(value: Any, size: int, name: str, per: str) -> None:
+    """Raise ValueError unless `value` is None, one number or `size` numbers, one per `per`."""
+    if value is not None and (shape := tuple(np.shape(value))) not in ((), (size,)):
+        raise ValueError(
+            f"Expected `{name}` to be one number or one number per {per} ({size}). "
+            f"Received {name} of shape {shape}. Pass a single number to use it for every {per}."
+        )
+
+
+def _vector(value: Any, size: int, name: str, per: str, ops: Any) -> Any:
+    check_per(value, size, name, per)
+    return ops.broadcast_to(ops.cast(value, "float32"), (size,))
