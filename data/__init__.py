@@ -17,6 +17,7 @@ import platformdirs
 
 from . import splits
 from .case import Case
+from .fetch import install
 from .folder import load_folder, read_description
 from .prepare import batch, crop, normalise, shrink, slices
 from .sources import SOURCES
@@ -28,6 +29,7 @@ __all__ = [
     "Difficulty",
     "batch",
     "crop",
+    "download",
     "labels",
     "load",
     "names",
@@ -81,8 +83,8 @@ def load(
     if name == "phantom":
         cases = phantom()
     else:
-        source = SOURCES.get(name)
-        cases = load_folder(_find(name, root), source and source.group_of)
+        group_of = SOURCES[name].group_of if name in SOURCES else None
+        cases = load_folder(_find(name, root), group_of)
     return cases if split is None else splits.split(cases)[split]
 
 
@@ -103,6 +105,34 @@ def labels(name: str = "phantom", root: str | Path | None = None) -> tuple[str, 
         ('background', 'rim', 'core', 'cavity')
     """
     return LABELS if name == "phantom" else read_description(_find(name, root))["labels"]
+
+
+def download(name: str, root: str | Path | None = None) -> Path:
+    """Bring a data set from its official place to its folder below the root, checked and unpacked.
+
+    Args:
+        name: a data set whose download is automated: "hippocampus".
+        root: as in `load`.
+
+    Returns:
+        Its folder. If that exists already, nothing is done.
+
+    Raises:
+        ValueError: unknown name, no automated download, or a damaged archive.
+        ConnectionError: the transfer failed; calling again resumes it.
+
+    Example:
+        >>> download("hippocampus")  # doctest: +SKIP
+    """
+    source = SOURCES.get(name)
+    if source is None or source.url is None or source.md5 is None:
+        automated = ", ".join(n for n, s in SOURCES.items() if s.url)
+        where = f"; get {name} from {source.page}, see data/README.md" if source else ""
+        raise ValueError(
+            f"expected a data set whose download is automated ({automated}); received {name!r}"
+            f"{where}."
+        )
+    return install(source.url, source.md5, root_folder(root) / name, source.inside)
 
 
 def root_folder(root: str | Path | None = None) -> Path:

@@ -96,10 +96,11 @@ def _read_nifti(path: Path, is_label: bool):
     import nibabel  # only volumes need it
 
     file = nibabel.load(path)
+    if not isinstance(file, nibabel.Nifti1Pair):  # also the class behind Nifti1Image and NIfTI-2
+        raise ValueError(f"expected NIfTI; received {type(file).__name__}")
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
-    axes = nibabel.aff2axcodes(file.affine)
-    return np.asarray(file.dataobj), file.header.get_zooms(), axes
+    return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)
 
 
 def _read_picture(path: Path, is_label: bool):
