@@ -1,0 +1,139 @@
+"""Build the native library; everything else is declared in pyproject.toml.
+
+The library is plain C++17 behind a C interface: it knows neither Python nor any framework, so one
+wheel per platform serves every Python version. Without a C++ compiler the installation succeeds
+all the same and crfrnn filters with keras.ops and NumPy, more slowly; set CRFRNN_REQUIRE_NATIVE=1
+to make a failed build an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+NATIVE = Path("crfrnn", "native")
+FAILURES = (BaseError, CCompilerError, OSError)  # no compiler, or one that cannot do it
+LIBRARY = {"win32": "crfrnn.dll", "darwin": "libcrfrnn.dylib"}.get(sys.platform, "libcrfrnn.so")
+REQUIRED = os.environ.get("CRFRNN_REQUIRE_NATIVE", "0") not in ("", "0")
+
+# Never -march=native: the library chooses its instruction set when it is loaded, so that a wheel
+# built on one machine runs on any other of its architecture.
+COMPILE = {
+    "msvc": ["/std:c++17", "/O2", "/EHsc"],
+    # -g0: the flags a Python was built with, which come first, often ask for debug information.
+    "unix": ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
+}
+# (flags to compile, flags to link); the second pair is for Apple's clang with libomp installed.
+OPENMP = {
+    "msvc": [(["/openmp"], [])],
+    "unix": [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
+}
+OPENMP_PROGRAM = """
+#include <omp.h>
+int main() {
+  int sum = 0;
+#pragma omp parallel for reduction(+ : sum)
+  for (int i = 0; i < 4; ++i) sum += omp_get_num_threads() > 0;
+  return sum - 4;
+}
+"""
+
+
+class BuildNative(build_ext):
+    """Compiles the sources to one shared library that is no Python module."""
+
+    def run(self) -> None:
+        self._find_compiler()
+        try:
+            super().run()
+        except FAILURES as error:
+            if REQUIRED:
+                raise
+            self._go_without(error)
+
+    def build_extensions(self) -> None:
+        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
+        compile_openmp, link_openmp = self._openmp_flags(kind)
+        for extension in self.extensions:
+            extension.extra_compile_args = COMPILE[kind] + compile_openmp
+            extension.extra_link_args = link_openmp
+        super().build_extensions()
+
+    def get_ext_filename(self, fullname: str) -> str:
+        # Called with and without the package's name in front.
+        return str(Path(*fullname.split(".")[:-1], LIBRARY))
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        return []  # there is no PyInit function to export
+
+    def _find_compiler(self) -> None:
+        # Some distributions of Python name the compiler of the machine they were built on.
+        configured = (sysconfig.get_config_var("CXX") or "").split()
+        if "CXX" not in os.environ and configured and not shutil.which(configured[0]):
+            present = next(filter(shutil.which, ("c++", "g++", "clang++")), configured[0])
+            os.environ["CXX"] = present
+
+    def _openmp_flags(self, kind: str) -> tuple[list[str], list[str]]:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "openmp.cpp")
+            source.write_text(OPENMP_PROGRAM, encoding="utf-8")
+            for compile_flags, link_flags in OPENMP[kind]:
+                try:
+                    objects = self.compiler.compile(
+                        [str(source)], output_dir=folder, extra_postargs=compile_flags
+                    )
+                    self.compiler.link_executable(
+                        objects,
+                        "openmp",
+                        output_dir=folder,
+                        extra_postargs=link_flags,
+                        target_lang="c++",
+                    )
+                except FAILURES:
+                    continue
+                return compile_flags, link_flags
+        print("crfrnn: this compiler has no OpenMP; the native library will use one thread")
+        return [], []
+
+    def _go_without(self, error: Exception) -> None:
+        # A library left by an earlier, successful build would not match the sources of this one.
+        if self.inplace or self.editable_mode:
+            (NATIVE / LIBRARY).unlink(missing_ok=True)
+        self.extensions = []
+        print(
+            "crfrnn: WARNING: the native library was not built; crfrnn works without it, but\n"
+            "crfrnn: WARNING: filters more slowly. Install a C++17 compiler (Debian: g++) and\n"
+            f"crfrnn: WARNING: reinstall crfrnn to have it. The reason: {error}",
+            file=sys.stderr,
+        )
+
+
+class Wheel(bdist_wheel):
+    """Tags the wheel by what is in it: any Python, and any platform when there is no library."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        platform = super().get_tag()[2]
+        built = Path(self.get_finalized_command("build").build_lib, NATIVE, LIBRARY).exists()
+        return "py3", "none", platform if built else "any"
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "crfrnn.native.libcrfrnn",
+            sources=sorted(path.as_posix() for path in NATIVE.glob("*.cpp")),
+            depends=sorted(path.as_posix() for path in NATIVE.glob("*.h")),
+            language="c++",
+        )
+    ],
+    cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
+)
