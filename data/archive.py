@@ -15,7 +15,7 @@ def extract(archive: Path, folder: Path) -> None:
     Only contents are written, by this process and under names it has checked: no links, devices,
     owners or permissions, so that it is stricter than tarfile's filter="data", and the same on
     Pythons that lack the filter. Files with a path component starting with "." (leftovers of
-    macOS) are left out.
+    macOS) are left out. A tar cut off between two members looks whole, so check its checksum first.
 
     Args:
         archive: .tar, .tar.gz, .tar.bz2 or .tar.xz.
