@@ -1,0 +1,91 @@
+# Everything from a bare python3 and make: each target first makes a virtual environment and installs
+# what it needs there. A stamp file per installation makes the second run start at once.
+
+PYTHON  ?= python3
+BACKEND ?= tensorflow
+DATASET ?= phantom
+ARGS    ?=
+# PyPI's newest torch brings gigabytes of CUDA; set TORCH to whatever build suits your machine.
+TORCH   ?= torch==2.13.0
+
+ifeq ($(filter tensorflow jax torch,$(BACKEND)),)
+$(error Unknown BACKEND=$(BACKEND). Expected tensorflow, jax or torch)
+endif
+
+VENV   := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+STAMPS := $(VENV)/.stamps
+PY     := $(VENV)/bin/python
+PIP    := $(PY) -m pip --disable-pip-version-check install
+
+# An editable installation sees changed Python files by itself, but not these.
+BUILT_FROM := pyproject.toml setup.py $(wildcard crfrnn/native/*.cpp crfrnn/native/*.h)
+
+COMPILER := $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name) 2>/dev/null)))
+# With a compiler at hand a missing native library is a bug; without one the tests go on without.
+CRFRNN_REQUIRE_NATIVE ?= $(if $(COMPILER),1)
+TF_CPP_MIN_LOG_LEVEL  ?= 2
+KERAS_BACKEND         := $(BACKEND)
+export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:  # installations into one environment must not overlap
+.PHONY: help experiment test lint bench notebooks clean
+
+help:  ## show this list
+	@echo 'make TARGET [VARIABLE=value ...]'
+	@sed -n 's/^\([a-z]*\):.*## /  \1:/p' Makefile | column -t -s: 2>/dev/null || \
+	 sed -n 's/^\([a-z]*\):.*## /  \1: /p' Makefile
+	@echo 'Variables: BACKEND=tensorflow|jax|torch  DATASET=phantom|hippocampus|...|/path/to/folder'
+	@echo '           ARGS="arguments for the command"  PYTHON=python3.12  TORCH=torch==2.13.0'
+
+experiment: $(STAMPS)/experiments $(STAMPS)/$(BACKEND)  ## train, compare and print the table (DATASET=, BACKEND=, ARGS=)
+	$(PY) -m experiments.compare --dataset $(DATASET) $(ARGS)
+
+test: $(STAMPS)/dev $(STAMPS)/$(BACKEND)  ## run the tests (BACKEND=, ARGS=)
+	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+lint: $(STAMPS)/dev  ## check style, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside the peers (BACKEND=, ARGS=)
+	$(PY) -m benchmarks.filtering $(ARGS)
+	$(PY) -m benchmarks.mean_field $(ARGS)
+
+notebooks: $(STAMPS)/notebooks  ## run all notebooks, results in runs/notebooks
+	$(PY) -m jupyter nbconvert --to notebook --execute --output-dir runs/notebooks notebooks/*.ipynb
+
+clean:  ## remove what was built; keeps the environments and runs/
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
+	rm -f crfrnn/native/*.so crfrnn/native/*.dylib crfrnn/native/*.dll
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+$(STAMPS)/venv:
+	@command -v $(PYTHON) >/dev/null || \
+	 { echo 'crfrnn: $(PYTHON) was not found. Install Python 3.10 or newer, or name it: make PYTHON=python3.12 ...'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	 { echo "crfrnn needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	 { echo 'crfrnn: $(PYTHON) comes without venv. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
+	@echo 'Setting up $(VENV). The first time this downloads TensorFlow and takes some minutes.'
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+# One stamp per extra of pyproject.toml.
+$(addprefix $(STAMPS)/,dev experiments bench notebooks): $(BUILT_FROM) | $(STAMPS)/venv
+	$(PIP) --editable '.[$(notdir $@)]'
+	@$(PY) -c 'import crfrnn; print("native library:", crfrnn.native_status())'
+	@touch $@
+
+$(STAMPS)/tensorflow: | $(STAMPS)/venv
+	@touch $@  # a dependency of crfrnn
+
+$(STAMPS)/jax: | $(STAMPS)/venv
+	$(PIP) jax
+	@touch $@
+
+$(STAMPS)/torch: | $(STAMPS)/venv
+	$(PIP) '$(TORCH)'
+	@touch $@
