@@ -1,0 +1,23 @@
+"""The README's Python blocks run as printed, one after another in one namespace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_python_blocks_run_as_printed():
+    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    assert len(blocks) == 3
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+    network, model = names["network"], names["model"]
+    assert network.output_shape == (None, None, None, 2)
+    assert model.output_shape == (None, None, None, None, 3)
+    assert names["refined"].shape == (60, 80, 3)
+    np.testing.assert_allclose(names["refined"].sum(axis=-1), 1.0, atol=1e-5)
