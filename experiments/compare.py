@@ -1,0 +1,155 @@
+"""The main job: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly.
+
+    python -m experiments.compare                                  the phantom, minutes
+    python -m experiments.compare --dataset hippocampus --quick    real volumes, a first look
+    python -m experiments.compare --dataset hippocampus            real volumes, hours
+
+Writes runs/<name>/: table.md, results.json, curves.png, pictures/. May be interrupted at any time
+(Ctrl-C, power cut): the same command goes on where it was and ends with the same table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from experiments import config as configuration
+from experiments import curves, pictures, presets, runs, table
+from experiments.config import Config
+from experiments.rows import ROWS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the comparison from command line arguments; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    preset = presets.preset(options.dataset, options.quick)
+    try:
+        config = configuration.from_arguments(preset, options)
+    except ValueError as error:
+        parser.error(str(error))
+    name = options.name or Path(options.dataset).name + ("-quick" if options.quick else "")
+    folder = Path(options.runs, name)
+    _set_environment(config.threads)
+    try:
+        finished = runs.open_run(folder, config, os.environ["KERAS_BACKEND"], options.force)
+    except ValueError as error:
+        parser.error(str(error))
+    if finished:
+        print((folder / "table.md").read_text())
+        print(f"This run was finished before: {folder}. --force repeats it.")
+        return 0
+    try:
+        compare(config, folder, options.jobs)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. The same command goes on from the last checkpoint in {folder}.")
+        return 130
+    print((folder / "table.md").read_text())
+    print(f"Table, results, learning curves and pictures: {folder}")
+    return 0
+
+
+def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
+    """Run all repetitions, then write results, table, curves and pictures.
+
+    Args:
+        config: see ``Config``.
+        folder: of the run; what is finished there is kept.
+        jobs: repetitions side by side; None = as many as the cores allow. The results do not
+            depend on it.
+    """
+    start = time.monotonic()
+    jobs = jobs or max(1, min(config.seeds, (os.cpu_count() or 1) // config.threads))
+    if jobs == 1:
+        for seed in range(config.seeds):
+            _repeat(config, folder, seed)
+    else:
+        _side_by_side(config, folder, jobs)
+    results = {
+        "config": dataclasses.asdict(config),
+        "backend": os.environ["KERAS_BACKEND"],
+        **runs.environment(),
+        "seconds": round(time.monotonic() - start),  # of this process: less if it was resumed
+        "seeds": [
+            {row: runs.read_json(folder / f"seed-{seed}" / f"{row}.json") for row in ROWS}
+            for seed in range(config.seeds)
+        ],
+    }
+    table.write(results, folder)
+    curves.draw(results, folder)
+    pictures.draw(config, results, folder)
+    # Last: its presence says that everything is there.
+    runs.write_json(folder / "results.json", results)
+
+
+def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
+    # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
+    pool = futures.ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(tqdm.get_lock(),),
+    )
+    try:
+        running = [pool.submit(_repeat, config, folder, seed) for seed in range(config.seeds)]
+        for done in futures.as_completed(running):
+            done.result()  # raises what the worker raised
+    except BaseException:
+        # Not pool.shutdown: it would wait for the repetitions that are running.
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(lock: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    tqdm.set_lock(lock)
+
+
+def _repeat(config: Config, folder: Path, seed: int) -> None:
+    # Imported here: Keras reads its backend and the number of threads when it is imported, and
+    # the main process needs none.
+    from experiments import repetition
+
+    repetition.run(config, seed, folder)
+
+
+def _set_environment(threads: int) -> None:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's banner would break the bars
+    # One number for all libraries: results are equal bit for bit only with equal threads.
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer seeds, cases and updates")
+    parser.add_argument("--name", help="of the folder; default: the data set, and -quick")
+    parser.add_argument("--runs", default="runs", help="where runs live (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="delete the run that is there")
+    parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
+    configuration.add_arguments(parser)
+    parser.set_defaults(dataset="phantom")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

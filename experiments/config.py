@@ -1,0 +1,126 @@
+"""Every setting of a run, one comment per key, and how they are read from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The settings of one comparison; equal settings give equal results on one machine."""
+
+    # --- data -----------------------------------------------------------------------------------
+    dataset: str = "phantom"  # a name of data.names(), or a folder in the Decathlon's layout
+    train_cases: int | None = None  # cases to train on, drawn anew by each seed; None = all
+    validation_cases: int | None = None  # the first so many; None = all
+    test_cases: int | None = None  # the first so many; None = all
+    slice_axis: int = 0  # volumes are cut into slices across this axis (0 = sagittal in RAS)
+
+    # --- repetitions ----------------------------------------------------------------------------
+    seeds: int = 3  # repetitions 0..seeds-1: initial weights, training cases, batch order
+    threads: int = 1  # per process: small nets gain nothing from two, so seeds run side by side
+
+    # --- U-Net ----------------------------------------------------------------------------------
+    network: str = "unet"  # a name of unet.names()
+    width: int = 12  # channels of the first level; the paper's 64 is for full-size images
+    depth: int = 3  # poolings
+    normalization: str | None = "batch"  # between convolution and ReLU; None as in the paper
+    dropout: float = 0.0  # in the two deepest levels
+
+    # --- training -------------------------------------------------------------------------------
+    batch_size: int = 8  # slices
+    pretrain_steps: int = 300  # updates of the U-Net alone, which every row starts from
+    further_steps: int = 200  # updates that every row gets after that
+    checkpoint_steps: int = 50  # updates between two checkpoints (and points of the curves)
+    learning_rate: float = 2e-3  # Adam's peak, after the warm-up, then cosine decay to 0
+    further_learning_rate: float = 6e-4  # the same for the further updates
+    warmup_steps: int = 50  # updates of linear warm-up
+    clip_norm: float = 5.0  # the gradient of all weights together is scaled down to this norm
+
+    # --- CRF ------------------------------------------------------------------------------------
+    crf_learning_rate: float = 5e-3  # Adam's peak for the CRF's weights, which are of order 1..10
+    crf_train_iterations: int = 5  # T while training: more makes gradients vanish
+    crf_test_iterations: int = 10  # T for validation and test, offline and joint
+    kernel_weights: str = "per_label"  # of CRFRNN: "full", "per_label" or "shared"
+
+    # --- search of the CRF's start values on the validation split --------------------------------
+    search_trials: int = 60  # settings tried, "off" and spatial-only included
+    search_theta_alpha: tuple[float, float] = (2.0, 20.0)  # range in pixels
+    search_theta_beta: tuple[float, float] = (0.02, 0.5)  # range in image intensity (0..1)
+    search_theta_gamma: tuple[float, float] = (1.0, 4.0)  # range in pixels
+    search_bilateral_weight: tuple[float, float] = (0.3, 10.0)  # range
+    search_spatial_weight: tuple[float, float] = (0.1, 5.0)  # range
+
+    # --- evaluation -----------------------------------------------------------------------------
+    boundary_width_mm: float = 2.0  # the band of boundary Dice, to either side of the true boundary
+    pictures: int = 5  # test cases shown, from the best change to the worst
+
+
+def make(preset: Mapping[str, Any]) -> Config:
+    """A Config from the keys that differ from the defaults.
+
+    Raises:
+        ValueError: for an unknown key, naming the one probably meant.
+
+    Example:
+        >>> make({"dataset": "hippocampus"}).dataset
+        'hippocampus'
+    """
+    known = [field.name for field in dataclasses.fields(Config)]
+    for key in preset:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
+            raise ValueError(f"Unknown configuration key {key!r}.{hint}")
+    config = Config(**preset)
+    for key in ("seeds", "threads", "batch_size", "checkpoint_steps"):
+        if getattr(config, key) < 1:
+            raise ValueError(f"{key} must be at least 1. Received: {getattr(config, key)}")
+    return config
+
+
+def from_json(saved: Mapping[str, Any]) -> Config:
+    """A Config from its JSON form, where tuples have become lists."""
+    return make({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add one option per key, e.g. ``--further-steps 400``; left out, the preset's value holds."""
+    group = parser.add_argument_group("settings (defaults come from the preset)")
+    for name, hint in typing.get_type_hints(Config).items():
+        # "int | None" and "tuple[float, float]" both name the type of what the user types.
+        kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType] or [hint]
+        is_range = typing.get_origin(hint) is tuple
+        group.add_argument(
+            "--" + name.replace("_", "-"),
+            type=_or_none(kinds[0]) if types.NoneType in typing.get_args(hint) else kinds[0],
+            nargs=2 if is_range else None,
+            metavar=("LOW", "HIGH") if is_range else kinds[0].__name__.upper(),
+            default=argparse.SUPPRESS,
+            dest=name,
+        )
+
+
+def from_arguments(preset: Mapping[str, Any], arguments: argparse.Namespace) -> Config:
+    """The preset, changed by the options the user gave."""
+    keys = {field.name for field in dataclasses.fields(Config)}
+    given = {
+        key: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for key, value in vars(arguments).items()
+        if key in keys
+    }
+    return make({**preset, **given})
+
+
+def _or_none(kind: type) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        return None if text.lower() == "none" else kind(text)
+
+    parse.__name__ = kind.__name__  # argparse names it in its error messages
+    return parse

@@ -1,0 +1,53 @@
+"""Learning curves of a run: training losses and validation Dice over the updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments import runs
+from experiments.rows import ROWS
+
+COLOURS = {"plain": "tab:blue", "plain_again": "tab:cyan", "joint": "tab:red"}
+
+
+def draw(results: dict[str, Any], folder: Path) -> None:
+    """Write ``curves.png``: one line per row and seed, after the pre-training they share."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    losses, dice = figure.subplots(1, 2)
+    pretrain_steps = results["config"]["pretrain_steps"]
+    for index, seed in enumerate(results["seeds"]):
+        pretraining = seed["plain"]["pretraining"]
+        _lines(losses, dice, pretraining, 0, "0.4", "U-Net, pre-training" if not index else None)
+        for row, colour in COLOURS.items():
+            title = ROWS[row].title if not index else None
+            # From the last point of the pre-training, so that the lines join.
+            _lines(losses, dice, seed[row]["history"], pretrain_steps, colour, title)
+    for axes in (losses, dice):
+        axes.axvline(pretrain_steps, color="0.8", linewidth=1, zorder=0)
+        axes.set_xlabel("updates")
+        axes.grid(alpha=0.3)
+    losses.set_ylabel("training loss on the unaries")
+    losses.set_yscale("log")
+    dice.set_ylabel("validation Dice, % (CRF-RNN: refined)")
+    dice.legend()
+    figure.suptitle(f"{Path(results['config']['dataset']).name}: one line per seed")
+    runs.write(folder / "curves.png", lambda file: figure.savefig(file, dpi=150))
+
+
+def _lines(
+    losses: Any,
+    dice: Any,
+    history: list[dict[str, float]],
+    offset: int,
+    colour: str,
+    title: str | None,
+) -> None:
+    steps = [offset + point["step"] for point in history]
+    style = {"color": colour, "marker": ".", "alpha": 0.8}
+    # A model with two outputs logs their losses by name; the unaries' is common to all rows.
+    name = "unaries_loss" if "unaries_loss" in history[0] else "loss"
+    losses.plot(steps, [point[name] for point in history], **style)
+    dice.plot(steps, [point["validation_dice"] for point in history], label=title, **style)

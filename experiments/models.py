@@ -1,0 +1,116 @@
+"""The two models of the comparison, and the optimizer that gives the CRF a rate of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+import crfrnn
+import unet
+from experiments import losses
+from experiments.config import Config
+
+CRF_ARGUMENTS = (
+    "theta_alpha",
+    "theta_beta",
+    "theta_gamma",
+    "bilateral_weight",
+    "spatial_weight",
+)
+
+
+def front_end(config: Config, image_shape: tuple[int, ...], num_labels: int) -> keras.Model:
+    """The U-Net: images (B, H, W, K) to unaries (B, H, W, L)."""
+    return unet.build(
+        config.network,
+        image_shape,
+        num_labels,
+        width=config.width,
+        depth=config.depth,
+        normalization=config.normalization,
+        dropout=config.dropout,
+    )
+
+
+def with_crf(network: keras.Model, config: Config, crf: Mapping[str, float]) -> keras.Model:
+    """The U-Net with a CRFRNN layer behind it.
+
+    Args:
+        network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
+        config: iterations and kind of weights.
+        crf: start values for CRF_ARGUMENTS.
+
+    Returns:
+        A model from ``{"image", "reference"}``, both (B, H, W, K), to ``{"unaries", "refined"}``,
+        both logits (B, H, W, L). The reference is what the CRF compares.
+    """
+    image = keras.Input(network.input_shape[1:], name="image")
+    reference = keras.Input(network.input_shape[1:], name="reference")
+    unaries = network(image)
+    refined = crfrnn.CRFRNN(
+        config.crf_train_iterations,
+        config.crf_test_iterations,
+        kernel_weights=config.kernel_weights,
+        name="crf",
+        **{name: crf[name] for name in CRF_ARGUMENTS},
+    )([unaries, reference])
+    return keras.Model(
+        {"image": image, "reference": reference}, {"unaries": unaries, "refined": refined}
+    )
+
+
+def compile_front_end(model: keras.Model, config: Config, steps: int, peak_rate: float) -> None:
+    """Compile for training the U-Net alone: cross-entropy + Dice."""
+    model.compile(
+        keras.optimizers.Adam(
+            _schedule(config, steps, peak_rate), global_clipnorm=config.clip_norm
+        ),
+        loss=losses.cross_entropy_and_dice,
+    )
+
+
+def compile_with_crf(model: keras.Model, config: Config, steps: int, peak_rate: float) -> None:
+    """Compile for joint training: cross-entropy + Dice on the unaries, Dice alone on the output.
+
+    Cross-entropy on the refined output would punish the over-confidence of mean field, which
+    shrinks the CRF's weights until it does nothing, and the U-Net would take over its work.
+    """
+    factor = config.crf_learning_rate / peak_rate
+    model.compile(
+        AdamWithFactors(
+            _schedule(config, steps, peak_rate),
+            global_clipnorm=config.clip_norm,
+            factors={v.path: factor for v in model.get_layer("crf").trainable_variables},
+        ),
+        loss={"unaries": losses.cross_entropy_and_dice, "refined": losses.soft_dice},
+    )
+
+
+class AdamWithFactors(keras.optimizers.Adam):
+    """Adam with the learning rate of chosen variables multiplied by a factor.
+
+    Args:
+        learning_rate: of all other variables.
+        factors: path of a variable to its factor.
+        **arguments: of ``keras.optimizers.Adam``.
+    """
+
+    def __init__(self, learning_rate: Any, *, factors: Mapping[str, float], **arguments: Any):
+        super().__init__(learning_rate, **arguments)
+        self.factors = dict(factors)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        factor = self.factors.get(variable.path, 1.0)
+        super().update_step(gradient, variable, learning_rate * factor)
+
+
+def _schedule(config: Config, steps: int, peak_rate: float) -> Any:
+    warmup = min(config.warmup_steps, steps // 2)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=steps - warmup,
+        warmup_target=peak_rate,
+        warmup_steps=warmup,
+    )

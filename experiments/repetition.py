@@ -1,0 +1,151 @@
+"""One repetition of the comparison: every row trained and evaluated from one seed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from experiments import evaluation, inputs, models, offline, runs, training
+from experiments.config import Config
+from experiments.rows import ROWS
+
+
+def run(config: Config, seed: int, folder: Path) -> None:
+    """Train and evaluate all rows of one seed, or what is left of them.
+
+    Networks are taken up from their checkpoints, so calling this again after it was killed goes on
+    where it was, and after it was finished does nothing.
+
+    Args:
+        config: see ``Config``.
+        seed: 0, 1, ...: training cases, initial weights, batch orders, search.
+        folder: of the run; everything goes to ``folder/seed-<seed>``.
+    """
+    repetition = _Repetition(config, seed, folder)
+    if not all(repetition.result(row).exists() for row in ROWS):
+        repetition.run()
+
+
+class _Repetition:
+    """What the rows of one seed share: the data, the folder and the order of events."""
+
+    def __init__(self, config: Config, seed: int, folder: Path):
+        self.config = config
+        self.seed = seed
+        self.folder = folder / f"seed-{seed}"
+
+    @functools.cached_property
+    def inputs(self) -> inputs.Inputs:
+        return inputs.load(self.config, self.seed)
+
+    def result(self, row: str) -> Path:
+        return self.folder / f"{row}.json"
+
+    def run(self) -> None:
+        config, test = self.config, self.inputs.test
+        steps, rate = config.further_steps, config.further_learning_rate
+
+        network = self._front_end()
+        models.compile_front_end(network, config, config.pretrain_steps, config.learning_rate)
+        pretraining = self._train(network, "pretrain", config.pretrain_steps, order=0)
+        start = network.get_weights()
+
+        # The last of these stays for the offline CRF. Both continue the schedule of "pretrain".
+        for row, order in (("plain_again", 2), ("plain", 1)):
+            network = self._front_end(start)
+            models.compile_front_end(network, config, steps, rate)
+            history = self._train(network, row, steps, order)
+            unaries = evaluation.predict(network, test, config.batch_size)["unaries"]
+            maps = evaluation.label_maps(test, unaries)
+            self._finish(row, maps, history=history, pretraining=pretraining)
+
+        found = self._search(network)
+        refined = maps
+        if found["use"]:
+            scores = offline.refine_all(test, unaries, found["best"], config.crf_test_iterations)
+            refined = evaluation.label_maps(test, scores)
+        self._finish("offline", refined, before=maps, search=found)
+
+        joint = models.with_crf(self._front_end(start), config, found["best"])
+        models.compile_with_crf(joint, config, steps, rate)
+        history = self._train(joint, "joint", steps, order=1)  # the batches of "plain"
+        logits = evaluation.predict(joint, test, config.batch_size)
+        before, after = (evaluation.label_maps(test, logits[k]) for k in ("unaries", "refined"))
+        self._finish("joint_unaries", before)
+        self._finish("joint", after, before=before, history=history, weights=_crf_weights(joint))
+
+    def _front_end(self, weights: Sequence[np.ndarray] | None = None) -> keras.Model:
+        keras.utils.set_random_seed(self.seed)
+        train = self.inputs.train
+        network = models.front_end(self.config, train.images.shape[1:], self.inputs.num_labels)
+        if weights is not None:
+            network.set_weights(weights)
+        return network
+
+    def _train(self, model: keras.Model, row: str, steps: int, order: int) -> training.History:
+        def score(model: keras.Model) -> float:
+            validation = self.inputs.validation
+            logits = evaluation.predict(model, validation, self.config.batch_size)
+            maps = evaluation.label_maps(validation, logits.get("refined", logits["unaries"]))
+            return evaluation.mean_dice(validation, maps, self.inputs.num_labels)
+
+        return training.train(
+            model,
+            self.inputs.train,
+            self.folder / f"{row}.checkpoint.npz",
+            steps=steps,
+            batch_size=self.config.batch_size,
+            order_seed=10 * self.seed + order,  # fewer than ten orders per seed
+            checkpoint_steps=self.config.checkpoint_steps,
+            score=score,
+            title=f"seed {self.seed}: {row}",
+            position=self.seed,
+        )
+
+    def _search(self, network: keras.Model) -> dict[str, Any]:
+        path = self.folder / "search.json"
+        found = runs.read_json(path)
+        if found is None:
+            validation = self.inputs.validation
+            found = offline.search(
+                self.config,
+                validation,
+                evaluation.predict(network, validation, self.config.batch_size)["unaries"],
+                self.inputs.num_labels,
+                self.seed,
+                title=f"seed {self.seed}: search",
+                position=self.seed,
+            )
+            runs.write_json(path, found)
+        return found
+
+    def _finish(
+        self,
+        row: str,
+        maps: Sequence[np.ndarray],
+        before: Sequence[np.ndarray] | None = None,
+        **details: Any,
+    ) -> None:
+        cases = evaluation.evaluate(
+            self.config, self.inputs.test, maps, self.inputs.num_labels, before
+        )
+        runs.write_arrays(
+            self.folder / f"{row}.npz", {f"{index:05d}": map_ for index, map_ in enumerate(maps)}
+        )
+        runs.write_json(self.result(row), {"cases": cases, **details})
+        dice = evaluation.nanmean([case["dice"] for case in cases])
+        tqdm.write(f"seed {self.seed}: {ROWS[row].title}: Dice {dice:.2f}")
+
+
+def _crf_weights(model: keras.Model) -> dict[str, Any]:
+    layer = model.get_layer("crf")
+    return {
+        variable.name: keras.ops.convert_to_numpy(variable.value).tolist()
+        for variable in layer.trainable_variables
+    }

@@ -1,0 +1,169 @@
+"""The folder of a run: atomic files, what belongs to the run, and when it may be overwritten.
+
+runs/<name>/
+  run.json            settings and Keras backend, written first: the identity of the run
+  seed-0/...          one folder per repetition: checkpoints, and one result per row
+  results.json        everything a table needs, written last: a run with it is finished
+  table.md, curves.png, pictures/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from experiments.config import Config
+
+PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
+
+
+def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
+    """Write a file so that it is either complete or absent, however the process ends.
+
+    Args:
+        path: the file; its folder is made.
+        write_to: gets the open binary file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "a", "b.txt")
+        >>> write(path, lambda file: file.write(b"text"))
+        >>> path.read_text()
+        'text'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process id: another process writing the same file must not share the unfinished one.
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    with open(unfinished, "wb") as file:
+        write_to(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically; floats keep every bit."""
+    text = json.dumps(content, indent=1, default=_plain)
+    write(path, lambda file: file.write(text.encode()))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; None if there is no such file."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays atomically as one .npz; read with ``read_arrays``."""
+    write(path, lambda file: np.savez(file, **arrays))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what ``write_arrays`` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
+
+
+def open_run(folder: Path, config: Config, backend: str, force: bool = False) -> bool:
+    """Make the folder of a run, or take up the one that is there.
+
+    Args:
+        folder: where the run lives.
+        config: its settings.
+        backend: Keras backend: the same settings give other last digits on another one.
+        force: delete the run that is there and start anew.
+
+    Returns:
+        Whether the run is finished already.
+
+    Raises:
+        ValueError: if the folder holds something else: a run of other settings or another backend,
+            or files that are no run at all (which ``force`` does not delete either).
+    """
+    identity = json.loads(json.dumps({"config": dataclasses.asdict(config), "backend": backend}))
+    found = read_json(folder / "run.json")
+    if found is None and folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} exists and is no run of this program. Give another --name.")
+    if found is not None and force:
+        shutil.rmtree(folder)
+        found = None
+    if found is None:
+        write_json(folder / "run.json", identity)
+    elif found != identity:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {_differences(found, identity)}. "
+            "Give another --name, or --force to delete that run and start anew."
+        )
+    return (folder / "results.json").exists()
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine, for the results.
+
+    Returns:
+        ``python``, ``packages`` (name to version, those installed), ``commit`` (None outside a
+        clone; "+" marks uncommitted changes), ``machine``, ``cores``.
+    """
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "commit": _commit(),
+        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "cores": os.cpu_count(),
+    }
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    flat = [{**run["config"], "backend": run["backend"]} for run in (found, wanted)]
+    return ", ".join(
+        f"{key} is {flat[0].get(key)!r} there, {flat[1].get(key)!r} here"
+        for key in sorted(flat[0].keys() | flat[1].keys())
+        if flat[0].get(key) != flat[1].get(key)
+    )
+
+
+def _commit() -> str | None:
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    # platform.processor() is empty on most Linux systems.
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"Cannot write {type(value)} as JSON")

@@ -1,0 +1,129 @@
+"""Training that can be killed at any moment and ends with the same weights all the same."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from experiments import runs
+from experiments.inputs import Slices, batch_indices
+
+History = list[dict[str, float]]
+
+
+def train(
+    model: keras.Model,
+    slices: Slices,
+    checkpoint: Path,
+    *,
+    steps: int,
+    batch_size: int,
+    order_seed: int,
+    checkpoint_steps: int,
+    score: Callable[[keras.Model], float],
+    title: str,
+    position: int = 0,
+) -> History:
+    """Bring a model from where its checkpoint left it (or from the start) to ``steps`` updates.
+
+    Resuming changes no bit: weights, statistics of batch normalisation, random states of dropout
+    and the optimizer's moments come from the checkpoint, the batches from the number of the step.
+
+    Args:
+        model: compiled; takes the image, or ``{"image", "reference"}``. Changed in place.
+        slices: the training slices.
+        checkpoint: one file, replaced whole every ``checkpoint_steps`` updates.
+        steps: updates in total.
+        batch_size: slices per batch.
+        order_seed: of the order of the slices.
+        checkpoint_steps: updates between two checkpoints, and between two calls of ``score``.
+        score: model to its validation Dice in percent, for the learning curves only.
+        title: of the progress bar.
+        position: row of the progress bar, where several processes draw.
+
+    Returns:
+        One entry per checkpoint: step, mean losses since the last one, validation Dice.
+    """
+    step, history = load_state(model, checkpoint) if checkpoint.exists() else (0, [])
+    with tqdm(
+        total=steps, initial=step, desc=title, position=position, leave=False, disable=None
+    ) as bar:
+        model.reset_metrics()
+        while step < steps:
+            chosen = batch_indices(len(slices.images), batch_size, order_seed, step)
+            # The logs are means since the last reset: the losses since the last checkpoint.
+            logs = model.train_on_batch(*_batch(model, slices, chosen), return_dict=True)
+            step += 1
+            bar.update()
+            if step % checkpoint_steps == 0 or step == steps:
+                losses = {name: float(value) for name, value in logs.items()}
+                history.append({"step": step, **losses, "validation_dice": score(model)})
+                model.reset_metrics()
+                _save_state(model, checkpoint, step, history)
+                bar.set_postfix(loss=f"{losses['loss']:.3f}")
+                _stop_if_orphaned()
+    return history
+
+
+def model_input(model: keras.Model, slices: Slices, chosen: Any = slice(None)) -> Any:
+    """What a model takes of the chosen slices: the image, or image and reference for a CRF."""
+    inputs = {"image": slices.images[chosen], "reference": slices.references[chosen]}
+    return inputs if isinstance(model.input, dict) else inputs["image"]
+
+
+def load_state(model: keras.Model, checkpoint: Path) -> tuple[int, History]:
+    """Set a compiled model and its optimizer to a checkpoint; returns its step and history.
+
+    Raises:
+        ValueError: if the checkpoint is of another model.
+    """
+    saved = runs.read_arrays(checkpoint)
+    step, history = json.loads(str(saved.pop("progress")))
+    variables = _variables(model)
+    if len(saved) != len(variables):
+        raise ValueError(
+            f"{checkpoint} holds {len(saved)} variables, the model has {len(variables)}: it was "
+            "written by other code. Start the run anew with --force."
+        )
+    for index, variable in enumerate(variables):
+        variable.assign(saved[f"{index:04d}"])
+    return step, history
+
+
+def _save_state(model: keras.Model, checkpoint: Path, step: int, history: History) -> None:
+    arrays = {
+        f"{index:04d}": keras.ops.convert_to_numpy(variable.value)
+        for index, variable in enumerate(_variables(model))
+    }
+    runs.write_arrays(checkpoint, {**arrays, "progress": np.array(json.dumps([step, history]))})
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    metrics = {id(variable) for variable in model.metrics_variables}
+    # Not model.weights: the random states of dropout are variables, but no weights.
+    own = [variable for variable in model.variables if id(variable) not in metrics]
+    return own + list(model.optimizer.variables)
+
+
+def _batch(model: keras.Model, slices: Slices, chosen: np.ndarray) -> tuple[Any, Any]:
+    labels = slices.labels[chosen]
+    outputs = model.output.keys() if isinstance(model.output, dict) else None
+    return model_input(model, slices, chosen), (
+        labels if outputs is None else {name: labels for name in outputs}
+    )
+
+
+def _stop_if_orphaned() -> None:
+    # A killed parent cannot stop its workers; two runs in one folder would be in each other's way.
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit("The main process is gone.")

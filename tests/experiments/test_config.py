@@ -1,0 +1,55 @@
+"""Settings: unknown keys refused, command line and JSON round trips."""
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+
+from experiments import config, presets
+
+
+def parse(*arguments, preset=None):
+    parser = argparse.ArgumentParser()
+    config.add_arguments(parser)
+    return config.from_arguments(preset or {}, parser.parse_args(arguments))
+
+
+def test_unknown_key_is_refused_and_the_likely_one_named():
+    with pytest.raises(ValueError, match=r"'widht'.*'width'"):
+        config.make({"widht": 3})
+
+
+def test_unknown_option_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        parse("--widht", "3")
+    assert "--widht" in capsys.readouterr().err
+
+
+def test_options_override_the_preset_and_the_preset_the_defaults():
+    read = parse("--width", "5", preset={"width": 7, "depth": 2})
+    assert (read.width, read.depth, read.batch_size) == (5, 2, config.Config().batch_size)
+
+
+def test_options_have_the_type_of_their_key():
+    read = parse("--train-cases", "4", "--search-theta-beta", "0.1", "0.2", "--clip-norm", "1")
+    assert read.train_cases == 4
+    assert read.search_theta_beta == (0.1, 0.2)
+    assert read.clip_norm == 1.0
+    assert parse("--train-cases", "none", preset={"train_cases": 3}).train_cases is None
+
+
+def test_impossible_values_are_refused():
+    with pytest.raises(ValueError, match="seeds must be at least 1"):
+        config.make({"seeds": 0})
+
+
+def test_json_round_trip():
+    made = config.make({"search_theta_beta": (0.1, 0.2), "normalization": None})
+    assert config.from_json(json.loads(json.dumps(dataclasses.asdict(made)))) == made
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("dataset", ["phantom", "hippocampus", "/some/folder"])
+def test_every_preset_is_a_configuration(dataset, quick):
+    assert config.make(presets.preset(dataset, quick)).dataset == dataset
