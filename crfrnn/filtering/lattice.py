@@ -52,7 +52,9 @@ class LatticeFilter(FilterOperator):
 
     def __init__(self, positions: Any, capacity: int | None = None):
         super().__init__(namespace(positions).stop_gradient(positions))
-        self.lattice = None if 0 in positions.shape else build_lattice(self.positions, capacity)
+        # Without points there is nothing to filter, and `_apply` is never reached.
+        empty = 0 in positions.shape
+        self.lattice: Any = None if empty else build_lattice(self.positions, capacity)
 
     def _apply(self, values: Any, transposed: bool) -> Any:
         ops = namespace(values, self.lattice.weights)

@@ -115,7 +115,8 @@ class _Shifts:
         channels, batch = array.shape[0], ops.shape(array)[1]
         rows = (size + gap for size, gap in zip(self.grid, self.gaps, strict=True))
         array = ops.reshape(array, (channels, batch, *rows))
-        array = array[(..., *(np.s_[:size] for size in self.grid))]
+        inside = (..., *(np.s_[:size] for size in self.grid))
+        array = array[inside]
         array = ops.reshape(array, (channels, batch, math.prod(self.grid)))
         return ops.transpose(array, (1, 2, 0))
 

@@ -218,9 +218,10 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
     if method == "exact" or 0 in positions.shape:  # without points all methods agree
         return ExactFilter(positions)
     if native is not False:
-        # Imported late: only this method needs the native library.
-        from crfrnn.filtering.native import NativeLatticeFilter, usable
-
+        try:
+            from crfrnn.filtering.native import NativeLatticeFilter, usable
+        except ImportError:
+            return LatticeFilter(positions)
         if native or usable(positions):
             return NativeLatticeFilter(positions)
     return LatticeFilter(positions)
