@@ -22,7 +22,10 @@ from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = Path("crfrnn", "native")
 FAILURES = (BaseError, CCompilerError, OSError)  # no compiler, or one that cannot do it
-LIBRARY = {"win32": "crfrnn.dll", "darwin": "libcrfrnn.dylib"}.get(sys.platform, "libcrfrnn.so")
+SOURCES = {"crfrnn": "c_api.cpp"}
+if sys.platform != "win32":  # TensorFlow's Windows builds do not export its C interface
+    SOURCES["crfrnn_tensorflow"] = "tensorflow_ops.cpp"
+FILE_NAME = {"win32": "{}.dll", "darwin": "lib{}.dylib"}.get(sys.platform, "lib{}.so")
 REQUIRED = os.environ.get("CRFRNN_REQUIRE_NATIVE", "0") not in ("", "0")
 
 # Never -march=native: the library chooses its instruction set when it is loaded, so that a wheel
@@ -30,7 +33,12 @@ REQUIRED = os.environ.get("CRFRNN_REQUIRE_NATIVE", "0") not in ("", "0")
 COMPILE = {
     "msvc": ["/std:c++17", "/O2", "/EHsc"],
     # -g0: the flags a Python was built with, which come first, often ask for debug information.
-    "unix": ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-fvisibility-inlines-hidden"],
+    # -ffp-contract=off: the same bits whichever instruction set is chosen.
+    # -fno-math-errno, -fno-trapping-math: without them the exponential does not become vector code (3x slower softmax).
+    "unix": [
+        *("-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-fvisibility-inlines-hidden"),
+        *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+    ],
 }
 # (flags to compile, flags to link); the second pair is for Apple's clang with libomp installed.
 OPENMP = {
@@ -70,7 +78,8 @@ class BuildNative(build_ext):
 
     def get_ext_filename(self, fullname: str) -> str:
         # Called with and without the package's name in front.
-        return str(Path(*fullname.split(".")[:-1], LIBRARY))
+        *packages, name = fullname.split(".")
+        return str(Path(*packages, FILE_NAME.format(name)))
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return []  # there is no PyInit function to export
@@ -107,7 +116,8 @@ class BuildNative(build_ext):
     def _go_without(self, error: Exception) -> None:
         # A library left by an earlier, successful build would not match the sources of this one.
         if self.inplace or self.editable_mode:
-            (NATIVE / LIBRARY).unlink(missing_ok=True)
+            for name in SOURCES:
+                (NATIVE / FILE_NAME.format(name)).unlink(missing_ok=True)
         self.extensions = []
         print(
             "crfrnn: WARNING: the native library was not built; crfrnn works without it, but\n"
@@ -122,18 +132,20 @@ class Wheel(bdist_wheel):
 
     def get_tag(self) -> tuple[str, str, str]:
         platform = super().get_tag()[2]
-        built = Path(self.get_finalized_command("build").build_lib, NATIVE, LIBRARY).exists()
+        library = NATIVE / FILE_NAME.format("crfrnn")
+        built = Path(self.get_finalized_command("build").build_lib, library).exists()
         return "py3", "none", platform if built else "any"
 
 
 setup(
     ext_modules=[
         Extension(
-            "crfrnn.native.libcrfrnn",
-            sources=sorted(path.as_posix() for path in NATIVE.glob("*.cpp")),
+            f"crfrnn.native.{name}",
+            sources=[(NATIVE / source).as_posix()],
             depends=sorted(path.as_posix() for path in NATIVE.glob("*.h")),
             language="c++",
         )
+        for name, source in SOURCES.items()
     ],
     cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
 )

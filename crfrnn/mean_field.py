@@ -88,15 +88,10 @@ def mean_field(
     check_shapes(tuple(unaries.shape), tuple(image.shape))
     if num_iterations < 0:
         raise ValueError(f"Expected `num_iterations` to be 0 or more. Received {num_iterations}.")
-    potts = isinstance(compatibility, str)
-    if potts and compatibility != "potts":
-        raise ValueError(
-            'Expected `compatibility` to be "potts" or an (L, L) array. '
-            f"Received {compatibility!r}."
-        )
+    compatibility = check_compatibility(compatibility)
     weights = [spatial_weights, bilateral_weights]
     thetas = [theta_alpha, theta_beta, theta_gamma]
-    given = [w for w in [*weights, None if potts else compatibility] if w is not None]
+    given = [w for w in [*weights, compatibility] if w is not None]
     ops = namespace(unaries, image, *given, *thetas)
 
     batch, *grid, channels = ops.shape(unaries)
@@ -122,7 +117,7 @@ def mean_field(
         (bilateral_weights, in_space_and_intensity, thetas[:2]),
     ):
         if not _is_zero(weight):
-            mixing = _mixing(weight, None if potts else compatibility, labels, ops)
+            mixing = label_mixing(weight, compatibility, labels, ops)
             messages.append((gaussian_kernel(positions_of, bandwidths, **options), mixing))
 
     x = unary
@@ -158,6 +153,17 @@ def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...])
         )
 
 
+def check_compatibility(compatibility: Any) -> Any:
+    """The (L, L) compatibility, or None for "potts"; raises ValueError for any other string."""
+    if not isinstance(compatibility, str):
+        return compatibility
+    if compatibility == "potts":
+        return None
+    raise ValueError(
+        f'Expected `compatibility` to be "potts" or an (L, L) array. Received {compatibility!r}.'
+    )
+
+
 def logits_from_probabilities(probabilities: Any) -> Any:
     """Logits of probabilities (B, *S, L) that sum to 1 over L, or of one sigmoid channel (L = 1).
 
@@ -174,7 +180,7 @@ def _is_zero(weight: Any) -> bool:
     return weight is None or (isinstance(weight, (int, float, np.ndarray)) and not np.any(weight))
 
 
-def _mixing(weight: Any, compatibility: Any, labels: int, ops: Any) -> Any:
+def label_mixing(weight: Any, compatibility: Any, labels: int, ops: Any) -> Any:
     """What turns filtered probabilities (B, N, L) into a message: -(C W), made once for all steps.
 
     Returns a number or (L,), to multiply with, where nothing mixes labels; else (L, L), transposed

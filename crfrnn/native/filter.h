@@ -1,0 +1,182 @@
+// Filtering with a lattice: splat, blur, slice. K values = alpha * slice(blur(splat(values))).
+// Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
+//
+// P is the number of channels of a lattice row in memory: C rounded up, so that a row is whole vectors and the loops over
+// channels have a constant length. Values keep their own row length, `stride`.
+
+// Adams et al. leave the blur (1/2, 1, 1/2) un-normalised; this factor brings the filter near the sum of the Gaussians
+// (DenseCRF code; exact only when normalised by K 1, hence the normalisations).
+inline float slice_factor(int64_t features) { return 1.0f / (1.0f + std::pow(2.0f, -static_cast<float>(features))); }
+
+// vertices += transposed barycentric interpolation of the values. Every thread takes a contiguous part of the points.
+// Vertices are numbered in the order of the points, so most of those a thread meets are met by no earlier thread: these
+// it writes directly, only the others go to a buffer of its own, added afterwards.
+template <int P>
+void splat(const Lattice& lattice, const float* values, int stride, int channels, const float* scale, Scratch& scratch,
+           float* vertices) {
+  const int64_t N = lattice.points, M = lattice.vertices;
+  const int F1 = static_cast<int>(lattice.features) + 1;
+  // The buffers of the threads may together hold no more than twice the values.
+  const int threads = static_cast<int>(std::min<int64_t>(threads_for(N), 1 + 2 * N / std::max<int64_t>(M, 1)));
+
+  std::vector<int64_t> shared(threads + 1, 0);  // thread t shares the vertices below shared[t] with earlier threads
+  if (threads > 1) {
+    parallel(threads, [&](int thread) {
+      const Range range = part(N, thread, threads);
+      int32_t largest = -1;
+      for (int64_t e = range.begin * F1; e < range.end * F1; ++e)
+        largest = lattice.vertex_ids[e] > largest ? lattice.vertex_ids[e] : largest;
+      shared[thread + 1] = largest + 1;
+    });
+    for (int t = 1; t <= threads; ++t) shared[t] = std::max(shared[t], shared[t - 1]);
+  }
+  std::vector<float*> buffers(threads, vertices);
+  for (int t = 1; t < threads; ++t) buffers[t] = scratch.take(shared[t] * P);
+
+  parallel(threads, [&](int thread) {
+    const Range rows = part(M, thread, threads);
+    std::fill(vertices + rows.begin * P, vertices + rows.end * P, 0.0f);
+    if (thread > 0) std::fill(buffers[thread], buffers[thread] + shared[thread] * P, 0.0f);
+  });
+  parallel(threads, [&](int thread) {
+    const Range range = part(N, thread, threads);
+    float* const own = buffers[thread];
+    const int64_t own_end = shared[thread];
+    const int64_t prefetch_end = range.end - kPrefetch;
+    for (int64_t n = range.begin; n < range.end; ++n) {
+      const int32_t* ids = lattice.vertex_ids + n * F1;
+      const float* weights = lattice.weights + n * F1;
+      if (n < prefetch_end)
+        for (int k = 0; k < F1; ++k) {
+          const int64_t v = ids[kPrefetch * F1 + k];
+          prefetch_row<P>((v < own_end ? own : vertices) + v * P);
+        }
+      Row<P> row = load_channels<P>(values + n * stride, channels);
+      if (scale) row = row * scale[n];
+      for (int k = 0; k < F1; ++k) {
+        const int64_t v = ids[k];
+        float* vertex = (v < own_end ? own : vertices) + v * P;
+        (Row<P>::load(vertex) + row * weights[k]).store(vertex);
+      }
+    }
+  });
+  if (threads == 1) return;
+  parallel(threads, [&](int thread) {
+    const Range rows = part(shared[threads - 1], thread, threads);
+    for (int t = 1; t < threads; ++t) {
+      const int64_t end = std::min(rows.end, shared[t]);
+      for (int64_t i = rows.begin * P; i < end * P; ++i) vertices[i] += buffers[t][i];
+    }
+  });
+}
+
+// One axis: v <- v + (v- + v+) / 2, in place along the chains. Vertices without a neighbour stay as they are.
+// Threads cut the chains anywhere; the old values on both sides of every cut are saved first.
+template <int P>
+void blur_axis(const int32_t* chain, int64_t length, float* vertices) {
+  const int threads = threads_for(length, 2048);
+  std::vector<float> borders(2 * threads * P);  // of the vertex before the part of thread t, and of the part's first
+  for (int t = 1; t < threads; ++t)
+    for (int side = 0; side < 2; ++side) {
+      const int32_t v = chain[part(length, t, threads).begin - 1 + side];
+      std::copy_n(vertices + static_cast<int64_t>(v < 0 ? ~v : v) * P, P, &borders[(2 * t + side) * P]);
+    }
+  parallel(threads, [&](int thread) {
+    const Range range = part(length, thread, threads);
+    if (range.begin == range.end) return;
+    auto vertex = [&](int32_t link) { return vertices + static_cast<int64_t>(link < 0 ? ~link : link) * P; };
+    Row<P> before = thread > 0 ? Row<P>::load(&borders[2 * thread * P]) : Row<P>::zero();
+    Row<P> here = Row<P>::load(vertex(chain[range.begin]));
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      if (i + kPrefetchChain < range.end) prefetch_row<P>(vertex(chain[i + kPrefetchChain]));
+      if (chain[i] < 0) before = Row<P>::zero();
+      Row<P> after = Row<P>::zero();
+      if (i + 1 < range.end) {
+        after = Row<P>::load(vertex(chain[i + 1]));
+      } else if (i + 1 < length) {
+        after = Row<P>::load(&borders[(2 * thread + 3) * P]);
+      }
+      const float linked = i + 1 < length && chain[i + 1] >= 0 ? 0.5f : 0.0f;
+      (here + before * 0.5f + after * linked).store(vertex(chain[i]));
+      before = here;
+      here = after;
+    }
+  });
+}
+
+// The transposed filter blurs the axes in reverse order: on a truncated lattice the blurs do not commute.
+template <int P>
+void blur(const Lattice& lattice, bool transposed, float* vertices) {
+  const int64_t F = lattice.features;
+  for (int64_t step = 0; step <= F; ++step) {
+    const int64_t j = transposed ? F - step : step;
+    const int64_t begin = lattice.chain_splits[j];
+    blur_axis<P>(lattice.chains + begin, lattice.chain_splits[j + 1] - begin, vertices);
+  }
+}
+
+// The interpolated row of point n.
+template <int P>
+inline Row<P> slice_row(const Lattice& lattice, const float* vertices, int64_t n) {
+  const int F1 = static_cast<int>(lattice.features) + 1;
+  const int32_t* ids = lattice.vertex_ids + n * F1;
+  const float* weights = lattice.weights + n * F1;
+  Row<P> row = Row<P>::zero();
+  for (int k = 0; k < F1; ++k) row = row + Row<P>::load(vertices + static_cast<int64_t>(ids[k]) * P) * weights[k];
+  return row;
+}
+
+template <int P>
+inline void prefetch_slice(const Lattice& lattice, const float* vertices, int64_t n) {
+  const int F1 = static_cast<int>(lattice.features) + 1;
+  for (int k = 0; k < F1; ++k) prefetch_row<P>(vertices + static_cast<int64_t>(lattice.vertex_ids[n * F1 + k]) * P);
+}
+
+template <int P>
+void slice(const Lattice& lattice, const float* vertices, int channels, int stride, const float* scale, float* out) {
+  const int64_t N = lattice.points;
+  const float factor = slice_factor(lattice.features);
+  const int threads = threads_for(N);
+  parallel(threads, [&](int thread) {
+    const Range range = part(N, thread, threads);
+    for (int64_t n = range.begin; n < range.end; ++n) {
+      if (n + kPrefetch < range.end) prefetch_slice<P>(lattice, vertices, n + kPrefetch);
+      alignas(32) float row[P];
+      (slice_row<P>(lattice, vertices, n) * (scale ? factor * scale[n] : factor)).store(row);
+      for (int c = 0; c < channels; ++c) out[n * stride + c] = row[c];
+    }
+  });
+}
+
+template <int P>
+void filter_channels(const Lattice& lattice, const float* values, int stride, int channels, const float* scale_in,
+                     const float* scale_out, bool transposed, Scratch& scratch, float* out) {
+  Scratch::Mark mark(scratch);
+  float* vertices = scratch.take(lattice.vertices * P);
+  splat<P>(lattice, values, stride, channels, scale_in, scratch, vertices);
+  blur<P>(lattice, transposed, vertices);
+  slice<P>(lattice, vertices, channels, stride, scale_out, out);
+}
+
+// Calls body(P as a constant) for the smallest supported row that holds `channels` <= kMaxChannels.
+template <class Body>
+void with_row(int channels, Body body) {
+  if (channels <= 1) return body(std::integral_constant<int, 1>());
+  if (channels <= 2) return body(std::integral_constant<int, 2>());
+  if (channels <= 4) return body(std::integral_constant<int, 4>());
+  if (channels <= 8) return body(std::integral_constant<int, 8>());
+  if (channels <= 16) return body(std::integral_constant<int, 16>());
+  if (channels <= 24) return body(std::integral_constant<int, 24>());
+  body(std::integral_constant<int, kMaxChannels>());
+}
+
+inline void filter(const Lattice& lattice, const float* values, int64_t channels, const float* scale_in,
+                   const float* scale_out, bool transposed, Scratch& scratch, float* out) {
+  for (int64_t first = 0; first < channels; first += kMaxChannels) {
+    const int some = static_cast<int>(std::min<int64_t>(kMaxChannels, channels - first));
+    with_row(some, [&](auto row) {
+      filter_channels<decltype(row)::value>(lattice, values + first, static_cast<int>(channels), some, scale_in,
+                                            scale_out, transposed, scratch, out + first);
+    });
+  }
+}

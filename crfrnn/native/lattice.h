@@ -1,0 +1,34 @@
+// The permutohedral lattice as plain arrays, and the two operations on it. No framework, no Python.
+//
+//   build()   positions (B, N, F)                    -> lattice                       [build.h]
+//   filter()  lattice, values (B, N, C)              -> diag(out) K diag(in) values   [filter.h]
+//
+// Source: A. Adams, J. Baek, M. A. Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice",
+// Eurographics 2010. Origin, axis order and scale are those of P. Kraehenbuehl's DenseCRF code, which CRF-as-RNN and
+// pydensecrf share, so that results agree with theirs to rounding.
+#pragma once
+
+#include <cstdint>
+
+namespace crfrnn {
+
+// What build() makes and filter() reads. A batch is one lattice: the vertices of different images never meet.
+struct Lattice {
+  int64_t points;               // B * N
+  int64_t features;             // F
+  int64_t vertices;             // M
+  const int32_t* vertex_ids;    // (B * N, F + 1): the corners of the simplex around each point
+  const float* weights;         // (B * N, F + 1): barycentric weights of the corners, sum 1
+  const int32_t* chains;        // vertices that have a neighbour, axis after axis, each axis in runs of consecutive
+                                // neighbours; the first vertex v of a run is stored as ~v (negative)
+  const int64_t* chain_splits;  // (F + 2): the chains of axis j are chains[chain_splits[j] : chain_splits[j + 1]]
+};
+
+// Where build() puts its results: called once per output with its number of elements, before writing to it.
+enum Output { kVertexIds, kWeights, kChains, kChainSplits, kVertexSplits, kOutputs };
+struct Allocator {
+  void* (*allocate)(void* context, int output, int64_t count);
+  void* context;
+};
+
+}  // namespace crfrnn

@@ -1,0 +1,224 @@
+"""The native library seen from NumPy: find it, load it, call its C interface (`c_api.h`) without copying.
+
+Nothing here knows a deep-learning framework; `crfrnn.filtering.native` builds on it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+_MESSAGE_SIZE = 1024
+
+
+class Lattice(NamedTuple):
+    """A permutohedral lattice as plain arrays, made by `build` and read by `apply`.
+
+    vertex_ids: (B, N, F + 1) int32, the corners of the simplex around each point, < M.
+    weights: (B, N, F + 1) float32, their barycentric weights, which sum to 1 over the last axis.
+    chains: 1-D int32, for each axis the runs of neighbouring vertices; ~v starts a run.
+    chain_splits: (F + 2,) int64, the chains of axis j are chain_splits[j]:chain_splits[j+1].
+    vertex_splits: (B + 1,) int64, the vertices of image b are vertex_splits[b]:vertex_splits[b+1].
+    """
+
+    vertex_ids: np.ndarray
+    weights: np.ndarray
+    chains: np.ndarray
+    chain_splits: np.ndarray
+    vertex_splits: np.ndarray
+
+
+_DTYPES = Lattice(np.int32, np.float32, np.int32, np.int64, np.int64)  # in the order of `Output`
+
+_Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
+
+
+class _Allocator(ctypes.Structure):
+    _fields_ = (("allocate", _Allocate), ("context", ctypes.c_void_p))
+
+
+class CLattice(ctypes.Structure):
+    """`crfrnn::Lattice` of lattice.h."""
+
+    _fields_ = (
+        ("points", ctypes.c_int64),
+        ("features", ctypes.c_int64),
+        ("vertices", ctypes.c_int64),
+        ("vertex_ids", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+        ("chains", ctypes.c_void_p),
+        ("chain_splits", ctypes.c_void_p),
+    )
+
+
+class CKernel(ctypes.Structure):
+    """`crfrnn::Kernel` of support.h."""
+
+    _fields_ = (
+        ("lattice", CLattice),
+        ("scale_in", ctypes.c_void_p),
+        ("scale_out", ctypes.c_void_p),
+        ("mixing", ctypes.c_void_p),
+        ("diagonal", ctypes.c_int32),
+    )
+
+
+@functools.cache
+def path(name: str = "crfrnn") -> Path | None:
+    """The file of the library "crfrnn" or "crfrnn_tensorflow", or None when it was not built."""
+    prefix = "" if sys.platform == "win32" else "lib"
+    file = Path(__file__).parent / f"{prefix}{name}{_SUFFIX}"
+    return file if file.exists() else None
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The loaded library.
+
+    Raises:
+        RuntimeError: it was not built, or this machine cannot load it.
+    """
+    file = path()
+    if file is None:
+        raise RuntimeError(
+            "The native library of crfrnn was not built, because no C++17 compiler was found when "
+            "crfrnn was installed. Install one (Debian: apt-get install g++) and reinstall crfrnn, "
+            "or use native=False."
+        )
+    try:
+        library = ctypes.CDLL(str(file))
+    except OSError as error:
+        raise RuntimeError(f"The native library {file} cannot be loaded: {error}") from error
+    pointer, int64, int32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+    message = (ctypes.c_char_p, int64)
+    library.crfrnn_build.argtypes = (pointer, int64, int64, int64, _Allocator, *message)
+    library.crfrnn_filter.argtypes = (
+        *(ctypes.POINTER(CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
+        *message,
+    )
+    library.crfrnn_softmax.argtypes = (pointer, int64, int64, pointer, *message)
+    library.crfrnn_mean_field_step.argtypes = (
+        *(ctypes.POINTER(CKernel), int64, pointer, int64, pointer, pointer),
+        *message,
+    )
+    library.crfrnn_max_threads.restype = int32
+    library.crfrnn_instruction_set.restype = ctypes.c_char_p
+    return library
+
+
+def _call(name: str, *arguments) -> None:
+    message = ctypes.create_string_buffer(_MESSAGE_SIZE)
+    if getattr(load(), name)(*arguments, message, _MESSAGE_SIZE):
+        raise ValueError(message.value.decode())
+
+
+def _pointer(array: np.ndarray | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def contiguous(array) -> np.ndarray:
+    """`array` as a C-contiguous float32 array; the same memory whenever it already is one."""
+    return np.ascontiguousarray(array, np.float32)
+
+
+def build(positions: np.ndarray) -> Lattice:
+    """Builds the lattice of a batch of images.
+
+    positions: (B, N, F) float, F = 1..32, already divided by the bandwidths.
+
+    Raises:
+        ValueError: positions that are not finite, too far from the origin, or too many.
+    """
+    positions = contiguous(positions)
+    outputs: dict[int, np.ndarray] = {}
+
+    def allocate(context, output, count):
+        del context
+        outputs[output] = np.empty(count, _DTYPES[output])
+        return outputs[output].ctypes.data
+
+    allocator = _Allocator(_Allocate(allocate), None)
+    _call("crfrnn_build", _pointer(positions), *positions.shape, allocator)
+    lattice = Lattice(*(outputs[output] for output in range(len(_DTYPES))))
+    corners = (*positions.shape[:2], positions.shape[2] + 1)
+    return lattice._replace(
+        vertex_ids=lattice.vertex_ids.reshape(corners), weights=lattice.weights.reshape(corners)
+    )
+
+
+def c_lattice(lattice: Lattice) -> CLattice:
+    """The struct that the C functions read; `lattice` must outlive it."""
+    batch, points, corners = lattice.vertex_ids.shape
+    return CLattice(
+        batch * points,
+        corners - 1,
+        int(lattice.vertex_splits[-1]),
+        *(_pointer(array) for array in lattice[:4]),
+    )
+
+
+def apply(
+    lattice: Lattice,
+    values: np.ndarray,
+    scale_in: np.ndarray | None = None,
+    scale_out: np.ndarray | None = None,
+    transposed: bool = False,
+) -> np.ndarray:
+    """diag(scale_out) K diag(scale_in) values, or with K transposed.
+
+    values: (B, N, C) float; scale_in, scale_out: (B, N, 1) or None. A lattice of one image serves any
+    number of images, and so do its scales. Returns (B, N, C) float32.
+    """
+    values = contiguous(values)
+    scale_in, scale_out = (None if s is None else contiguous(s) for s in (scale_in, scale_out))
+    out = np.empty_like(values)
+    if values.size:
+        _call(
+            "crfrnn_filter",
+            ctypes.byref(c_lattice(lattice)),
+            *(_pointer(values), len(values) // len(lattice.vertex_ids), values.shape[2]),
+            *(_pointer(scale_in), _pointer(scale_out), transposed, _pointer(out)),
+        )
+    return out
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """softmax over the last axis of logits (N, L); returns a new float32 array."""
+    logits = contiguous(logits)
+    out = np.empty_like(logits)
+    _call("crfrnn_softmax", _pointer(logits), *logits.shape, _pointer(out))
+    return out
+
+
+class Kernel(NamedTuple):
+    """One kernel of an offline CRF: a lattice, its normalisation, and compatibility times weights.
+
+    mixing: (L, L), or (L,) when the product is diagonal.
+    """
+
+    lattice: Lattice
+    scale_in: np.ndarray | None
+    scale_out: np.ndarray | None
+    mixing: np.ndarray
+
+
+def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -> None:
+    """q <- softmax(unaries - sum_k mixing_k K_k q), in place.
+
+    unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
+    """
+    structs = (CKernel * len(kernels))()
+    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, kernels, strict=True):
+        struct.lattice = c_lattice(lattice)
+        struct.scale_in, struct.scale_out = _pointer(scale_in), _pointer(scale_out)
+        struct.mixing, struct.diagonal = _pointer(mixing), mixing.ndim == 1
+    _call(
+        "crfrnn_mean_field_step",
+        *(structs, len(kernels), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
+    )

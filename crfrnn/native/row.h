@@ -1,0 +1,69 @@
+// P floats that stay in vector registers: compilers left alone with the plain loops sometimes keep them in memory.
+// Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
+
+#if defined(__GNUC__) || defined(__clang__)
+template <int W>
+struct VectorOf {
+  typedef float Type __attribute__((vector_size(W * sizeof(float))));
+};
+template <>
+struct VectorOf<1> {
+  typedef float Type;
+};
+#else
+template <int W>
+struct Vector {
+  float lanes[W];
+  friend Vector operator+(Vector a, const Vector& b) {
+    for (int i = 0; i < W; ++i) a.lanes[i] += b.lanes[i];
+    return a;
+  }
+  friend Vector operator*(Vector a, float b) {
+    for (int i = 0; i < W; ++i) a.lanes[i] *= b;
+    return a;
+  }
+};
+template <int W>
+struct VectorOf {
+  typedef Vector<W> Type;
+};
+#endif
+
+// Head and tail rather than an array of vectors: members, unlike elements, are sure to become registers.
+template <int P>
+struct Row {
+  static constexpr int kWidth = P < 8 ? P : 8;
+  typename VectorOf<kWidth>::Type head;
+  Row<P - kWidth> tail;
+
+  static Row zero() { return Row{}; }
+  static Row load(const float* from) {
+    Row row;
+    std::memcpy(&row.head, from, sizeof(row.head));
+    row.tail = Row<P - kWidth>::load(from + kWidth);
+    return row;
+  }
+  void store(float* to) const {
+    std::memcpy(to, &head, sizeof(head));
+    tail.store(to + kWidth);
+  }
+  Row operator+(const Row& other) const { return {head + other.head, tail + other.tail}; }
+  Row operator*(float scale) const { return {head * scale, tail * scale}; }
+};
+
+template <>
+struct Row<0> {
+  static Row load(const float*) { return {}; }
+  void store(float*) const {}
+  Row operator+(const Row&) const { return {}; }
+  Row operator*(float) const { return {}; }
+};
+
+// The first `channels` <= P values, the rest zero.
+template <int P>
+inline Row<P> load_channels(const float* values, int channels) {
+  if (channels == P) return Row<P>::load(values);
+  alignas(32) float padded[P] = {};
+  for (int c = 0; c < channels; ++c) padded[c] = values[c];
+  return Row<P>::load(padded);
+}
