@@ -51,7 +51,7 @@ def test_no_group_is_ever_divided(seed):
     parts = data.split(cases, seed=seed)
     named = [groups(parts[name]) for name in ("train", "val", "test")]
     assert not (named[0] & named[1] or named[0] & named[2] or named[1] & named[2])
-    assert sorted(sum((ids(p) for p in parts.values()), [])) == sorted(ids(cases))
+    assert sorted(c.id for part in parts.values() for c in part) == sorted(ids(cases))
     assert len(parts["test"]) >= round(0.25 * len(cases)) > len(parts["test"]) - 4
     assert len(parts["val"]) >= round(0.15 * len(cases)) > len(parts["val"]) - 4
 

@@ -225,7 +225,7 @@ def test_known_names_are_found_below_the_root(tmp_path, monkeypatch):
         data.load("hippocampus")
     with pytest.raises(FileNotFoundError, match="not automated: get it from https://zenodo"):
         data.load("hc18")
-    with pytest.raises(ValueError, match="expected one of phantom, hippocampus, .*'brains'"):
+    with pytest.raises(ValueError, match=r"expected one of phantom, hippocampus, .*'brains'"):
         data.load("brains")
     with pytest.raises(ValueError, match='split must be "train"'):
         data.load("wbc1", split="training")

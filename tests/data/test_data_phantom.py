@@ -1,9 +1,8 @@
 """The phantom: reproducible, and with the properties its description promises."""
 
-import itertools
-
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion, binary_fill_holes
 
 import data
 from data.synthetic import random_field
@@ -11,14 +10,10 @@ from data.synthetic import random_field
 QUIET = {"noise": 0.0, "texture": 0.0, "bias": 0.0, "weak_edges": 0.0, "contrast_spread": 0.0}
 
 
-def neighbours_differ_by(label):
-    """Label pairs (lower, higher) met across pixel faces."""
-    pairs = set()
-    for axis in range(label.ndim):
-        along = np.moveaxis(label, axis, 0).astype(int)
-        met = np.stack([np.minimum(along[1:], along[:-1]), np.maximum(along[1:], along[:-1])])
-        pairs |= set(map(tuple, met.reshape(2, -1).T.tolist()))
-    return pairs
+def neighbours(label, tissue):
+    """Labels of the pixels next to, but not in, a tissue."""
+    near = binary_dilation(label == tissue) & (label != tissue)
+    return label[near]
 
 
 def test_same_seed_same_phantom_whatever_the_count_and_order():
@@ -43,12 +38,15 @@ def test_arrays_and_labels(shape):
 
 
 def test_labels_are_nested():
-    # With a sure rim and core, and no pixels mixing classes, neighbours are nested neighbours.
-    calm = {"detail": 0.02, "clefts": 0.0, "supersample": 1}
-    for case in data.phantom(6, (128, 128), **calm):
-        assert neighbours_differ_by(case.label) <= {
-            (a, b) for a, b in itertools.combinations_with_replacement(range(4), 2) if b - a < 2
-        }
+    # Irregular boundaries touch here and there, so that nesting shows as a rule, not everywhere.
+    cases = data.phantom(12, (96, 96), clefts=0.0)
+    around_core = np.concatenate([neighbours(case.label, 2) for case in cases])
+    around_cavity = np.concatenate([neighbours(case.label, 3) for case in cases])
+    assert (around_core != 0).mean() > 0.9 and (around_core == 1).mean() > 0.5
+    assert (around_cavity != 0).mean() > 0.97 and (around_cavity == 2).mean() > 0.7
+    for case in cases:
+        filled = binary_fill_holes(case.label > 0)
+        assert filled[case.label > 1].all()
 
 
 def test_clefts_add_thin_background_inside():
@@ -62,42 +60,52 @@ def test_clefts_add_thin_background_inside():
 
 
 def test_noise_is_rician():
-    # Air: |n1 + i n2| is Rayleigh, mean sigma sqrt(pi/2), median sigma sqrt(2 ln 2). `normalise`
-    # maps it linearly; the ratio of quantile distances is free of that map.
-    case = data.phantom(1, (256, 256), **{**QUIET, "noise": 0.05}, supersample=1)[0]
-    corner = case.image[:20, :20].ravel().astype("float64")
-    corner = np.concatenate([corner, case.image[-20:, -20:].ravel()])
-    assert corner.mean() > 0.02  # a noise floor: magnitudes are never negative
-    low, middle, high = np.quantile(corner, [0.25, 0.5, 0.75])
-    quantile = lambda q: np.sqrt(-2 * np.log(1 - q))  # noqa: E731
-    expected = (quantile(0.75) - quantile(0.5)) / (quantile(0.5) - quantile(0.25))
-    # 800 samples: the ratio's standard error is about 0.1; a Gaussian has ratio 1, |Gaussian| 1.34.
-    assert abs((high - middle) / (middle - low) - expected) < 0.3
-    bright = case.image[case.label == 2].std()
-    assert 0.6 < corner.std() / bright < 0.72  # Rayleigh 0.655 sigma against sigma
+    # In air |n1 + i n2| is Rayleigh distributed, in bright tissue practically normal. `normalise`
+    # is linear, so that ratios of quantile distances and of deviations are those of the equation.
+    sigma = 0.05
+    case = data.phantom(1, (256, 256), **{**QUIET, "noise": sigma}, clefts=0.0)[0]
+    silent = data.phantom(1, (256, 256), **QUIET, clefts=0.0)[0]  # noise is drawn last
+    air = case.image[silent.image == 0].astype("float64")
+    assert air.size > 5000 and air.mean() > 0.02  # a noise floor: magnitudes are never negative
+    low, middle, high = np.quantile(air, [0.25, 0.5, 0.75])
+    quartiles = np.sqrt(-2 * np.log(1 - np.array([0.25, 0.5, 0.75])))
+    expected = (quartiles[2] - quartiles[1]) / (quartiles[1] - quartiles[0])  # 1.18
+    # Standard error of the ratio for 5000 samples: about 0.03. A half normal has 1.34.
+    assert abs((high - middle) / (middle - low) - expected) < 0.09
+    # The rim, because the brightest and darkest tissues lose their tails to `normalise`.
+    rim = case.image[binary_erosion(case.label == 1, iterations=3)].std()
+    # Rayleigh: sqrt(2 - pi/2) sigma = 0.655 sigma; error about 0.01 for 5000 samples.
+    assert abs(air.std() / rim - 0.655) < 0.03
 
 
 def test_partial_volume_mixes_only_at_boundaries():
     case = data.phantom(1, (96, 96), **QUIET, supersample=3)[0]
     sharp = data.phantom(1, (96, 96), **QUIET, supersample=1)[0]
-    assert len(np.unique(sharp.image.round(4))) == 5  # air and four tissues
-    inner = np.pad(case.label, 2, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(inner, (5, 5)).reshape(96, 96, 25)
-    for tissue, mean in ((1, 0.55), (2, 0.80), (3, 0.20)):
-        pure = (windows == tissue).all(-1)
-        values = case.image[pure, 0] * 0.8  # the brightest tissue became 1, air 0
-        assert pure.sum() > 0 and np.median(np.abs(values - mean)) < 1e-3
-    mixed = np.abs(case.image[..., :1] * 0.8 - [0.0, 0.30, 0.55, 0.80, 0.20]).min(-1) > 0.01
-    assert 0.02 < mixed.mean() < 0.4
+    means = np.array([0.0, 0.30, 0.55, 0.80, 0.20])  # air and the four tissues
+    levels = np.unique(sharp.image)
+    np.testing.assert_allclose(levels * 0.8, sorted(means), atol=1e-6)  # 0.8, the largest, became 1
+    away = np.abs(case.image * 0.8 - means).min(-1)  # (H, W)
+    for tissue in (1, 2, 3):
+        inner = binary_erosion(case.label == tissue, np.ones((3, 3)), 2)
+        assert inner.any()
+        # A cleft too thin to win a pixel may still tint a few.
+        values = case.image[inner, 0] * 0.8
+        assert np.quantile(np.abs(values - means[tissue + 1]), 0.8) < 1e-3
+    assert 0.05 < (away > 0.01).mean() < 0.4
 
 
 def test_bias_is_smooth_and_multiplicative():
-    plain = data.phantom(1, (96, 96), **QUIET)[0]
-    biased = data.phantom(1, (96, 96), **{**QUIET, "bias": 0.3})[0]
-    inside = plain.image[..., 0] > 0.2
-    ratio = np.where(inside, biased.image[..., 0] / np.maximum(plain.image[..., 0], 0.1), np.nan)
-    step = np.nanmax(np.abs(np.diff(np.log(ratio), axis=1)))
-    assert np.nanstd(np.log(ratio)) > 0.05 and step < 0.06
+    # No partial volume and no noise: the ratio to the plain image is the field itself, up to a
+    # constant from `normalise`, which also clips the ends; those are left out.
+    plain = data.phantom(1, (96, 96), **QUIET)[0].image[..., 0]
+    biased = data.phantom(1, (96, 96), **{**QUIET, "bias": 0.2})[0].image[..., 0]
+    inside = (plain > 0.1) & (plain < 0.99) & (biased < 0.99)
+    field = np.log(biased, where=inside, out=np.full((96, 96), np.nan))
+    field -= np.log(plain, where=inside, out=np.full((96, 96), np.nan))
+    assert 0.05 < np.nanstd(field) < 0.4
+    for axis in (0, 1):
+        # Correlation length 24 pixels: a step has deviation 0.2 / 24 = 0.0083; 5 of them at most.
+        assert np.nanmax(np.abs(np.diff(field, axis=axis))) < 5 * 0.2 / 24
 
 
 def test_weak_edges_lower_the_contrast_of_the_outer_edge():
@@ -119,7 +127,8 @@ def test_channels_follow_the_contrasts():
     contrasts = [(0.3, 0.5, 0.8, 0.2), (0.6, 0.5, 0.4, 0.9), (0.1, 0.2, 0.3, 0.4)]
     case = data.phantom(1, (64, 80), **QUIET, contrasts=contrasts)[0]
     assert case.image.shape == (64, 80, 3)
-    t1, t2, _ = (np.median(case.image[case.label == 2], 0) - np.median(case.image[case.label == 1], 0))
+    core, rim = (np.median(case.image[case.label == tissue], 0) for tissue in (2, 1))  # (K,) each
+    t1, t2, _ = core - rim
     assert t1 > 0.1 and t2 < -0.05
 
 
