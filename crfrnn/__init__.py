@@ -1,11 +1,13 @@
 """CRF-as-RNN for Keras 3: a dense CRF as a layer, and the same CRF offline on NumPy arrays.
 
-Conventions, everywhere in the package: channels last; unaries are logits (larger = more likely), and so is what a CRF
-returns, except from `refine`, which works on probabilities; bandwidths (theta) are standard deviations of Gaussians, in
-points (or the unit of `spacing`) and in the image's own intensity units; letters B batch, H W D space, N points, L labels,
-F dimensions of a position, C value channels, M lattice vertices, T iterations. The CRF computes in float32.
+Conventions, everywhere in the package: channels last; unaries are logits (larger = more likely),
+and so is what a CRF returns, except from `refine`, which works on probabilities; bandwidths (theta)
+are standard deviations of Gaussians, in points (or the unit of `spacing`) and in the image's own
+intensity units; letters B batch, H W D space, N points, L labels, F dimensions of a position,
+C value channels, M lattice vertices, T iterations. The CRF computes in float32.
 
-Importing the package imports neither Keras nor a backend; names that need them load them when they are first used.
+Importing the package imports neither Keras nor a backend; names that need them load them when they
+are first used.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from crfrnn._version import __version__
-
 from crfrnn.dense import refine
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status

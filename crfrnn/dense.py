@@ -10,11 +10,17 @@ import numpy as np
 from crfrnn import numpy_ops
 from crfrnn.filtering import native
 from crfrnn.filtering.normalized import make_filter
-from crfrnn.mean_field import check_compatibility, label_mixing, logits_from_probabilities, mean_field
+from crfrnn.mean_field import (
+    check_compatibility,
+    label_mixing,
+    logits_from_probabilities,
+    mean_field,
+)
 from crfrnn.native import library
 from crfrnn.pairwise import bilateral_positions, spatial_positions
 
-# How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay within.
+# How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay
+# within.
 _SUM_TOLERANCE = 1e-2
 
 
@@ -40,11 +46,12 @@ def refine(
     Args:
         image: (*S,) or (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,).
         probs: (*S, L), L >= 2 probabilities of each point, in [0, 1], which sum to 1.
-        theta_alpha, theta_gamma: spatial bandwidths of the bilateral and of the spatial kernel, in points
-            or in the unit of `spacing`: a number, or one number per axis.
-        theta_beta: intensity bandwidth of the bilateral kernel, in the image's units: a number, or one
-            number per channel.
-        bilateral_weight, spatial_weight: weight of each kernel: a number, (L,) or (L, L). 0 leaves it out.
+        theta_alpha, theta_gamma: spatial bandwidths of the bilateral and of the spatial kernel, in
+            points or in the unit of `spacing`: a number, or one number per axis.
+        theta_beta: intensity bandwidth of the bilateral kernel, in the image's units: a number, or
+            one number per channel.
+        bilateral_weight, spatial_weight: weight of each kernel: a number, (L,) or (L, L). 0 leaves
+            it out.
         num_iterations: mean-field iterations, 0 or more.
         compatibility: "potts" or (L, L); see `mean_field`.
         normalization: "symmetric" (pydensecrf's default), "after" (CRF-as-RNN), "before" or "none".
@@ -55,7 +62,8 @@ def refine(
         Refined probabilities (*S, L), float32.
 
     Raises:
-        ValueError: shapes that do not fit together, numbers that are no probabilities or not finite.
+        ValueError: shapes that do not fit together, numbers that are no probabilities or not
+            finite.
 
     Reference:
         P. Kraehenbuehl, V. Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
@@ -73,25 +81,32 @@ def refine(
     image, probs = _checked(np.asarray(image), np.asarray(probs))
     unaries = logits_from_probabilities(probs)[None]  # (1, *S, L)
     image = image[None]
-    thetas = dict(theta_alpha=theta_alpha, theta_beta=theta_beta, theta_gamma=theta_gamma)
-    weights = dict(bilateral_weights=bilateral_weight, spatial_weights=spatial_weight)
-    options = dict(compatibility=compatibility, normalization=normalization, spacing=spacing)
-    if method == "lattice" and native.available() and num_iterations > 0:
-        return _native(unaries, image, num_iterations, **thetas, **weights, **options)[0]
-    options |= dict(num_iterations=num_iterations, method=method)
-    return numpy_ops.softmax(mean_field(unaries, image, **thetas, **weights, **options))[0]
+    crf: dict[str, Any] = dict(
+        theta_alpha=theta_alpha,
+        theta_beta=theta_beta,
+        theta_gamma=theta_gamma,
+        bilateral_weights=bilateral_weight,
+        spatial_weights=spatial_weight,
+        num_iterations=num_iterations,
+        compatibility=compatibility,
+        normalization=normalization,
+        spacing=spacing,
+    )
+    if method == "lattice" and native.available():
+        return _native(unaries, image, **crf)[0]
+    return numpy_ops.softmax(mean_field(unaries, image, **crf, method=method))[0]
 
 
 def _native(
     unaries: np.ndarray,
     image: np.ndarray,
-    num_iterations: int,
     *,
     theta_alpha: Any,
     theta_beta: Any,
     theta_gamma: Any,
     bilateral_weights: Any,
     spatial_weights: Any,
+    num_iterations: int,
     compatibility: Any,
     normalization: str,
     spacing: Any,
@@ -101,7 +116,10 @@ def _native(
     unary = library.contiguous(unaries.reshape(-1, labels))  # (N, L)
     kernels = []
     for weight, positions in (
-        (spatial_weights, lambda: spatial_positions(unaries.shape[1:-1], theta_gamma, spacing, numpy_ops)),
+        (
+            spatial_weights,
+            lambda: spatial_positions(unaries.shape[1:-1], theta_gamma, spacing, numpy_ops),
+        ),
         (bilateral_weights, lambda: bilateral_positions(image, theta_alpha, theta_beta, spacing)),
     ):
         if np.any(weight):
@@ -121,7 +139,7 @@ def _native(
 
 
 def _native_mixing(weight: Any, compatibility: Any, labels: int) -> np.ndarray:
-    """C W as the native step wants it: (L,) where it is diagonal, else (L, L) applied from the left."""
+    """C W as the native step wants it: (L,) where it is diagonal, else (L, L), from the left."""
     mixing = -label_mixing(weight, check_compatibility(compatibility), labels, numpy_ops)
     return library.contiguous(mixing.T if mixing.ndim == 2 else np.broadcast_to(mixing, (labels,)))
 
@@ -132,7 +150,7 @@ def _checked(image: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
         image = image[..., None]
     if probs.ndim < 2 or probs.shape[-1] < 2 or image.shape[:-1] != probs.shape[:-1]:
         raise ValueError(
-            "Expected an image (*S,) or (*S, K) and probabilities (*S, L), L >= 2, with the same S. "
+            "Expected an image (*S,) or (*S, K) and probabilities (*S, L), L >= 2, of the same S. "
             f"Received: image of shape {image.shape}, probs of shape {probs.shape}. "
             "One probability per point becomes two by np.stack([1 - p, p], -1)."
         )
@@ -140,8 +158,9 @@ def _checked(image: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarr
         raise ValueError("Expected a finite image. Received: one with NaN or infinite values.")
     if probs.size and not (probs.min() >= 0 and np.abs(probs.sum(-1) - 1).max() < _SUM_TOLERANCE):
         raise ValueError(
-            "Expected probabilities that are not negative and sum to 1 over the last axis. Received: values "
-            f"in [{probs.min()}, {probs.max()}], sums in [{probs.sum(-1).min()}, {probs.sum(-1).max()}]. "
+            "Expected probabilities that are not negative and sum to 1 over the last axis. "
+            f"Received: values in [{probs.min()}, {probs.max()}], "
+            f"sums in [{probs.sum(-1).min()}, {probs.sum(-1).max()}]. "
             "Apply a softmax to logits, and move the label axis last."
         )
     return image, probs

@@ -48,7 +48,7 @@ def native_status() -> dict[str, Any]:
 
 
 def usable(array: Any) -> bool:
-    """Whether the native lattice can filter at these positions: it is available and they are on a CPU."""
+    """Whether the native lattice can filter at these positions: it is there, they are on a CPU."""
     if not available():
         return False
     if numpy_ops.namespace(array) is numpy_ops:
@@ -147,11 +147,11 @@ def _tensorflow() -> Any:
     import tensorflow as tf
 
     file = library.path("crfrnn_tensorflow")
-    ops = tf.load_op_library(str(file)) if file else None
+    ops: Any = tf.load_op_library(str(file)) if file else None
     if not hasattr(ops, "crfrnn_filter"):
         raise RuntimeError(
-            f"The native lattice has no TensorFlow ops: {file or 'libcrfrnn_tensorflow'} is missing or "
-            f"does not fit TensorFlow {tf.__version__}. Use native=False."
+            f"The native lattice has no TensorFlow ops: {file or 'libcrfrnn_tensorflow'} is "
+            f"missing or does not fit TensorFlow {tf.__version__}. Use native=False."
         )
 
     def build(positions):
@@ -186,8 +186,10 @@ def _torch() -> Any:
         return library.build(positions.detach().numpy())
 
     def filtered(values, scale_in, scale_out, lattice, transposed):
-        arrays = (None if a is None else a.detach().numpy() for a in (values, scale_in, scale_out))
-        return torch.from_numpy(library.apply(lattice, *arrays, transposed))
+        values, scale_in, scale_out = (
+            None if a is None else a.detach().numpy() for a in (values, scale_in, scale_out)
+        )
+        return torch.from_numpy(library.apply(lattice, values, scale_in, scale_out, transposed))
 
     class Apply(torch.autograd.Function):
         @staticmethod
@@ -237,8 +239,9 @@ def _jax() -> Any:
         largest = batch * points * (features + 1) ** 2
         if largest >= 2**31:
             raise ValueError(
-                f"Under jax.jit the native lattice has room for 2^31 chained vertices. Received positions of "
-                f"shape {positions.shape}, which may need {largest}. Use native=False or smaller images."
+                "Under jax.jit the native lattice has room for 2^31 chained vertices. Received "
+                f"positions of shape {positions.shape}, which may need {largest}. "
+                "Use native=False or smaller images."
             )
         shapes = (corners, corners, (largest,), (features + 2,), (batch + 1,))
         types = (np.int32, np.float32, np.int32, np.int32, np.int32)

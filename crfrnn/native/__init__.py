@@ -1,1 +1,1 @@
-"""The C++ permutohedral lattice: sources and, once built, the shared library that `crfrnn.filtering.native` loads."""
+"""The C++ permutohedral lattice: its sources, the library built from them, and how to call it."""

@@ -1,6 +1,7 @@
-"""The native library seen from NumPy: find it, load it, call its C interface (`c_api.h`) without copying.
+"""The native library seen from NumPy: find it, load it, call its C interface (`c_api.h`).
 
-Nothing here knows a deep-learning framework; `crfrnn.filtering.native` builds on it.
+Arrays are handed over without copying. Nothing here knows a deep-learning framework;
+`crfrnn.filtering.native` builds on it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Lattice(NamedTuple):
     vertex_splits: np.ndarray
 
 
-_DTYPES = Lattice(np.int32, np.float32, np.int32, np.int64, np.int64)  # in the order of `Output`
+_DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of Lattice
 
 _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
 
@@ -172,8 +173,8 @@ def apply(
 ) -> np.ndarray:
     """diag(scale_out) K diag(scale_in) values, or with K transposed.
 
-    values: (B, N, C) float; scale_in, scale_out: (B, N, 1) or None. A lattice of one image serves any
-    number of images, and so do its scales. Returns (B, N, C) float32.
+    values: (B, N, C) float; scale_in, scale_out: (B, N, 1) or None. A lattice of one image serves
+    any number of images, and so do its scales. Returns (B, N, C) float32.
     """
     values = contiguous(values)
     scale_in, scale_out = (None if s is None else contiguous(s) for s in (scale_in, scale_out))
