@@ -54,8 +54,8 @@ class Config:
     search_theta_alpha: tuple[float, float] = (2.0, 20.0)  # range in pixels
     search_theta_beta: tuple[float, float] = (0.02, 0.5)  # range in image intensity (0..1)
     search_theta_gamma: tuple[float, float] = (1.0, 4.0)  # range in pixels
-    search_bilateral_weight: tuple[float, float] = (0.3, 10.0)  # range
-    search_spatial_weight: tuple[float, float] = (0.1, 5.0)  # range
+    search_bilateral_weight: tuple[float, float] = (0.0, 10.0)  # range; 0 = off
+    search_spatial_weight: tuple[float, float] = (0.0, 5.0)  # range; 0 = off
 
     # --- evaluation -----------------------------------------------------------------------------
     boundary_width_mm: float = 2.0  # the band of boundary Dice, to either side of the true boundary

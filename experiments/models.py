@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+from keras import ops
 
 import crfrnn
 import unet
@@ -77,33 +78,43 @@ def compile_with_crf(model: keras.Model, config: Config, steps: int, peak_rate: 
     Cross-entropy on the refined output would punish the over-confidence of mean field, which
     shrinks the CRF's weights until it does nothing, and the U-Net would take over its work.
     """
-    factor = config.crf_learning_rate / peak_rate
     model.compile(
-        AdamWithFactors(
+        AdamWithFactor(
             _schedule(config, steps, peak_rate),
             global_clipnorm=config.clip_norm,
-            factors={v.path: factor for v in model.get_layer("crf").trainable_variables},
+            layer=model.get_layer("crf"),
+            factor=config.crf_learning_rate / peak_rate,
         ),
         loss={"unaries": losses.cross_entropy_and_dice, "refined": losses.soft_dice},
     )
 
 
-class AdamWithFactors(keras.optimizers.Adam):
-    """Adam with the learning rate of chosen variables multiplied by a factor.
+class AdamWithFactor(keras.optimizers.Adam):
+    """Adam with the learning rate of one layer multiplied by a factor.
+
+    Adam's step is proportional to the learning rate (not to the gradient, whose scale cancels), so
+    the factor is applied to the step, with what all backends have in common: variables.
 
     Args:
-        learning_rate: of all other variables.
-        factors: path of a variable to its factor.
-        **arguments: of ``keras.optimizers.Adam``.
+        learning_rate: of all other layers.
+        layer: the one layer. (Its variables, kept here, would become the optimizer's own.)
+        factor: for its learning rate.
+        **arguments: of ``keras.optimizers.Adam``; no weight decay.
     """
 
-    def __init__(self, learning_rate: Any, *, factors: Mapping[str, float], **arguments: Any):
+    def __init__(
+        self, learning_rate: Any, *, layer: keras.layers.Layer, factor: float, **arguments: Any
+    ):
         super().__init__(learning_rate, **arguments)
-        self.factors = dict(factors)
+        self._layer = layer
+        self._factor = factor
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        factor = self.factors.get(variable.path, 1.0)
-        super().update_step(gradient, variable, learning_rate * factor)
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        variables = self._layer.trainable_variables
+        before = [ops.copy(variable) for variable in variables]
+        super().apply(grads, trainable_variables)
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old + self._factor * (variable - old))
 
 
 def _schedule(config: Config, steps: int, peak_rate: float) -> Any:

@@ -19,12 +19,12 @@ COLUMNS = {
     "dice": "Dice %",
     "iou": "IoU %",
     "pixel_accuracy": "pixel acc. %",
-    "hd95": "HD95",
+    "hd95": "HD95 ↓",
     "boundary_dice": "boundary Dice %",
     "changed": "changed %",
 }
 PUBLISHED = {"published_iu": "IU %", "published_dsc": "DSC %", "published_pa": "PA %"}
-COMPARED = {"dice": "Dice", "boundary_dice": "boundary Dice", "hd95": "HD95"}
+COMPARED = {"dice": "Dice", "boundary_dice": "boundary Dice", "hd95": "HD95 ↓"}
 
 
 def write(results: dict[str, Any], folder: Path) -> None:
@@ -110,7 +110,7 @@ def _differences(results: dict[str, Any]) -> list[str]:
             lines.append(
                 [
                     name,
-                    f"{ROWS[row].title} - {ROWS[reference].title}",
+                    f"{ROWS[row].title} vs. {ROWS[reference].title}",
                     f"{stats.mean_and_sd(change)[0]:+.2f}",
                     _interval(stats.interval_over_groups(change, groups)),
                     _interval(stats.interval_over_seeds(change)),
