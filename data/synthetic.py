@@ -41,16 +41,16 @@ class Difficulty:
     """
 
     contrasts: Sequence[Sequence[float]] = ((0.30, 0.55, 0.80, 0.20),)
-    contrast_spread: float = 0.08
+    contrast_spread: float = 0.04
     deformation: float = 0.15
     detail: float = 0.06
     detail_scale: float = 0.05
     rim: float = 0.3
     clefts: float = 0.025
-    weak_edges: float = 0.7
+    weak_edges: float = 0.5
     texture: float = 0.03
-    bias: float = 0.15
-    noise: float = 0.06
+    bias: float = 0.1
+    noise: float = 0.05
     supersample: int = 3
 
     def __post_init__(self):
@@ -115,7 +115,7 @@ def phantom(
         TypeError: a name that `Difficulty` does not have.
 
     Example:
-        >>> case = phantom(2, (64, 80), seed=1, noise=0.05)[0]
+        >>> case = phantom(2, (64, 80), seed=1, noise=0.1)[0]
         >>> case.image.shape, case.label.max()
         ((64, 80, 1), np.uint8(3))
     """
@@ -143,7 +143,7 @@ def _anatomy(rng: np.random.Generator, shape: tuple[int, ...], how: Difficulty):
     axes = len(shape)
     unit = min(shape) / 2
     # An elongated image holds an elongated organ, so that any shape is filled.
-    radii = rng.uniform(0.55, 0.75, axes) * np.array(shape) / min(shape)
+    radii = rng.uniform(0.55, 0.7, axes) * np.array(shape) / min(shape)
     centre = rng.uniform(-0.1, 0.1, axes)
     rotation = _small_rotation(rng, axes)
     points = np.indices(shape).reshape(axes, -1).T + 0.5  # (N, axes)
