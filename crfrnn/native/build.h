@@ -100,7 +100,7 @@ struct Steps {
 template <int W>
 class VertexTable {
  public:
-  std::vector<Key<W>> keys;  // by vertex id
+  LargeVector<Key<W>> keys;  // by vertex id
 
   VertexTable() { resize(12); }
   void prefetch(uint64_t hash) const { CRFRNN_PREFETCH(&slots_[hash >> shift_]); }
@@ -114,7 +114,7 @@ class VertexTable {
     const int32_t id = static_cast<int32_t>(keys.size());
     slots_[i] = {key, id};
     keys.push_back(key);
-    if (2 * keys.size() > slots_.size()) resize(bits_ + 1);
+    if (2 * keys.size() > slots_.size()) resize(bits_ + 2);
     return id;
   }
 
@@ -132,7 +132,7 @@ class VertexTable {
     Key<W> key;
     int32_t id;
   };
-  std::vector<Slot> slots_;
+  LargeVector<Slot> slots_;
   int bits_ = 0, shift_ = 0;
   uint64_t mask_ = 0;
 
@@ -373,7 +373,7 @@ void build_with_keys(const float* positions, int64_t batch, int64_t points_per_i
   VertexTable<W>& table = tables[0];
   std::vector<std::vector<int32_t>> renumbered(threads);
   for (int thread = 1; thread < threads; ++thread) {
-    std::vector<Key<W>> keys = std::move(tables[thread].keys);
+    LargeVector<Key<W>> keys = std::move(tables[thread].keys);
     tables[thread] = VertexTable<W>();
     constexpr size_t kAhead = 16;
     for (size_t v = 0; v < keys.size(); ++v) {
@@ -397,7 +397,7 @@ void build_with_keys(const float* positions, int64_t batch, int64_t points_per_i
   }
   for (int64_t b = 0; b < batch; ++b) vertex_splits[b + 1] += vertex_splits[b];
 
-  std::vector<int32_t> plus(M * (F + 1));
+  LargeVector<int32_t> plus(M * (F + 1));
   find_neighbours(table, F, layout, steps, plus.data());
   table = VertexTable<W>();
 

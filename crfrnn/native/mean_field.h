@@ -134,7 +134,7 @@ void mean_field_step_rows(const Kernel* kernels, int count, const float* unaries
       const float factor = slice_factor(kernel.lattice.features);
       for (int n = 0; n < rows; ++n) {
         if (begin + n + kPrefetch < N) prefetch_slice<P>(kernel.lattice, vertices[k], begin + n + kPrefetch);
-        alignas(32) float row[P];
+        alignas(32) float row[P] = {};
         slice_row<P>(kernel.lattice, vertices[k], begin + n).store(row);
         const float s = kernel.scale_out ? factor * kernel.scale_out[begin + n] : factor;
         subtract_message(kernel, labels, row, s, x[n]);

