@@ -1,114 +1,89 @@
-"""Gaussian filters that can learn their bandwidths.
+"""Gaussian filters that learn their bandwidths.
 
-The exact kernels are differentiable functions of the positions, and so of the bandwidths. The
-permutohedral lattice is not a usable one: a small change of a bandwidth slides every point across
-the lattice's cells, and the derivative of the barycentric weights measures that motion instead of
-the change of the Gaussian, often with the wrong sign. A lattice's bandwidths therefore learn
-through a central difference of whole lattices, wide enough for the cells to average out.
+The exact kernels are differentiable in the positions, and so in the bandwidths. The permutohedral
+lattice is so only on paper: a small change of a bandwidth slides every point across the lattice's
+cells, and the derivative of the barycentric weights measures that motion, not the change of the
+Gaussian. Differences of lattices at two bandwidths suffer from it as well.
+
+But the derivative of a Gaussian is the Gaussian times a squared distance,
+
+    d/d log(theta_f)  exp(-|p_i - p_j|^2 / 2)  =  exp(-|p_i - p_j|^2 / 2) (p_if - p_jf)^2
+
+for feature f of the positions p = features / theta. With the square multiplied out, it is the same
+filter, applied to moments of the values:
+
+    sum_j K_ij (p_i - p_j)^2 v_j  =  p_i^2 (K v)_i - 2 p_i (K p v)_i + (K p^2 v)_i
+
+So bandwidths learn through the lattice that is there anyway, once more taken for the Gaussian that
+it stands for. Were K exact, so would be the gradient.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
+from crfrnn.filtering import NormalizedFilter, make_filter
 
-from crfrnn import numpy_ops
-from crfrnn.filtering import make_filter
-
-# Half of the difference, in log theta: 10 % of a bandwidth. Smaller steps measure the lattice's
-# cells, larger ones the curvature of the loss.
-LOG_STEP = 0.1
+# The normalisation by n = K 1 divides by n^r where values are received, and n^s where they are sent.
+_RECEIVED_SENT = {"after": (1, 0), "before": (0, 1), "symmetric": (0.5, 0.5), "none": (0, 0)}
 
 
 def gaussian_kernel(
-    positions_of: Callable[..., Any], thetas: Sequence[Any], method: str, **options: Any
-) -> Callable[[Any], Any]:
-    """The Gaussian filter between the points `positions_of(*thetas)`.
+    positions: Any, bandwidths: Any = None, *, normalization: str, **options: Any
+) -> Any:
+    """A Gaussian filter that passes gradients to its values and to its bandwidths.
 
     Args:
-        positions_of: function of the bandwidths that returns positions (B, N, F).
-        thetas: the bandwidths, each a number or a vector. Bandwidths that are tensors of the Keras
-            backend receive gradients: from `exact` and `local` by differentiation through the
-            positions, from `lattice` by the central difference, which builds two more lattices per
-            number in `thetas`.
-        method: "lattice", "exact" or "local".
+        positions: (B, N, F), already divided by the bandwidths.
+        bandwidths: (F,) tensor of the Keras backend, the bandwidth of each feature, where they are
+            learned; else None. Its gradient comes from the rule above for `method="lattice"`; for
+            the other methods through the positions, which must be a function of it.
+        normalization: "after", "symmetric", "before" or "none".
         options: the other arguments of `crfrnn.filtering.make_filter`.
 
     Returns:
-        A function values (B, N, C) -> filtered values (B, N, C), differentiable in the values.
+        A function of values (B, N, C) to filtered values (B, N, C), float32.
     """
-    make = partial(make_filter, method=method, **options)
-    if method == "lattice" and _may_need_gradient(thetas):
-        return _lattice_with_bandwidth_gradient(positions_of, thetas, make)
-    return make(positions_of(*thetas))
+    kernel = make_filter(positions, normalization=normalization, **options)
+    # Whether a gradient will be needed, PyTorch's tensors know; those of the others lack the name.
+    if bandwidths is None or not getattr(bandwidths, "requires_grad", True):
+        return kernel
+    if options.get("method", "lattice") != "lattice":
+        return kernel
+    return _learning(kernel, positions, bandwidths, *_RECEIVED_SENT[normalization])
 
 
-def _may_need_gradient(thetas: Sequence[Any]) -> bool:
-    if numpy_ops.namespace(*thetas) is numpy_ops:
-        return False
-    # PyTorch knows before the backward pass; TensorFlow and JAX do not, and their tensors lack it.
-    return any(getattr(theta, "requires_grad", True) for theta in thetas)
-
-
-def _lattice_with_bandwidth_gradient(
-    positions_of: Callable[..., Any], thetas: Sequence[Any], make: Callable[[Any], Any]
-) -> Callable[[Any], Any]:
+def _learning(
+    kernel: NormalizedFilter, positions: Any, bandwidths: Any, received: float, sent: float
+) -> Any:
     from keras import ops
 
-    lattice = make(ops.stop_gradient(positions_of(*thetas)))
-    # Built here and not in `grad`, so that all iterations share them: under JAX no tensor may leave
-    # a gradient rule. A function compiled without gradient drops them as unused.
-    neighbours = [
-        [
-            _wider_and_narrower(positions_of, thetas, t, i, make)
-            for i in range(math.prod(theta.shape))
-        ]
-        for t, theta in enumerate(thetas)
-    ]
+    # The distances do not depend on the origin. Near the mean, the least digits cancel.
+    p = ops.stop_gradient(positions)
+    p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
+
+    # d log(n) / d log(theta): the mean squared distance from each point to the others. Computed once
+    # for all iterations; where no gradient is asked for, a compiled function drops it as unused.
+    average = NormalizedFilter(kernel.operator, "after")
+    d_norm = p * p - 2 * p * average(p) + average(p * p)  # (B, N, F)
 
     @ops.custom_gradient
-    def apply(values: Any, *thetas: Any) -> Any:
+    def apply(values: Any, bandwidths: Any) -> Any:
+        filtered = kernel(values)
+
         def grad(*args: Any, upstream: Any = None) -> Any:
             if upstream is None:  # TensorFlow and JAX pass it by position, PyTorch by name
                 (upstream,) = args
+            d_values = kernel.transpose(upstream)
+            at_i = ops.sum(upstream * filtered, axis=-1, keepdims=True)  # (B, N, 1)
+            at_j = ops.sum(values * d_values, axis=-1, keepdims=True)
+            batch, points, channels = ops.shape(values)
+            moments = p[..., None] * values[:, :, None]  # (B, N, F, C)
+            moments = kernel(ops.reshape(moments, (batch, points, p.shape[-1] * channels)))
+            moments = ops.reshape(moments, (batch, points, p.shape[-1], channels))
+            mixed = ops.sum(upstream[:, :, None] * moments, axis=-1)  # (B, N, F)
+            slopes = (at_i + at_j) * p * p - 2 * p * mixed
+            slopes = slopes - (received * at_i + sent * at_j) * d_norm
+            return d_values, ops.sum(slopes, axis=(0, 1)) / bandwidths
 
-            def slope(wider: Any, narrower: Any) -> Any:
-                return ops.sum(upstream * (wider(values) - narrower(values))) / (2 * LOG_STEP)
+        return filtered, grad
 
-            slopes = [ops.stack([slope(*pair) for pair in pairs]) for pairs in neighbours]
-            # d/d theta = (d/d log theta) / theta
-            by_theta = [
-                ops.reshape(s, theta.shape) / theta for s, theta in zip(slopes, thetas, strict=True)
-            ]
-            return (lattice.transpose(upstream), *by_theta)
-
-        return lattice(values), grad
-
-    return lambda values: apply(values, *thetas)
-
-
-def _wider_and_narrower(
-    positions_of: Callable[..., Any],
-    thetas: Sequence[Any],
-    t: int,
-    i: int,
-    make: Callable[[Any], Any],
-) -> list[Any]:
-    """The filters with number i of bandwidth t one log step larger and one smaller."""
-    from keras import ops
-
-    pair = []
-    for step in (LOG_STEP, -LOG_STEP):
-        factor = np.ones(tuple(thetas[t].shape), "float32")
-        factor.flat[i] = np.exp(step)
-        changed = [
-            theta * ops.convert_to_tensor(factor) if k == t else theta
-            for k, theta in enumerate(thetas)
-        ]
-        positions = ops.stop_gradient(positions_of(*changed))
-        # A bandwidth scales the positions about the origin. About their mean, the points slide
-        # across fewer cells of the lattice, and its error cancels better in the difference.
-        pair.append(make(positions - ops.mean(positions, axis=1, keepdims=True)))
-    return pair
+    return lambda values: apply(values, bandwidths)

@@ -1,13 +1,18 @@
 """Mean-field inference in a dense CRF: the iteration of CRF-as-RNN as a pure function."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from crfrnn import numpy_ops
 from crfrnn.bandwidths import gaussian_kernel
 from crfrnn.numpy_ops import namespace
-from crfrnn.pairwise import bilateral_positions, spatial_positions
+from crfrnn.pairwise import (
+    bilateral_bandwidths,
+    bilateral_positions,
+    spatial_bandwidths,
+    spatial_positions,
+)
 
 # Infinite unaries would turn into NaN where a maximum is subtracted (inf - inf). float32 ends at
 # 3.4e38; here adding messages can no longer overflow, and exp(-LARGEST) is still exactly 0.
@@ -101,24 +106,24 @@ def mean_field(
     labels = max(unaries.shape[-1], 2)
     unary = ops.clip(ops.reshape(x, (batch, -1, labels)), -LARGEST, LARGEST)  # (B, N, L)
 
-    # One image's grid serves all: the spatial positions have batch 1.
-    def in_space(gamma: Any) -> Any:
-        return spatial_positions(grid, gamma, spacing, ops)
-
-    def in_space_and_intensity(alpha: Any, beta: Any) -> Any:
-        return bilateral_positions(image, alpha, beta, spacing)
-
     options = dict(
         method=method, normalization=normalization, native=native, window=window, grid=grid
     )
-    messages: list[tuple[Callable[[Any], Any], Any]] = []
-    for weight, positions_of, bandwidths in (
-        (spatial_weights, in_space, thetas[2:]),
-        (bilateral_weights, in_space_and_intensity, thetas[:2]),
-    ):
-        if not _is_zero(weight):
-            mixing = label_mixing(weight, compatibility, labels, ops)
-            messages.append((gaussian_kernel(positions_of, bandwidths, **options), mixing))
+    messages = []
+    if not _is_zero(spatial_weights):
+        # One image's grid serves all: these positions have batch 1.
+        positions = spatial_positions(grid, theta_gamma, spacing, ops)
+        learned = _is_tensor(theta_gamma)
+        bandwidths = spatial_bandwidths(theta_gamma, len(grid), ops) if learned else None
+        kernel = gaussian_kernel(positions, bandwidths, **options)
+        messages.append((kernel, label_mixing(spatial_weights, compatibility, labels, ops)))
+    if not _is_zero(bilateral_weights):
+        positions = bilateral_positions(image, theta_alpha, theta_beta, spacing)
+        learned = _is_tensor(theta_alpha) or _is_tensor(theta_beta)
+        sizes = (len(grid), image.shape[-1])
+        bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, *sizes, ops) if learned else None
+        kernel = gaussian_kernel(positions, bandwidths, **options)
+        messages.append((kernel, label_mixing(bilateral_weights, compatibility, labels, ops)))
 
     x = unary
     for _ in range(num_iterations):
@@ -175,6 +180,10 @@ def logits_from_probabilities(probabilities: Any) -> Any:
     return ops.log(p) - ops.log(1.0 - p) if probabilities.shape[-1] == 1 else ops.log(p)
 
 
+def _is_tensor(theta: Any) -> bool:
+    return namespace(theta) is not numpy_ops
+
+
 def _is_zero(weight: Any) -> bool:
     """Whether a kernel is left out; known only of plain numbers and arrays, not of tensors."""
     return weight is None or (isinstance(weight, (int, float, np.ndarray)) and not np.any(weight))
@@ -193,7 +202,7 @@ def label_mixing(weight: Any, compatibility: Any, labels: int, ops: Any) -> Any:
             f"{labels} labels. Received weights of shape {tuple(weight.shape)}."
         )
     if compatibility is None:
-        return ops.transpose(weight)  # leaves () and (L,) as they are
+        return ops.transpose(weight) if len(weight.shape) == 2 else weight
     compatibility = ops.cast(compatibility, "float32")
     if tuple(compatibility.shape) != (labels, labels):
         raise ValueError(

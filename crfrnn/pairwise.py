@@ -42,13 +42,9 @@ def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops:
            [4., 0.]], dtype=float32)
     """
     ops = ops or namespace(theta)
-    axes = [ops.arange(size, dtype="float32") for size in grid]
-    mesh = ops.meshgrid(*axes, indexing="ij")
-    # (S x (H, W)) -> (N, S)
-    points = ops.stack([ops.reshape(axis, (-1,)) for axis in reversed(mesh)], axis=-1)
-    # Divided, not multiplied by a reciprocal: the same rounding as in the older implementations.
-    scaled = points * _per_axis(1.0 if spacing is None else spacing, len(axes), "spacing", ops)
-    return (scaled / _per_axis(theta, len(axes), "theta", ops))[None]  # (1, N, S)
+    coordinates = _coordinates(grid, spacing, ops)  # (1, N, S)
+    # Divided, not multiplied by a reciprocal: the rounding of the older implementations.
+    return coordinates / spatial_bandwidths(theta, len(grid), ops)
 
 
 def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: Any = None) -> Any:
@@ -77,18 +73,27 @@ def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: 
     """
     ops = namespace(image, theta_alpha, theta_beta)
     batch, *grid, _ = ops.shape(image)
-    channels = image.shape[-1]
-    space = spatial_positions(grid, theta_alpha, spacing, ops)  # (1, N, S)
-    points, axes = ops.shape(space)[1], len(grid)
+    axes, channels = len(grid), image.shape[-1]
+    coordinates = _coordinates(grid, spacing, ops)  # (1, N, S)
+    points = ops.shape(coordinates)[1]
+    coordinates = ops.broadcast_to(coordinates, (batch, points, axes))
     intensities = ops.reshape(ops.cast(image, "float32"), (batch, points, channels))
-    intensities = intensities / _vector(theta_beta, channels, "theta_beta", "channel", ops)
-    space = ops.broadcast_to(space, (batch, points, axes))
-    return ops.concatenate([space, intensities], axis=-1)  # (B, N, S + K)
+    features = ops.concatenate([coordinates, intensities], axis=-1)  # (B, N, S + K)
+    return features / bilateral_bandwidths(theta_alpha, theta_beta, axes, channels, ops)
 
 
-def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:
-    """One number per axis of the grid, in the order of the features: last axis first."""
-    return ops.flip(_vector(value, axes, name, "axis of the grid", ops), axis=0)
+def spatial_bandwidths(theta: Any, axes: int, ops: Any) -> Any:
+    """The bandwidth of each feature of `spatial_positions`, (S,): last axis of the grid first."""
+    return _per_axis(theta, axes, "theta", ops)
+
+
+def bilateral_bandwidths(
+    theta_alpha: Any, theta_beta: Any, axes: int, channels: int, ops: Any
+) -> Any:
+    """The bandwidth of each feature of `bilateral_positions`, (S + K,)."""
+    in_space = spatial_bandwidths(theta_alpha, axes, ops)
+    in_intensity = _vector(theta_beta, channels, "theta_beta", "channel", ops)
+    return ops.concatenate([in_space, in_intensity], axis=0)
 
 
 def check_per(value: Any, size: int, name: str, per: str) -> None:
@@ -98,6 +103,20 @@ def check_per(value: Any, size: int, name: str, per: str) -> None:
             f"Expected `{name}` to be one number or one number per {per} ({size}). "
             f"Received {name} of shape {shape}. Pass a single number to use it for every {per}."
         )
+
+
+def _coordinates(grid: Sequence[Any], spacing: Any, ops: Any) -> Any:
+    """Coordinates of the points of a grid in the unit of `spacing`: (1, N, S), last axis first."""
+    mesh = ops.meshgrid(*(ops.arange(size, dtype="float32") for size in grid), indexing="ij")
+    points = ops.stack([ops.reshape(axis, (-1,)) for axis in reversed(mesh)], axis=-1)  # (N, S)
+    return (points * _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops))[
+        None
+    ]
+
+
+def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:
+    """One number per axis of the grid, in the order of the features: last axis first."""
+    return ops.flip(_vector(value, axes, name, "axis of the grid", ops), axis=0)
 
 
 def _vector(value: Any, size: int, name: str, per: str, ops: Any) -> Any:
