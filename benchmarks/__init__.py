@@ -1,0 +1,1 @@
+"""Speed, memory and error of crfrnn beside its peers; see README.md."""
