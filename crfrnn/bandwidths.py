@@ -22,7 +22,7 @@ from typing import Any
 
 from crfrnn.filtering import NormalizedFilter, make_filter
 
-# The normalisation by n = K 1 divides by n^r where values are received, and n^s where they are sent.
+# The normalisation by n = K 1 divides by n^r where values are received, n^s where they are sent.
 _RECEIVED_SENT = {"after": (1, 0), "before": (0, 1), "symmetric": (0.5, 0.5), "none": (0, 0)}
 
 
@@ -60,8 +60,8 @@ def _learning(
     p = ops.stop_gradient(positions)
     p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
 
-    # d log(n) / d log(theta): the mean squared distance from each point to the others. Computed once
-    # for all iterations; where no gradient is asked for, a compiled function drops it as unused.
+    # d log(n) / d log(theta): the mean squared distance from each point to the others. Done once for
+    # all iterations; where no gradient is asked for, a compiled function drops it as unused.
     average = NormalizedFilter(kernel.operator, "after")
     d_norm = p * p - 2 * p * average(p) + average(p * p)  # (B, N, F)
 
