@@ -77,7 +77,7 @@ def phantom(
         g(x)   = e - 1 + deformation F_1(0.5) + detail F_2(s)
         organ  = g < 0, without the clefts |F_3(0.15)| < clefts |grad F_3| where g > -0.8 rim
         core   = organ where g + rim (1 + 0.4 F_4(0.3)) + detail F_5(s) < 0
-        cavity = core where e - 0.4 + 0.2 F_6(0.3) + detail F_7(s) < 0
+        cavity = core where e - 0.42 + 0.15 F_6(0.3) + detail F_7(s) < 0
 
     so boundaries are smooth at large scale and irregular at small scale, clefts and parts of the
     rim are a few pixels thin, and label 0 reaches into the organ.
@@ -161,7 +161,7 @@ def _anatomy(rng: np.random.Generator, shape: tuple[int, ...], how: Difficulty):
     organ = (outer < 0) & ~cleft
     thickness = how.rim * (1 + 0.4 * random_field(rng, shape, 0.3))
     core = organ & (outer + thickness + small() < 0)
-    cavity = core & (ellipsoid - 0.4 + 0.2 * random_field(rng, shape, 0.3) + small() < 0)
+    cavity = core & (ellipsoid - 0.42 + 0.15 * random_field(rng, shape, 0.3) + small() < 0)
     # Nested masks: their sum is the label.
     return organ.astype("uint8") + core + cavity, ellipsoid
 

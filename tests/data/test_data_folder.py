@@ -74,7 +74,8 @@ def test_palette_and_bilevel_pictures(tmp_path):
     for kind in ("images", "labels"):
         (tmp_path / kind).mkdir()
         palette.save(tmp_path / kind / "a.png")
-    bits = LABEL == 1
+    bits = np.zeros((20, 30), bool)
+    bits[3, 4] = True  # a rare value, which percentiles would clip away
     write_picture(tmp_path / "images/b.png", bits)
     write_picture(tmp_path / "labels/b.png", bits)
     names = ["images/a.png", "labels/a.png"], ["images/b.png", "labels/b.png"]
@@ -203,6 +204,16 @@ def test_damaged_volume_and_headers_that_disagree(tmp_path):
     (tmp_path / "i.nii.gz").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"cannot read .*i\.nii\.gz"):
         load_folder(tmp_path)[0].image  # noqa: B018
+
+
+def test_image_and_label_of_different_orientation(tmp_path):
+    write_volume(tmp_path / "i.nii", np.ones((4, 5), "float32"))
+    write_volume(tmp_path / "l.nii", np.zeros((4, 5), "uint8"), np.diag([-1.0, 1, 1, 1]))
+    write_picture(tmp_path / "l.png", np.zeros((4, 5), "uint8"))
+    for label in ("l.nii", "l.png"):
+        (case,) = load_folder(write_json(tmp_path, [{"image": "i.nii", "label": label}]))
+        with pytest.raises(ValueError, match="expected image and label of one orientation"):
+            case.image  # noqa: B018
 
 
 def test_volume_with_nan_is_named(tmp_path):

@@ -34,7 +34,7 @@ def test_arrays_and_labels(shape):
         assert case.image.min() == 0 and case.image.max() == 1
         assert case.spacing == (1.0,) * len(shape) and case.id == case.group
     assert set(np.unique([c.label for c in cases])) == {0, 1, 2, 3}
-    assert len({c.id for c in cases}) == 4
+    assert len({c.id for c in cases}) == len({c.label.tobytes() for c in cases}) == 4
 
 
 def test_labels_are_nested():
@@ -47,6 +47,11 @@ def test_labels_are_nested():
     for case in cases:
         filled = binary_fill_holes(case.label > 0)
         assert filled[case.label > 1].all()
+
+
+def test_cavity_lies_in_the_core():
+    for case in data.phantom(4, (64, 80), rim=5.0):  # a rim thicker than the organ leaves no core
+        assert set(np.unique(case.label)) == {0, 1}
 
 
 def test_clefts_add_thin_background_inside():
