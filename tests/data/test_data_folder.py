@@ -9,6 +9,7 @@ from PIL import Image
 
 import data
 from data.folder import load_folder
+from tests.tolerances import FLOAT32, assert_close
 
 
 def write_json(folder, training, labels=("background", "one", "two"), **more):
@@ -48,7 +49,7 @@ def test_colour_picture(tmp_path, ending):
     (case,) = data.load(str(picture_folder(tmp_path, ending=ending)))
     assert (case.id, case.group, case.spacing) == ("a", "a", (1.0, 1.0))
     assert case.image.shape == (2, 3, 3) and case.image.dtype == "float32"
-    np.testing.assert_allclose(case.image, [[[v / 255 for v in p] for p in r] for r in COLOUR])
+    assert_close(case.image, [[[v / 255 for v in p] for p in r] for r in COLOUR], FLOAT32)
     assert np.array_equal(case.label, LABEL) and case.label.dtype == "uint8"
     assert data.labels(str(tmp_path)) == ("background", "one", "two")
 
@@ -58,7 +59,7 @@ def test_grey_jpeg_group_and_spacing(tmp_path):
     folder = picture_folder(tmp_path, grey, ending="jpg", group=7, spacing=[0.5, 0.25])
     (case,) = load_folder(folder)
     assert (case.group, case.spacing) == ("7", (0.5, 0.25))
-    np.testing.assert_allclose(case.image, np.full((2, 3, 1), 0.4))
+    assert_close(case.image, np.full((2, 3, 1), 0.4), FLOAT32)
 
 
 def test_sixteen_bit_picture_is_normalised(tmp_path):
@@ -103,7 +104,7 @@ def test_volume_is_turned_to_right_anterior_superior(tmp_path):
         stored = (k, 4 - i, j)
         assert case.label[i, j, k] == label[stored]
         expected = min(max((image[stored] - low) / (high - low), 0), 1)
-        assert abs(case.image[i, j, k, 0] - expected) < 1e-6
+        assert abs(case.image[i, j, k, 0] - expected) < FLOAT32
 
 
 def test_volume_with_channels(tmp_path):

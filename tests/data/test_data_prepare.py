@@ -7,6 +7,7 @@ import pytest
 
 import data
 from data.case import Case
+from tests.tolerances import FLOAT32, assert_close
 
 
 def case_of(shape, channels=2, seed=0, spacing=None):
@@ -29,7 +30,7 @@ def test_normalise_each_channel_by_its_own_percentiles():
             for r in (0.005 * 619, 0.995 * 619)
         )
         expected = [min(max((v - low) / (high - low), 0), 1) for v in image[..., k].ravel()]
-        np.testing.assert_allclose(result[..., k].ravel(), expected, atol=1e-6)
+        assert_close(result[..., k].ravel(), expected, FLOAT32)
 
 
 def test_normalise_ignores_the_scanners_scale():
@@ -136,6 +137,6 @@ def test_shrink_is_block_mean_and_majority(shape):
         votes = np.bincount(case.label[block].ravel())
         assert small.label[point] == votes.argmax()
         expected = case.image[block].astype("float64").reshape(-1, 2).sum(0) / 3 ** len(shape)
-        np.testing.assert_allclose(small.image[point], expected, atol=1e-6)
+        assert_close(small.image[point], expected, FLOAT32)
     with pytest.raises(ValueError, match="factor must be from 1 to"):
         data.shrink(case, 8)
