@@ -95,11 +95,12 @@ def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
 
 def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
     # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
+    spawn = multiprocessing.get_context("spawn")
     pool = futures.ProcessPoolExecutor(
         jobs,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=spawn,
         initializer=_start_worker,
-        initargs=(tqdm.get_lock(),),
+        initargs=(spawn.RLock(),),  # so that progress bars take turns
     )
     try:
         running = [pool.submit(_repeat, config, folder, seed) for seed in range(config.seeds)]

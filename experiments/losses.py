@@ -30,7 +30,8 @@ def soft_dice(labels: Any, logits: Any) -> Any:
         True
     """
     valid = _valid(labels, logits.dtype)  # (B, H, W)
-    truth = ops.one_hot(labels, ops.shape(logits)[-1], dtype=logits.dtype)  # (B, H, W, L)
+    known = ops.where(ops.equal(labels, VOID), 0, labels)  # PyTorch has no one-hot beyond L
+    truth = ops.one_hot(known, ops.shape(logits)[-1], dtype=logits.dtype)  # (B, H, W, L)
     probabilities = ops.softmax(logits) * valid[..., None]
     foreground = (truth * valid[..., None])[..., 1:], probabilities[..., 1:]  # (B, H, W, L - 1)
     return ops.mean(keras.losses.dice(*foreground, axis=(0, 1, 2)))
