@@ -1,7 +1,7 @@
 """Settings of every test run.
 
-KERAS_BACKEND=tensorflow|jax|torch picks the backend (default tensorflow). CRFRNN_REQUIRE_NATIVE=1 makes
-a missing native library a failure instead of a skip; CI sets it.
+KERAS_BACKEND=tensorflow|jax|torch picks the backend (default tensorflow). CRFRNN_REQUIRE_NATIVE=1
+makes a missing native library a failure instead of a skip; CI sets it.
 """
 
 import os

@@ -221,7 +221,7 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
     if native is False:
         return LatticeFilter(positions)
     if native_lattice.usable(positions):
-        return native_lattice.NativeLatticeFilter(positions)
+        return native_lattice.NativeLatticeFilter(namespace(positions).stop_gradient(positions))
     if native:
         why = native_lattice.native_status()["error"] or "The positions are not on a CPU."
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")

@@ -38,11 +38,14 @@ METHODS = {
         lambda p: gaussian_matrix(p) * window_matrix(*_local_window(len(p))),
         {"method": "local", "grid": GRID, "window": WINDOW},
     ),
-    "lattice": Method(LatticeFilter, lattice_matrix, {"native": False}),
-    "native": Method(native.NativeLatticeFilter, lattice_matrix, {"native": True}),
+    "lattice": Method(LatticeFilter, lattice_matrix, {"method": "lattice", "native": False}),
+    "native": Method(
+        native.NativeLatticeFilter, lattice_matrix, {"method": "lattice", "native": True}
+    ),
 }
 
-# Where CRFRNN_REQUIRE_NATIVE=1 the native method is tested in any case, and fails when it is absent.
+# Where CRFRNN_REQUIRE_NATIVE=1 the native method is tested in any case, and fails when it is
+# absent.
 needs_native = pytest.mark.skipif(
     not native.available() and os.environ.get("CRFRNN_REQUIRE_NATIVE") != "1",
     reason="the native library was not built",

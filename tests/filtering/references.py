@@ -16,7 +16,7 @@ def gaussian_matrix(positions):
 
 
 def window_matrix(grid, window):
-    """1 where point j of the grid is in the window (odd widths, one per axis) centred at i, else 0."""
+    """1 where point j of the grid is in the window (odd widths) centred at point i, else 0."""
     points = list(np.ndindex(*grid))
     matrix = np.zeros((len(points), len(points)))
     for i, p in enumerate(points):
