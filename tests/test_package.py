@@ -1,0 +1,80 @@
+"""Promises of the packages as a whole: what importing loads, who imports whom, what is built."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORKS = ("keras", "tensorflow", "jax", "torch")
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_numpy_in_and_out_loads_no_framework():
+    program = f"""
+import sys
+import numpy as np
+import crfrnn
+crfrnn.native_status()
+values, positions = np.ones((6, 2), "float32"), np.ones((6, 3), "float32")
+for method in ("exact", "lattice"):
+    assert isinstance(crfrnn.gaussian_filter(values, positions, method=method), np.ndarray)
+crfrnn.gaussian_filter(values, positions, native=False)
+image, probs = np.zeros((4, 5, 1), "float32"), np.full((4, 5, 2), 0.5, "float32")
+crfrnn.refine(image, probs, theta_alpha=3.0, theta_beta=1.0, theta_gamma=2.0,
+              bilateral_weight=1.0, spatial_weight=1.0)
+print(sorted(set({FRAMEWORKS}) & set(sys.modules)))
+"""
+    result = python("-c", program)
+    assert (result.stdout.strip(), result.returncode) == ("[]", 0), result.stderr
+
+
+def imported(package: str) -> set[str]:
+    """The top-level names that the files of a package import, at their top or inside functions."""
+    names = set()
+    for file in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("unet", {"crfrnn", "data", "experiments", "benchmarks"}),
+        ("crfrnn", {"unet", "data", "experiments", "benchmarks"}),
+        ("data", {"unet", "crfrnn", "experiments", "benchmarks"}),
+    ],
+)
+def test_packages_do_not_import(package, forbidden):
+    used = imported(package)
+    assert "numpy" in used or "keras" in used
+    assert not used & forbidden
+
+
+@pytest.mark.parametrize("required", ["", "1"])
+def test_a_build_without_a_compiler_succeeds_unless_the_library_is_required(tmp_path, required):
+    pytest.importorskip("setuptools", "77")
+    folders = ("--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp"))
+    missing = {"CXX": "/no/compiler", "CC": "/no/compiler", "CRFRNN_REQUIRE_NATIVE": required}
+    result = python("setup.py", "build_ext", *folders, **missing)
+    assert (result.returncode == 0) == (not required), result.stderr
+    assert ("the native library was not built" in result.stderr) == (not required)
+    assert not list(tmp_path.rglob("*crfrnn.*"))
