@@ -60,8 +60,8 @@ def _learning(
     p = ops.stop_gradient(positions)
     p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
 
-    # d log(n) / d log(theta): the mean squared distance from each point to the others. Done once for
-    # all iterations; where no gradient is asked for, a compiled function drops it as unused.
+    # d log(n) / d log(theta): the mean squared distance from each point to all. Made once for
+    # all iterations; where no gradient is wanted, a compiled function drops it as unused.
     average = NormalizedFilter(kernel.operator, "after")
     d_norm = p * p - 2 * p * average(p) + average(p * p)  # (B, N, F)
 

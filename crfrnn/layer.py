@@ -117,7 +117,7 @@ class CRFRNN(keras.layers.Layer):
         self.normalization = _choice("normalization", normalization, NORMALIZATIONS)
         self.method = _choice("method", method, METHODS)
         self.native = native
-        self.window = window
+        self.window = _window(window)
         self.from_logits = bool(from_logits)
         self.spacing = None if spacing is None else _positive("spacing", spacing)
         self.supports_jit = not _native_op_in_tensorflow(self.method, native)
@@ -237,6 +237,17 @@ def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     if value not in choices:
         raise ValueError(f"Expected `{name}` to be one of {choices}. Received {value!r}.")
     return value
+
+
+def _window(value: Any) -> Any:
+    """An odd number or a list of them."""
+    array = np.asarray(value)
+    if array.ndim > 1 or array.dtype.kind not in "iu" or not np.all((array > 0) & (array % 2 == 1)):
+        raise ValueError(
+            "Expected `window` to be an odd number of points, or one per axis of the grid: it "
+            f"has a centre. Received {value!r}."
+        )
+    return array.tolist()
 
 
 def _compatibility(value: Any) -> Any:

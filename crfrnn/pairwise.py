@@ -43,8 +43,7 @@ def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops:
     """
     ops = ops or namespace(theta)
     coordinates = _coordinates(grid, spacing, ops)  # (1, N, S)
-    # Divided, not multiplied by a reciprocal: the rounding of the older implementations.
-    return coordinates / spatial_bandwidths(theta, len(grid), ops)
+    return _divide(coordinates, spatial_bandwidths(theta, len(grid), ops))
 
 
 def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: Any = None) -> Any:
@@ -79,7 +78,7 @@ def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: 
     coordinates = ops.broadcast_to(coordinates, (batch, points, axes))
     intensities = ops.reshape(ops.cast(image, "float32"), (batch, points, channels))
     features = ops.concatenate([coordinates, intensities], axis=-1)  # (B, N, S + K)
-    return features / bilateral_bandwidths(theta_alpha, theta_beta, axes, channels, ops)
+    return _divide(features, bilateral_bandwidths(theta_alpha, theta_beta, axes, channels, ops))
 
 
 def spatial_bandwidths(theta: Any, axes: int, ops: Any) -> Any:
@@ -98,7 +97,8 @@ def bilateral_bandwidths(
 
 def check_per(value: Any, size: int, name: str, per: str) -> None:
     """Raise ValueError unless `value` is None, one number or `size` numbers, one per `per`."""
-    if value is not None and (shape := tuple(np.shape(value))) not in ((), (size,)):
+    shape = () if value is None else tuple(np.shape(value))
+    if shape not in ((), (size,)):
         raise ValueError(
             f"Expected `{name}` to be one number or one number per {per} ({size}). "
             f"Received {name} of shape {shape}. Pass a single number to use it for every {per}."
@@ -112,6 +112,13 @@ def _coordinates(grid: Sequence[Any], spacing: Any, ops: Any) -> Any:
     return (points * _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops))[
         None
     ]
+
+
+def _divide(features: Any, bandwidths: Any) -> Any:
+    # Compilers (XLA, TensorFlow's graph optimiser) turn a division by constants into this product.
+    # Positions that differ in the last bit can fall into different cells of the lattice, so it is
+    # done everywhere: then NumPy, eager and compiled calls agree.
+    return features * (1.0 / bandwidths)
 
 
 def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:

@@ -213,8 +213,7 @@ def test_gradients_equal_finite_differences(method):
     """Of the unaries, both weights and the compatibility; float64 differences of the loops."""
     unaries, image = UNARIES[:1], IMAGE[:1]
     coefficients = RNG.normal(size=unaries.shape).astype("float32")
-    options = dict(method=method, native=False)
-    crf = {**THETAS, "spacing": SPACING, "num_iterations": 2, **options}
+    crf = {**THETAS, "spacing": SPACING, "num_iterations": 2, "method": method}
 
     # The kernels as matrices; those of the lattice are its responses to unit vectors.
     if method == "exact":
@@ -225,7 +224,7 @@ def test_gradients_equal_finite_differences(method):
 
         identity = np.eye(unaries[0, ..., 0].size, dtype="float32")[None]
         kernels = [
-            bandwidths.gaussian_kernel(positions, normalization="after", native=False)(identity)[0]
+            bandwidths.gaussian_kernel(positions, normalization="after")(identity)[0]
             for positions in (
                 spatial_positions((3, 4), THETAS["theta_gamma"], SPACING),
                 bilateral_positions(image, THETAS["theta_alpha"], THETAS["theta_beta"], SPACING),
