@@ -38,6 +38,24 @@ def layer_functions(
     return functions[keras.backend.backend()](layer, *arguments)
 
 
+def finish(result: Any, last: Any) -> Any:
+    """Waits until `last`, a tensor of the running backend, is computed; returns `result`."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # On a GPU, kernels are only queued; on a CPU this costs nothing.
+        tf.test.experimental.sync_devices()
+    elif keras.backend.backend() == "jax":
+        last.block_until_ready()
+    elif last.device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+    return result
+
+
 def _tensorflow(layer: Any, unaries: Any, images: Any, upstream: Any) -> Any:
     import tensorflow as tf
 
@@ -53,14 +71,9 @@ def _tensorflow(layer: Any, unaries: Any, images: Any, upstream: Any) -> Any:
         sources = [unaries, *(weight.value for weight in layer.trainable_weights)]
         return refined, tape.gradient(refined, sources, output_gradients=upstream)
 
-    def finish(result):
-        # On a GPU, kernels are only queued; on a CPU this costs nothing.
-        tf.test.experimental.sync_devices()
-        return result
-
     return (
-        lambda: finish(forward(unaries, images)),
-        lambda: finish(both(unaries, images, upstream)),
+        lambda: finish(forward(unaries, images), unaries),
+        lambda: finish(both(unaries, images, upstream), unaries),
     )
 
 
@@ -92,19 +105,15 @@ def _torch(layer: Any, unaries: Any, images: Any, upstream: Any) -> Any:
 
     unaries.requires_grad_(True)
 
-    def finish(result):
-        if unaries.device.type == "cuda":
-            torch.cuda.synchronize()
-        return result
-
     def forward():
         with torch.no_grad():
-            return finish(layer([unaries, images], training=False))
+            return finish(layer([unaries, images], training=False), unaries)
 
     def both():
         refined = layer([unaries, images], training=True)
         sources = [unaries, *(weight.value for weight in layer.trainable_weights)]
-        return finish((refined.detach(), torch.autograd.grad(refined, sources, upstream)))
+        gradients = torch.autograd.grad(refined, sources, upstream)
+        return finish((refined.detach(), gradients), unaries)
 
     return forward, both
 

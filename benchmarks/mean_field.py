@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +39,7 @@ def offline(name: str, scale: float, repeats: int) -> dict[str, Any]:
     refine = _refine(workload)
     contenders = {"refine": refine, "refine_build": lambda: _filters(workload)}
     report: dict[str, Any] = {"vertices": _vertices(workload)}
-    if has_pydensecrf():
+    if measure.has_pydensecrf():
         peer = PyDenseCRF(workload)
         contenders |= {"pydensecrf": peer.run, "pydensecrf_build": peer.crf}
         report["max_difference_q"] = float(np.abs(refine() - peer.run()).max())
@@ -55,8 +54,8 @@ def layer(
     inputs = workloads.batch(workload, batch)
     passes = compiled.layer_functions(workload, *inputs, **METHODS[method])
     contenders: dict[str, Callable] = dict(zip(PASSES, passes, strict=True))
-    report: dict[str, Any] = {"gpu": compiled.has_gpu(), "batch": batch}
-    if has_pydensecrf():
+    report: dict[str, Any] = {}
+    if measure.has_pydensecrf():
         peer = PyDenseCRF(workload, normalization="after")
         contenders["pydensecrf"] = peer.run
         difference = _probabilities(contenders["forward"]())[0] - peer.run()
@@ -128,10 +127,6 @@ def _timed(contenders: dict[str, Callable], repeats: int, seconds: float = 60.0)
     return {"times": times, "load": load.report}
 
 
-def has_pydensecrf() -> bool:
-    return importlib.util.find_spec("pydensecrf") is not None
-
-
 # ---- The run -----------------------------------------------------------------------------------
 
 
@@ -156,7 +151,7 @@ def plan(options: argparse.Namespace) -> list[tuple[str, dict[str, Any], Callabl
                     seconds = 10.0 if slow else 60.0
                     arguments = (name, options.scale, repeats, method, batch, seconds)
                     parts.append(("layer", labels, layer, arguments))
-        subjects = [] if gpu else [("refine",)] + [("pydensecrf",)] * has_pydensecrf()
+        subjects = [] if gpu else [("refine",)] + [("pydensecrf",)] * measure.has_pydensecrf()
         for method in methods[:1]:
             for batch in batches.get(name, (1,)):
                 subjects += [(who, method, batch) for who in PASSES]
@@ -170,25 +165,17 @@ def plan(options: argparse.Namespace) -> list[tuple[str, dict[str, Any], Callabl
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Runs all parts, writing the result after each."""
-    path = measure.output_path(
-        options.output, options.overwrite, "mean_field", options.backend, options.device
-    )
+    path = measure.output_path(options, "mean_field")
+    measure.check_device(options)
     result = measure.circumstances(options.device, options.backend)
     result |= {"scale": options.scale, "offline": [], "layer": [], "memory": [], "bars": []}
     parts = plan(options)
     for number, (section, labels, function, arguments) in enumerate(parts, 1):
         words = " ".join(f"{k}={v}" for k, v in labels.items() if v is not None)
         print(f"[{number}/{len(parts)}] {section} {words}", flush=True)
-        measure.wait_until_quiet(options.wait)
         part = measure.in_fresh_process(
-            function,
-            *arguments,
-            threads=labels["threads"],
-            backend=options.backend,
-            device=options.device,
+            function, *arguments, options=options, threads=labels["threads"]
         )
-        if options.device == "gpu" and part.get("gpu") is False:
-            raise SystemExit(f"--device gpu, but Keras on {options.backend} sees no GPU.")
         result[section].append(labels | part)
         if options.device == "cpu" and options.scale == 1:
             result["bars"] = bars(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -61,6 +62,10 @@ def alternate(
     }
 
 
+def has_pydensecrf() -> bool:
+    return importlib.util.find_spec("pydensecrf") is not None
+
+
 def median(numbers: Iterable[float]) -> float:
     ordered = sorted(numbers)
     return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
@@ -104,11 +109,18 @@ def _status_kb(key: str) -> int:
 
 
 def in_fresh_process(
-    function: Callable, *arguments: Any, threads: int | None = None, backend: str, device: str
+    function: Callable,
+    *arguments: Any,
+    options: argparse.Namespace,
+    threads: int | None = None,
 ) -> Any:
-    """function(*arguments) in a new Python process, where all of this can still be chosen."""
-    settings = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": backend}
-    if device == "cpu":
+    """function(*arguments) in a new Python process: memory is fresh, threads can still be chosen.
+
+    options: those of `add_options`; threads: default all, on a CPU.
+    """
+    wait_until_quiet(options.wait)
+    settings = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": options.backend}
+    if options.device == "cpu":
         settings |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     if threads is not None:
         # OpenMP and PyTorch; TensorFlow, twice; JAX.
@@ -123,6 +135,14 @@ def in_fresh_process(
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def check_device(options: argparse.Namespace) -> None:
+    """Ends the program when a GPU was asked for and the backend has none."""
+    from benchmarks.compiled import has_gpu
+
+    if options.device == "gpu" and not in_fresh_process(has_gpu, options=options):
+        sys.exit(f"--device gpu, but Keras on {options.backend} sees no GPU.")
 
 
 class Load:
@@ -207,6 +227,7 @@ def circumstances(device: str, backend: str) -> dict[str, Any]:
             else os.cpu_count(),
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
+        "priority": os.nice(0),  # below 0: ahead of the machine's other work
         "device": device,
         "backend": backend,
         "native": native,
@@ -232,13 +253,14 @@ def _processor() -> str:
     return platform.processor()
 
 
-def output_path(given: str | None, overwrite: bool, suite: str, backend: str, device: str) -> Path:
+def output_path(options: argparse.Namespace, suite: str) -> Path:
     """Where to write: the path given, or a new one under runs/benchmarks/."""
-    if given is None:
+    if options.output is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        return ROOT / "runs" / "benchmarks" / f"{suite}--{device}-{backend}--{stamp}.json"
-    path = Path(given)
-    if path.exists() and not overwrite:
+        name = f"{suite}--{options.device}-{options.backend}--{stamp}.json"
+        return ROOT / "runs" / "benchmarks" / name
+    path = Path(options.output)
+    if path.exists() and not options.overwrite:
         sys.exit(f"{path} exists. Name another --output, or give --overwrite to replace it.")
     return path
 

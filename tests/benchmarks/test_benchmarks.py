@@ -1,0 +1,98 @@
+"""Both benchmarks run on tiny workloads and write complete JSON. Nothing is said about time."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import crfrnn
+from tests.tolerances import FLOAT32
+
+pytest.importorskip("skimage", reason="the benchmarks need the extra `bench`")
+pytest.importorskip("psutil", reason="the benchmarks need the extra `bench`")
+if not crfrnn.native_status()["available"]:
+    pytest.skip("the benchmarks compare the native library", allow_module_level=True)
+
+from benchmarks import filtering, mean_field, measure, workloads
+
+TINY = ["--workloads", "C", "--scale", "0.2", "--repeats", "1"]
+
+
+def test_mean_field(tmp_path):
+    output = tmp_path / "result.json"
+    mean_field.main(
+        [*TINY, "--threads", "1", "--methods", "lattice-native", "--output", str(output)]
+    )
+    result = json.loads(output.read_text())
+    assert result["versions"]["crfrnn"] == crfrnn.__version__
+    (offline,), (layer,) = result["offline"], result["layer"]
+    for part in (offline, layer):
+        assert all(len(time["times_ms"]) == 1 for time in part["times"].values())
+        assert part["load"]["cores_busy_with_others"] >= 0
+        if measure.has_pydensecrf():
+            assert part["max_difference_q"] < FLOAT32  # probabilities: the scale is 1
+    assert set(layer["times"]) >= {"forward", "forward_backward"}
+    assert {m["who"] for m in result["memory"]} >= {"refine", "forward", "forward_backward"}
+    # Bars are for full workloads; theirs are checked on made-up times.
+    assert result["bars"] == []
+
+
+def test_filtering(tmp_path):
+    output = tmp_path / "result.json"
+    filtering.main([*TINY, "--threads", "1", "--output", str(output)])
+    result = json.loads(output.read_text())
+    assert set(result["kernels"]["C"]) == {"spatial", "bilateral"}
+    errors = result["errors"]["C"]["bilateral"]
+    assert errors["exact"]["rel_l2"] < FLOAT32 < errors["native"]["rel_l2"] < 0.1
+    assert len(result["sweep"]) == 9
+
+
+def test_bars_compare_medians_with_their_bounds():
+    def part(threads, **times):
+        times = {who: {"ms": ms} for who, ms in times.items()}
+        return {"workload": "A", "threads": threads, "method": "lattice-native", "times": times}
+
+    result = {
+        "offline": [part(1, refine=50, pydensecrf=101), part(2, refine=50, pydensecrf=174)],
+        # A fifth of 5858 ms, on a machine where pydensecrf needs half of its 1152 ms: 585.8.
+        "layer": [part(1, forward_backward=585, pydensecrf=576)],
+        "memory": [
+            {"workload": "A", "who": "refine", "mb": 100},
+            {"workload": "A", "who": "pydensecrf", "mb": 99},
+        ],
+    }
+    assert [bar["met"] for bar in mean_field.bars(result)] == [True, False, False, True]
+
+
+def test_alternate_takes_turns():
+    calls = []
+    contenders = {name: lambda name=name: calls.append(name) for name in "ab"}
+    times = measure.alternate(contenders, repeats=2)
+    assert calls == ["a", "b"] * 3
+    assert times["a"]["ms"] == measure.median(times["a"]["times_ms"])
+    assert measure.median([5, 1, 2]) == 2 and measure.median([5, 1]) == 3
+
+
+def test_peak_growth_sees_what_a_call_allocates():
+    grown = measure.peak_growth_mb(lambda: np.ones(2**23, np.float32).sum())  # 32 MB, then freed
+    if grown is None:
+        pytest.skip("this system does not tell")
+    assert 30 < grown < 60
+
+
+def test_an_existing_result_is_kept_unless_told(tmp_path):
+    output = tmp_path / "result.json"
+    output.write_text("{}")
+    with pytest.raises(SystemExit, match="exists"):
+        filtering.main([*TINY, "--output", str(output)])
+    assert output.read_text() == "{}"
+
+
+def test_workloads_are_deterministic_and_batches_differ():
+    first, second = workloads.load("B", 0.2), workloads.load("B", 0.2)
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.unaries, second.unaries)
+    _, images = workloads.batch(first, 3)
+    assert len({image.tobytes() for image in images}) == 3
