@@ -39,7 +39,8 @@ class LatticeFilter(FilterOperator):
     """Gaussian filter on the permutohedral lattice: K = slice . blur . splat, in keras.ops.
 
     Built once, applied many times. The transposed, which is also the gradient with respect to the
-    values, blurs the axes in the opposite order. Positions receive no gradient (the derivative of
+    values, blurs the axes in the opposite order. On GPUs the order of the sums of a splat, and with
+    it the last bits, may differ from run to run. Positions receive no gradient (the derivative of
     the lattice function is not an approximation of the Gaussian's).
 
     Args:
@@ -106,6 +107,12 @@ def build_lattice(positions: Any, capacity: int | None = None) -> Lattice:
     """
     ops = namespace(positions)
     batch, points, features = ops.shape(positions)
+    items = batch * points * (features + 1)
+    if isinstance(items, int) and items * (features + 1) >= 2**31:
+        raise ValueError(
+            "Expected B N (F+1)^2 < 2^31, the reach of the lattice's 32-bit indices. "
+            f"Received: positions of shape {tuple(positions.shape)}. Filter fewer images at a time."
+        )
     keys, weights = _simplices(ops, ops.reshape(positions, (-1, features)))
     image = ops.arange(batch * points, dtype="int32") // points
     keys.append(ops.broadcast_to(image[None], ops.shape(weights)))

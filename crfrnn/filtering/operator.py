@@ -44,7 +44,7 @@ class FilterOperator:
             return values
         ops = namespace(values, self.positions)
         if scale_in is not None:
-            values = values * scale_in
+            values = ops.multiply(values, scale_in)
         if self.positions.shape[0] == 1 and values.shape[0] != 1:
             # Images that share their positions are filtered as further channels of one image.
             batch, points, channels = ops.shape(values)
@@ -53,7 +53,7 @@ class FilterOperator:
             filtered = ops.transpose(merged, (1, 0, 2))
         else:
             filtered = self._apply(values, transposed)
-        return filtered if scale_out is None else filtered * scale_out
+        return filtered if scale_out is None else ops.multiply(filtered, scale_out)
 
     def _apply(self, values: Any, transposed: bool) -> Any:
         """K values, or its transposed; values (B, N, C) with the B of the positions."""

@@ -48,6 +48,19 @@ def test_positions_without_batch_serve_all_images(space, lead):
     assert_close(found, expected.reshape(2, 3, 7, 3), FLOAT32)
 
 
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("normalization", ["symmetric", "none"])
+def test_numpy_arrays_and_tensors_may_be_mixed(name, normalization):
+    # As in the spatial kernel of a network: positions are known beforehand, values are not.
+    arguments = {**METHODS[name].arguments, "normalization": normalization}
+    positions, values = random_positions(1, 20, 2), random_values(2, 20, 3)
+    expected = gaussian_filter(values, positions, **arguments)
+    for p, v in (("numpy", "backend"), ("backend", "numpy")):
+        found = gaussian_filter(convert(values, v), convert(positions, p), **arguments)
+        assert not isinstance(found, np.ndarray)
+        assert_close(backend.array(found), expected, FLOAT32)
+
+
 def test_integers_give_float32():
     found = gaussian_filter(np.arange(14).reshape(7, 2), POSITIONS[0], method="exact")
     assert found.dtype == np.float32
@@ -57,8 +70,10 @@ def test_integers_give_float32():
 
 @pytest.mark.parametrize("space", SPACES)
 def test_blocks_of_rows_give_the_same(space, monkeypatch):
+    whole = filtered(VALUES, POSITIONS, space, normalization="none")
     monkeypatch.setattr(exact, "_PAIRS_AT_ONCE", 6 * 7 * 3)  # 3 rows of 7: the last block is cut
-    assert_close(filtered(VALUES, POSITIONS, space), ONE_BY_ONE, FLOAT32)
+    blocks = filtered(VALUES, POSITIONS, space, normalization="none")
+    assert_close(blocks, whole, FLOAT32)
 
 
 def test_blocks_of_rows_give_the_same_gradients(monkeypatch):
