@@ -25,28 +25,15 @@ from typing import Any
 from tqdm import tqdm
 
 from experiments import config as configuration
-from experiments import curves, pictures, presets, runs, table
+from experiments import curves, inputs, pictures, presets, runs, table
 from experiments.config import Config
 from experiments.rows import ROWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison from command line arguments; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    preset = presets.preset(options.dataset, options.quick)
-    try:
-        config = configuration.from_arguments(preset, options)
-    except ValueError as error:
-        parser.error(str(error))
-    name = options.name or Path(options.dataset).name + ("-quick" if options.quick else "")
-    folder = Path(options.runs, name)
-    _set_environment(config.threads)
-    try:
-        finished = runs.open_run(folder, config, os.environ["KERAS_BACKEND"], options.force)
-    except ValueError as error:
-        parser.error(str(error))
-    if finished:
+    config, folder, options = open_run(make_parser(__doc__), arguments)
+    if (folder / "results.json").exists():
         print((folder / "table.md").read_text())
         print(f"This run was finished before: {folder}. --force repeats it.")
         return 0
@@ -70,10 +57,10 @@ def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
             depend on it.
     """
     start = time.monotonic()
-    jobs = jobs or max(1, min(config.seeds, (os.cpu_count() or 1) // config.threads))
+    jobs = jobs or max(1, min(config.seeds, runs.num_cores() // config.threads))
     if jobs == 1:
         for seed in range(config.seeds):
-            _repeat(config, folder, seed)
+            repeat(config, folder, seed)
     else:
         _side_by_side(config, folder, jobs)
     results = {
@@ -93,6 +80,51 @@ def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
     runs.write_json(folder / "results.json", results)
 
 
+def repeat(config: Config, folder: Path, seed: int) -> None:
+    """Train and evaluate all rows of one seed; see ``repetition.run``."""
+    # Imported here: Keras reads its backend and the number of threads when it is imported, and
+    # the process that only waits for others needs none.
+    from experiments import repetition
+
+    repetition.run(config, seed, folder)
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Options for the choice of a run and for every setting."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer seeds, cases and updates")
+    parser.add_argument("--name", help="of the folder; default: the data set, and -quick")
+    parser.add_argument("--runs", default="runs", help="where runs live (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="delete the run that is there")
+    parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
+    configuration.add_arguments(parser)
+    parser.set_defaults(dataset="phantom")
+    return parser
+
+
+def open_run(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> tuple[Config, Path, argparse.Namespace]:
+    """Read the arguments, check that the data are there, and make or take up the run's folder.
+
+    What is wrong with the arguments ends the program with a message and status 2.
+    """
+    options = parser.parse_args(arguments)
+    try:
+        preset = presets.preset(options.dataset, options.quick)
+        config = configuration.from_arguments(preset, options)
+        _set_environment(config.threads)
+        inputs.split(config, seed=0)
+        name = options.name or Path(options.dataset).name + ("-quick" if options.quick else "")
+        folder = Path(options.runs, name)
+        runs.open_run(folder, config, os.environ["KERAS_BACKEND"], options.force)
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))
+    return config, folder, options
+
+
 def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
     # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
     spawn = multiprocessing.get_context("spawn")
@@ -103,7 +135,7 @@ def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
         initargs=(spawn.RLock(),),  # so that progress bars take turns
     )
     try:
-        running = [pool.submit(_repeat, config, folder, seed) for seed in range(config.seeds)]
+        running = [pool.submit(repeat, config, folder, seed) for seed in range(config.seeds)]
         for done in futures.as_completed(running):
             done.result()  # raises what the worker raised
     except BaseException:
@@ -120,36 +152,12 @@ def _start_worker(lock: Any) -> None:
     tqdm.set_lock(lock)
 
 
-def _repeat(config: Config, folder: Path, seed: int) -> None:
-    # Imported here: Keras reads its backend and the number of threads when it is imported, and
-    # the main process needs none.
-    from experiments import repetition
-
-    repetition.run(config, seed, folder)
-
-
 def _set_environment(threads: int) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's banner would break the bars
     # One number for all libraries: results are equal bit for bit only with equal threads.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer seeds, cases and updates")
-    parser.add_argument("--name", help="of the folder; default: the data set, and -quick")
-    parser.add_argument("--runs", default="runs", help="where runs live (default: %(default)s)")
-    parser.add_argument("--force", action="store_true", help="delete the run that is there")
-    parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
-    configuration.add_arguments(parser)
-    parser.set_defaults(dataset="phantom")
-    return parser
 
 
 if __name__ == "__main__":

@@ -22,11 +22,11 @@ CRF_ARGUMENTS = (
 )
 
 
-def front_end(config: Config, image_shape: tuple[int, ...], num_labels: int) -> keras.Model:
-    """The U-Net: images (B, H, W, K) to unaries (B, H, W, L)."""
+def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
+    """The U-Net: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
     return unet.build(
         config.network,
-        image_shape,
+        (None, None, num_channels),
         num_labels,
         width=config.width,
         depth=config.depth,

@@ -64,6 +64,7 @@ class _Repetition:
             unaries = evaluation.predict(network, test, config.batch_size)["unaries"]
             maps = evaluation.label_maps(test, unaries)
             self._finish(row, maps, history=history, pretraining=pretraining)
+        self._save(network, "plain")
 
         found = self._search(network)
         refined = maps
@@ -76,14 +77,15 @@ class _Repetition:
         models.compile_with_crf(joint, config, steps, rate)
         history = self._train(joint, "joint", steps, order=1)  # the batches of "plain"
         logits = evaluation.predict(joint, test, config.batch_size)
+        self._save(joint, "joint")
         before, after = (evaluation.label_maps(test, logits[k]) for k in ("unaries", "refined"))
         self._finish("joint_unaries", before)
         self._finish("joint", after, before=before, history=history, weights=_crf_weights(joint))
 
     def _front_end(self, weights: Sequence[np.ndarray] | None = None) -> keras.Model:
         keras.utils.set_random_seed(self.seed)
-        train = self.inputs.train
-        network = models.front_end(self.config, train.images.shape[1:], self.inputs.num_labels)
+        num_channels = self.inputs.train.images.shape[-1]
+        network = models.front_end(self.config, num_channels, self.inputs.num_labels)
         if weights is not None:
             network.set_weights(weights)
         return network
@@ -124,6 +126,12 @@ class _Repetition:
             )
             runs.write_json(path, found)
         return found
+
+    def _save(self, model: keras.Model, row: str) -> None:
+        # Keras writes to a name that ends in .keras, so not by runs.write.
+        unfinished = self.folder / f"unfinished-{row}.keras"
+        model.save(unfinished)
+        unfinished.replace(self.folder / f"{row}.keras")
 
     def _finish(
         self,

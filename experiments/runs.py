@@ -73,7 +73,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def open_run(folder: Path, config: Config, backend: str, force: bool = False) -> bool:
+def open_run(folder: Path, config: Config, backend: str, force: bool = False) -> None:
     """Make the folder of a run, or take up the one that is there.
 
     Args:
@@ -81,9 +81,6 @@ def open_run(folder: Path, config: Config, backend: str, force: bool = False) ->
         config: its settings.
         backend: Keras backend: the same settings give other last digits on another one.
         force: delete the run that is there and start anew.
-
-    Returns:
-        Whether the run is finished already.
 
     Raises:
         ValueError: if the folder holds something else: a run of other settings or another backend,
@@ -103,7 +100,6 @@ def open_run(folder: Path, config: Config, backend: str, force: bool = False) ->
             f"{folder} holds a run with other settings: {_differences(found, identity)}. "
             "Give another --name, or --force to delete that run and start anew."
         )
-    return (folder / "results.json").exists()
 
 
 def environment() -> dict[str, Any]:
@@ -124,8 +120,15 @@ def environment() -> dict[str, Any]:
         "packages": packages,
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "cores": os.cpu_count(),
+        "cores": num_cores(),
     }
+
+
+def num_cores() -> int:
+    """Cores that this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def render(results: dict[str, Any]) -> str:
         results: content of ``results.json``.
 
     Returns:
-        The same text for the same results: no times, no date.
+        The same text for the same numbers: it names neither times nor versions.
     """
     return "\n".join(
         [
@@ -71,11 +71,16 @@ def values(results: dict[str, Any], row: str, metric: str) -> np.ndarray:
     )
 
 
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table: the first column to the left, numbers to the right."""
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
+
+
 def _title(results: dict[str, Any]) -> list[str]:
     config = results["config"]
     cases = results["seeds"][0]["plain"]["cases"]
     groups = len({case["group"] for case in cases})
-    packages = results["packages"]
     return [
         f"# {Path(config['dataset']).name}: does a CRF help this U-Net?",
         "",
@@ -83,7 +88,7 @@ def _title(results: dict[str, Any]) -> list[str]:
         f"{config['pretrain_steps']} updates of the U-Net (width {config['width']}, depth "
         f"{config['depth']}), then {config['further_steps']} more for every row but the offline "
         "CRF, which trains nothing. "
-        f"{results['backend']}, Keras {packages.get('keras')}, commit {results['commit']}.",
+        f"Keras on {results['backend']}; versions, commit and machine: results.json.",
     ]
 
 
@@ -94,7 +99,7 @@ def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
         mean, sd = stats.mean_and_sd(values(results, row, metric))
         return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
 
-    return _markdown(
+    return markdown(
         ["", *columns.values()],
         [[ROWS[row].title, *(cell(row, metric) for metric in columns)] for row in ROWS],
     )
@@ -117,7 +122,7 @@ def _differences(results: dict[str, Any]) -> list[str]:
                     per_seed,
                 ]
             )
-    return _markdown(
+    return markdown(
         ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"], lines
     )
 
@@ -161,11 +166,6 @@ def _notes(results: dict[str, Any]) -> list[str]:
 
 def _interval(bounds: Sequence[float]) -> str:
     return "-" if np.isnan(bounds).any() else f"[{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
-
-
-def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""Evaluate a trained model, on the test cases of its run or on other data.
+
+python -m experiments.evaluate runs/phantom/seed-0/joint.keras
+python -m experiments.evaluate runs/phantom/seed-0/joint.keras --dataset /path/to/folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import runs
+from experiments.config import Config, from_json
+from experiments.stats import nanmean
+from experiments.table import COLUMNS, markdown
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluate from command line arguments; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path, help="runs/<name>/seed-<n>/{plain,joint}.keras")
+    parser.add_argument("--dataset", help="default: that of the run")
+    options = parser.parse_args(arguments)
+    run = runs.read_json(options.model.parent.parent / "run.json")
+    if run is None or not options.model.exists():
+        parser.error(f"{options.model} is no model of a run: expected runs/<name>/seed-<n>/*.keras")
+    config = from_json(run["config"])
+    if options.dataset:
+        # Another set has other numbers of cases; its test split as a whole.
+        config = dataclasses.replace(
+            config,
+            dataset=options.dataset,
+            train_cases=None,
+            validation_cases=None,
+            test_cases=None,
+        )
+    os.environ["KERAS_BACKEND"] = run["backend"]
+    print("\n".join(_evaluate(config, options.model)))
+    return 0
+
+
+def _evaluate(config: Config, path: Path) -> list[str]:
+    # Imported here: Keras reads its backend when it is imported. The two packages register the
+    # layers that the file names.
+    import keras
+
+    import crfrnn  # noqa: F401
+    import unet  # noqa: F401
+    from experiments import evaluation, inputs
+
+    model = keras.models.load_model(path, compile=False)
+    test = inputs.load(config, seed=0).test
+    logits = evaluation.predict(model, test, config.batch_size)
+    maps = {name: evaluation.label_maps(test, scores) for name, scores in logits.items()}
+    num_labels = logits["unaries"][0].shape[-1]
+    lines = []
+    for name, predicted in maps.items():
+        before = maps["unaries"] if name == "refined" else None
+        cases = evaluation.evaluate(config, test, predicted, num_labels, before)
+        means = [nanmean([case[metric] for case in cases]) for metric in COLUMNS]
+        lines.append([name, *(f"{mean:.2f}" for mean in means)])
+    return markdown([f"{len(test.cases)} cases", *COLUMNS.values()], lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""The whole comparison on tiny volumes: finished, killed and resumed, poisoned, repeated.
+
+The runs are made by processes of their own, as a user's are: results are equal bit for bit only
+with equal threads, and only a process can be killed.
+"""
+
+import json
+import subprocess
+import sys
+
+import nibabel
+import numpy as np
+import pytest
+
+from experiments import compare, metrics, runs
+from experiments.rows import ROWS
+
+TINY = (
+    *("--seeds", "1", "--width", "2", "--depth", "1", "--dropout", "0.3"),
+    *("--validation-cases", "2", "--test-cases", "3", "--train-cases", "3", "--batch-size", "4"),
+    *("--pretrain-steps", "5", "--further-steps", "5", "--checkpoint-steps", "2"),
+    *("--crf-train-iterations", "1", "--crf-test-iterations", "2", "--search-trials", "4"),
+    *("--pictures", "2"),
+)
+
+# Dies as by kill -9 when it is about to replace the checkpoint of a row for the first time.
+KILLED = """
+import os, signal, sys
+from experiments import compare, runs
+
+write, row = runs.write, sys.argv.pop(1)
+
+def write_or_die(path, write_to):
+    if path.name == f"{row}.checkpoint.npz" and path.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, write_to)
+
+runs.write = write_or_die
+compare.main(sys.argv[1:])
+"""
+
+
+def make_data(folder, poisoned=()):
+    """Eight volumes of different sizes, a bright and a brighter block each."""
+    rng = np.random.default_rng(0)
+    items = []
+    for index in range(8):
+        shape = (4 + index % 2, 10 + index % 3, 8 + index % 2)
+        label = np.zeros(shape, "uint8")
+        label[1:-1, 2:7, 2:6] = 1
+        label[1:-1, 3:6, 3:5] = 2
+        image = (100 + 60 * label + 30 * rng.standard_normal(shape)).astype("float32")
+        if f"case{index}" in poisoned:
+            label = (2 - label).astype("uint8")
+        item = {"image": f"images/case{index}.nii", "label": f"labels/case{index}.nii"}
+        for array, name in ((image, item["image"]), (label, item["label"])):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, np.diag([2.0, 1.0, 1.5, 1.0])), folder / name)
+        items.append(item)
+    labels = {"0": "background", "1": "outer", "2": "inner"}
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels, "training": items}))
+    return folder
+
+
+def arguments(dataset, parent, name, *more):
+    return [*TINY, "--dataset", str(dataset), "--runs", str(parent), "--name", name, *more]
+
+
+def start(*command):
+    return subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Parent of three runs: "whole"; "killed" twice and resumed; "poisoned" test labels.
+
+    The last has two seeds, side by side in processes of their own.
+    """
+    parent = tmp_path_factory.mktemp("runs")
+    clean = make_data(parent / "clean")
+    whole = start("-m", "experiments.compare", *arguments(clean, parent, "whole"))
+    for row in ("pretrain", "joint"):
+        killed = start("-c", KILLED, row, *arguments(clean, parent, "killed"))
+        output, _ = killed.communicate()
+        assert killed.returncode == -9, output
+        assert not (parent / "killed/results.json").exists()
+    resumed = start("-m", "experiments.compare", *arguments(clean, parent, "killed"))
+    assert whole.wait() == 0, whole.stdout.read()
+    test_ids = {case["id"] for case in rows_of(parent / "whole")["plain"]["cases"]}
+    poisoned = make_data(parent / "dirty", test_ids)
+    two = arguments(poisoned, parent, "poisoned", "--seeds", "2", "--jobs", "2")
+    dirty = start("-m", "experiments.compare", *two)
+    assert resumed.wait() == 0, resumed.stdout.read()
+    assert dirty.wait() == 0, dirty.stdout.read()
+    return parent
+
+
+def rows_of(folder, seed=0):
+    return runs.read_json(folder / "results.json")["seeds"][seed]
+
+
+def test_results_hold_everything(folders):
+    results = runs.read_json(folders / "whole/results.json")
+    assert results["config"]["width"] == 2
+    assert {"python", "packages", "commit", "machine", "backend"} <= results.keys()
+    assert len(results["seeds"]) == 1
+    for seed in results["seeds"]:
+        assert seed.keys() == ROWS.keys()
+        for row in seed.values():
+            assert len(row["cases"]) == 3
+            assert {"id", "group", "changed", *metrics.METRICS} <= row["cases"][0].keys()
+
+
+def test_table_curves_and_pictures_are_there(folders):
+    table = (folders / "whole/table.md").read_text()
+    for row in ROWS.values():
+        assert f"| {row.title} |" in table
+    assert (folders / "whole/curves.png").stat().st_size > 10_000
+    assert len(list((folders / "whole/pictures").glob("*.png"))) == 2
+    assert not list((folders / "whole").rglob("*.unfinished"))
+
+
+def test_a_run_killed_twice_ends_with_the_same_table(folders):
+    whole, killed = (
+        runs.read_json(folders / name / "results.json") for name in ("whole", "killed")
+    )
+    assert killed["seeds"] == whole["seeds"]
+    assert (folders / "killed/table.md").read_bytes() == (folders / "whole/table.md").read_bytes()
+
+
+def test_seeds_differ(folders):
+    first, second = (rows_of(folders / "poisoned", seed)["plain"]["pretraining"] for seed in (0, 1))
+    assert first[0]["loss"] != second[0]["loss"]
+
+
+def test_rows_share_their_start_and_their_batches(folders):
+    seed = rows_of(folders / "whole")
+    first = {row: seed[row]["history"][0] for row in ("plain", "plain_again", "joint")}
+    # The first update is made of the same loss on the same batch; later ones differ by the CRF.
+    assert first["plain"]["loss"] != first["plain_again"]["loss"]
+    assert first["joint"]["unaries_loss"] == pytest.approx(first["plain"]["loss"], rel=0.02)
+
+
+def test_test_labels_enter_nothing_but_the_metrics(folders):
+    for path in sorted((folders / "whole/seed-0").iterdir()):
+        if path.suffix == ".npz" or path.name == "search.json":
+            poisoned = folders / "poisoned/seed-0" / path.name
+            assert poisoned.read_bytes() == path.read_bytes(), path.name
+    whole, poisoned = (rows_of(folders / name) for name in ("whole", "poisoned"))
+    for row in ROWS:
+        assert whole[row].pop("cases") != poisoned[row].pop("cases")
+    assert whole == poisoned
+
+
+def test_joint_training_moves_the_crf(folders):
+    weights = rows_of(folders / "whole")["joint"]["weights"]
+    assert len(weights["bilateral_weights"]) == len(weights["spatial_weights"]) == 3
+    assert np.ptp(weights["bilateral_weights"]) > 0  # all labels started equal
+
+
+def unchanged(folder, action):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    action()
+    return before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_finished_run_is_shown_not_repeated(folders, capsys):
+    again = arguments(folders / "clean", folders, "whole")
+    assert unchanged(folders / "whole", lambda: compare.main(again))
+    output = capsys.readouterr().out
+    assert (folders / "whole/table.md").read_text() in output and "--force" in output
+
+
+def test_other_settings_do_not_overwrite_a_run(folders, capsys):
+    other = arguments(folders / "clean", folders, "whole", "--width", "3")
+
+    def refused():
+        with pytest.raises(SystemExit):
+            compare.main(other)
+
+    assert unchanged(folders / "whole", refused)
+    message = capsys.readouterr().err
+    assert "width is 2 there, 3 here" in message and "--name" in message
+
+
+def test_a_folder_that_is_no_run_is_never_touched(tmp_path, capsys):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.txt").write_text("years of work")
+    for force in ([], ["--force"]):
+        with pytest.raises(SystemExit):
+            compare.main(["--runs", str(tmp_path), "--name", "thesis", *force])
+        assert "no run" in capsys.readouterr().err
+    assert (tmp_path / "thesis/chapter.txt").read_text() == "years of work"
