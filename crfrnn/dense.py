@@ -12,6 +12,7 @@ from crfrnn.filtering import native
 from crfrnn.filtering.normalized import make_filter
 from crfrnn.mean_field import (
     check_compatibility,
+    check_iterations,
     label_mixing,
     logits_from_probabilities,
     mean_field,
@@ -112,6 +113,7 @@ def _native(
     spacing: Any,
 ) -> np.ndarray:
     """`mean_field` with each iteration in one native call."""
+    check_iterations(num_iterations)
     labels = unaries.shape[-1]
     unary = library.contiguous(unaries.reshape(-1, labels))  # (N, L)
     kernels = []

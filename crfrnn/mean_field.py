@@ -91,8 +91,7 @@ def mean_field(
     array([1, 1, 1, 0, 0, 0])
     """
     check_shapes(tuple(unaries.shape), tuple(image.shape))
-    if num_iterations < 0:
-        raise ValueError(f"Expected `num_iterations` to be 0 or more. Received {num_iterations}.")
+    check_iterations(num_iterations)
     compatibility = check_compatibility(compatibility)
     weights = [spatial_weights, bilateral_weights]
     thetas = [theta_alpha, theta_beta, theta_gamma]
@@ -156,6 +155,12 @@ def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...])
             f"Received shapes {unaries} and {image}. Resize one of them; "
             "`crfrnn.attach` does so for a whole model."
         )
+
+
+def check_iterations(num_iterations: int) -> None:
+    """Raise ValueError unless there are 0 or more iterations."""
+    if num_iterations < 0:
+        raise ValueError(f"Expected `num_iterations` to be 0 or more. Received {num_iterations}.")
 
 
 def check_compatibility(compatibility: Any) -> Any:
