@@ -111,7 +111,7 @@ def _filters(workload: Workload) -> list[Any]:
 
 
 def _vertices(workload: Workload) -> dict[str, int]:
-    counts = [int(f.operator.lattice.vertex_splits[-1]) for f in _filters(workload)]
+    counts = [int(f.operator.lattice.seen[-1]) for f in _filters(workload)]
     return dict(zip(("spatial", "bilateral"), counts, strict=True))
 
 
@@ -135,7 +135,9 @@ def plan(options: argparse.Namespace) -> list[tuple[str, dict[str, Any], Callabl
     parts: list[tuple[str, dict[str, Any], Callable, tuple]] = []
     gpu = options.device == "gpu"
     batches = {"A": (1, 8)} if gpu else {}
-    methods = options.methods or (["lattice-ops"] if gpu else list(METHODS))
+    methods = options.methods
+    if methods is None:
+        methods = ["lattice-ops"] if gpu else list(METHODS)
     threads = [None] if gpu else options.threads
     for name in options.workloads:
         for count in [] if gpu else threads:
@@ -278,7 +280,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "--methods",
         nargs="*",
         choices=METHODS,
-        help="default: all (GPU: lattice-ops)",
+        help="of the layer; default: all (GPU: lattice-ops)",
     )
     parser.add_argument("--no-memory", dest="memory", action="store_false")
     return run(parser.parse_args(arguments))
