@@ -81,8 +81,6 @@ CASES = [  # photograph, every n-th pixel, (theta_alpha, theta_beta, theta_gamma
     ("astronaut", 1, (20, 10, 3), BANDWIDTH_GRADIENT),  # 0.07
     ("astronaut", 1, (40, 13, 5), BANDWIDTH_GRADIENT),  # 0.14
     ("astronaut", 1, (160, 3, 3), BANDWIDTH_GRADIENT),  # 0.16
-    ("astronaut", 4, (20, 10, 5), BANDWIDTH_GRADIENT),  # 0.11
-    ("camera", 1, (20, 10, 3), BANDWIDTH_GRADIENT),  # 0.02
     ("camera", 1, (80, 13, 5), BANDWIDTH_GRADIENT),  # 0.05
     ("camera", 4, (160, 3, 3), BANDWIDTH_GRADIENT),  # 0.09
     # Colours so unlike each other that a point has few neighbours: between them, vertices of the

@@ -170,6 +170,12 @@ def test_precision_policies(policy):
     assert symbolic.dtype == "float16"
 
 
+def test_dtype_of_probabilities_is_returned():
+    layer = CRFRNN(**THETAS, from_logits=False)
+    refined = layer([ops.cast(ops.softmax(UNARIES), "float16"), IMAGE])
+    assert keras.backend.standardize_dtype(refined.dtype) == "float16"
+
+
 @pytest.mark.parametrize("labels", [LABELS, 1])
 def test_probabilities(labels):
     logits = UNARIES[..., :labels]
@@ -270,6 +276,30 @@ def test_joint_training_lowers_the_loss_and_moves_every_weight(method):
         new = backend.array(weight)
         assert np.isfinite(new).all(), weight.path
         assert (new != old).all(), weight.path
+
+
+unknown_batch = pytest.mark.xfail(
+    backend.NAME == "tensorflow",
+    reason="the filter takes the number of channels from the static shape",
+    strict=True,
+)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "lattice",
+        pytest.param("exact", marks=unknown_batch),
+        pytest.param("local", marks=unknown_batch),
+    ],
+)
+def test_training_with_an_incomplete_last_batch(method):
+    """4 images in batches of 3: the compiled step knows no batch size."""
+    image, labels = training_case()
+    layer = CRFRNN(1, method=method, window=3, trainable_thetas=True, **THETAS)
+    model = model_of(layer, channels=1, labels=2)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(model.fit(image, labels, batch_size=3, verbose=0).history["loss"]).all()
 
 
 def test_a_frozen_layer_does_not_move():
