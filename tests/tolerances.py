@@ -15,9 +15,9 @@ BANDWIDTH_GRADIENT = 0.2  # bandwidths: the lattice's against the exact filter's
 
 # The normalised lattice filter against the exact one: relative L2 error of 21 smooth probabilities
 # per point on a 64 x 64 crop of a photograph, by (theta_alpha, theta_beta); (theta_gamma, None) is
-# the spatial kernel. The errors are the lattice's own: pydensecrf has the same ones on this input, up
-# to 1e-6. They vary with the picture (160/3: 1.7 % to 7 %), and with sharp probabilities they grow
-# (20/10: 8 %).
+# the spatial kernel. The errors are the lattice's own: on this input those of pydensecrf are equal
+# up to 1e-6. They vary with the picture (160/3: 1.7 % to 7 %), and with sharp probabilities they
+# grow (20/10: 8 %).
 LATTICE_L2 = {
     (20.0, 10.0): 0.035,  # measured 0.0340
     (80.0, 13.0): 0.031,  # measured 0.0306

@@ -279,7 +279,7 @@ def _reserve(
             f"Received positions that need {known}. Raise the capacity or the bandwidths."
         )
     # In steps of an eighth of its size or less, so that similar images share compiled code.
-    step = 2 ** max(7, int(known).bit_length() - 4)
+    step = 2 ** max(8, int(known).bit_length() - 4)
     return min(-(-int(known) // step) * step, bound), weights
 
 

@@ -133,7 +133,8 @@ def test_number_of_channels(name, space, channels):
 
 
 def test_number_of_features(name, space):
-    for features in range(1, 17) if space == "numpy" else (1, 16):
+    # On JAX each new shape costs seconds of compiling.
+    for features in range(1, 17) if space == "numpy" else (5,):
         positions = random_positions(1, 10, features)
         values = random_values(1, 10, 2)
         filtered = apply(METHODS[name].create(convert(positions, space)), values, space)

@@ -53,7 +53,7 @@ def test_positions_without_batch_serve_all_images(space, lead):
 def test_numpy_arrays_and_tensors_may_be_mixed(name, normalization):
     # As in the spatial kernel of a network: positions are known beforehand, values are not.
     arguments = {**METHODS[name].arguments, "normalization": normalization}
-    positions, values = random_positions(1, 20, 2), random_values(2, 20, 3)
+    positions, values = random_positions(1, 20, 3), random_values(2, 20, 4)
     expected = gaussian_filter(values, positions, **arguments)
     for p, v in (("numpy", "backend"), ("backend", "numpy")):
         found = gaussian_filter(convert(values, v), convert(positions, p), **arguments)
@@ -106,7 +106,7 @@ def test_exact_with_unknown_shapes(jit_compile, monkeypatch):
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("shape", [(0, 7, 3), (2, 0, 3), (2, 7, 0)])
+@pytest.mark.parametrize("shape", [(0, 20, 4), (2, 0, 4), (2, 20, 0)])
 def test_empty_arrays_give_empty_arrays(name, space, shape):
     batch, points, _ = shape
     arguments = dict(METHODS[name].arguments)
@@ -114,7 +114,7 @@ def test_empty_arrays_give_empty_arrays(name, space, shape):
         arguments["grid"] = (points,)
         arguments["window"] = 3
     for lead in (batch, 1):
-        positions = np.zeros((lead, points, 2), np.float32)
+        positions = np.zeros((lead, points, 3), np.float32)
         found = filtered(np.zeros(shape, np.float32), positions, space, **arguments)
         assert found.shape == shape
 
