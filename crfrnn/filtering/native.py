@@ -243,7 +243,7 @@ def _jax() -> Any:
                 f"positions of shape {positions.shape}, which may need {largest}. "
                 "Use native=False or smaller images."
             )
-        shapes = (corners, corners, (largest,), (features + 2,), (batch + 1,))
+        shapes = (corners, corners, (largest,), (features + 2,), (library.PARTS + 1,))
         types = (np.int32, np.float32, np.int32, np.int32, np.int32)
         outputs = tuple(jax.ShapeDtypeStruct(s, t) for s, t in zip(shapes, types, strict=True))
 

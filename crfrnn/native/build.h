@@ -362,10 +362,17 @@ void build_with_keys(const float* positions, int64_t batch, int64_t points_per_i
   float* weights = outputs.get<float>(kWeights, points * (F + 1));
   const Steps<W> steps(layout, F);
 
+  int64_t* seen = outputs.get<int64_t>(kSeen, kParts + 1);
+  seen[0] = 0;
+
   std::vector<VertexTable<W>> tables(threads);
   parallel_or_throw(threads, [&](int thread) {
-    number_vertices(positions, part(points, thread, threads), points_per_image, F, scale, layout, steps, tables[thread],
-                    vertex_ids, weights);
+    const Range parts = part(kParts, thread, threads);
+    for (int64_t p = parts.begin; p < parts.end; ++p) {
+      number_vertices(positions, points_in({p, p + 1}, points), points_per_image, F, scale, layout, steps,
+                      tables[thread], vertex_ids, weights);
+      seen[p + 1] = static_cast<int64_t>(tables[thread].keys.size());
+    }
   });
 
   // Thread 0's numbers stay; the vertices that later threads saw are added in order, which gives the numbers that one
@@ -375,28 +382,25 @@ void build_with_keys(const float* positions, int64_t batch, int64_t points_per_i
   for (int thread = 1; thread < threads; ++thread) {
     LargeVector<Key<W>> keys = std::move(tables[thread].keys);
     tables[thread] = VertexTable<W>();
-    constexpr size_t kAhead = 16;
-    for (size_t v = 0; v < keys.size(); ++v) {
-      if (v + kAhead < keys.size()) table.prefetch(keys[v + kAhead].hash());
-      renumbered[thread].push_back(table.insert(keys[v], keys[v].hash()));
+    const Range parts = part(kParts, thread, threads);
+    constexpr int64_t kAhead = 16;
+    int64_t v = 0;
+    for (int64_t p = parts.begin; p < parts.end; ++p) {
+      for (; v < seen[p + 1]; ++v) {
+        if (v + kAhead < static_cast<int64_t>(keys.size())) table.prefetch(keys[v + kAhead].hash());
+        renumbered[thread].push_back(table.insert(keys[v], keys[v].hash()));
+      }
+      seen[p + 1] = static_cast<int64_t>(table.keys.size());
     }
   }
   parallel(threads, [&](int thread) {
     if (thread == 0) return;
-    const Range range = part(points, thread, threads);
+    const Range range = points_in(part(kParts, thread, threads), points);
     for (int64_t e = range.begin * (F + 1); e < range.end * (F + 1); ++e)
       vertex_ids[e] = renumbered[thread][vertex_ids[e]];
   });
 
   const int64_t M = static_cast<int64_t>(table.keys.size());
-  int64_t* vertex_splits = outputs.get<int64_t>(kVertexSplits, batch + 1);
-  std::fill(vertex_splits, vertex_splits + batch + 1, 0);
-  for (const Key<W>& key : table.keys) {
-    const uint64_t image = key.words[layout.image.word] >> layout.image.shift;
-    ++vertex_splits[1 + (image & ((uint64_t{1} << bits_for(batch - 1)) - 1))];
-  }
-  for (int64_t b = 0; b < batch; ++b) vertex_splits[b + 1] += vertex_splits[b];
-
   LargeVector<int32_t> plus(M * (F + 1));
   find_neighbours(table, F, layout, steps, plus.data());
   table = VertexTable<W>();

@@ -8,45 +8,30 @@
 // (DenseCRF code; exact only when normalised by K 1, hence the normalisations).
 inline float slice_factor(int64_t features) { return 1.0f / (1.0f + std::pow(2.0f, -static_cast<float>(features))); }
 
-// vertices += transposed barycentric interpolation of the values. Every thread takes a contiguous part of the points.
-// Vertices are numbered in the order of the points, so most of those a thread meets are met by no earlier thread: these
-// it writes directly, only the others go to a buffer of its own, added afterwards.
+// vertices = transposed barycentric interpolation of the values. Every thread takes some parts of the points, in order.
+// Vertices are numbered in the order of the points, so those below seen[first part] are shared with earlier threads, which
+// a thread adds up in a buffer of its own; the others no earlier thread meets, and later ones leave alone.
 template <int P>
 void splat(const Lattice& lattice, const float* values, int stride, int channels, const float* scale, Scratch& scratch,
            float* vertices) {
-  const int64_t N = lattice.points, M = lattice.vertices;
+  const int64_t N = lattice.points, M = lattice.vertices();
   const int F1 = static_cast<int>(lattice.features) + 1;
   // The buffers of the threads may together hold no more than twice the values.
   const int threads = static_cast<int>(std::min<int64_t>(threads_for(N), 1 + 2 * N / std::max<int64_t>(M, 1)));
-
-  std::vector<int64_t> shared(threads + 1, 0);  // thread t shares the vertices below shared[t] with earlier threads
-  if (threads > 1) {
-    parallel(threads, [&](int thread) {
-      const Range range = part(N, thread, threads);
-      int32_t largest = -1;
-      for (int64_t e = range.begin * F1; e < range.end * F1; ++e)
-        largest = lattice.vertex_ids[e] > largest ? lattice.vertex_ids[e] : largest;
-      shared[thread + 1] = largest + 1;
-    });
-    for (int t = 1; t <= threads; ++t) shared[t] = std::max(shared[t], shared[t - 1]);
-  }
+  auto shared = [&](int thread) { return lattice.seen[part(kParts, thread, threads).begin]; };
   std::vector<float*> buffers(threads, vertices);
-  for (int t = 1; t < threads; ++t) buffers[t] = scratch.take(shared[t] * P);
+  for (int t = 1; t < threads; ++t) buffers[t] = scratch.take(shared(t) * P);
 
   parallel(threads, [&](int thread) {
-    const Range rows = part(M, thread, threads);
-    std::fill(vertices + rows.begin * P, vertices + rows.end * P, 0.0f);
-    if (thread > 0) std::fill(buffers[thread], buffers[thread] + shared[thread] * P, 0.0f);
-  });
-  parallel(threads, [&](int thread) {
-    const Range range = part(N, thread, threads);
+    const Range parts = part(kParts, thread, threads), range = points_in(parts, N);
     float* const own = buffers[thread];
-    const int64_t own_end = shared[thread];
-    const int64_t prefetch_end = range.end - kPrefetch;
+    const int64_t own_end = lattice.seen[parts.begin];
+    std::fill(vertices + own_end * P, vertices + lattice.seen[parts.end] * P, 0.0f);
+    std::fill(own, own + own_end * P, 0.0f);
     for (int64_t n = range.begin; n < range.end; ++n) {
       const int32_t* ids = lattice.vertex_ids + n * F1;
       const float* weights = lattice.weights + n * F1;
-      if (n < prefetch_end)
+      if (n + kPrefetch < range.end)
         for (int k = 0; k < F1; ++k) {
           const int64_t v = ids[kPrefetch * F1 + k];
           prefetch_row<P>((v < own_end ? own : vertices) + v * P);
@@ -60,12 +45,14 @@ void splat(const Lattice& lattice, const float* values, int stride, int channels
       }
     }
   });
-  if (threads == 1) return;
-  parallel(threads, [&](int thread) {
-    const Range rows = part(shared[threads - 1], thread, threads);
+
+  const int64_t rows = shared(threads - 1);
+  const int adders = std::min(threads, threads_for(rows * P, kFloatsPerThread));
+  parallel(adders, [&](int thread) {
+    const Range range = part(rows, thread, adders);
     for (int t = 1; t < threads; ++t) {
-      const int64_t end = std::min(rows.end, shared[t]);
-      for (int64_t i = rows.begin * P; i < end * P; ++i) vertices[i] += buffers[t][i];
+      const int64_t end = std::min(range.end, shared(t));
+      for (int64_t i = range.begin * P; i < end * P; ++i) vertices[i] += buffers[t][i];
     }
   });
 }
@@ -74,7 +61,7 @@ void splat(const Lattice& lattice, const float* values, int stride, int channels
 // Threads cut the chains anywhere; the old values on both sides of every cut are saved first.
 template <int P>
 void blur_axis(const int32_t* chain, int64_t length, float* vertices) {
-  const int threads = threads_for(length, 2048);
+  const int threads = threads_for(length * P, kFloatsPerThread);
   std::vector<float> borders(2 * threads * P);  // of the vertex before the part of thread t, and of the part's first
   for (int t = 1; t < threads; ++t)
     for (int side = 0; side < 2; ++side) {
@@ -152,7 +139,7 @@ template <int P>
 void filter_channels(const Lattice& lattice, const float* values, int stride, int channels, const float* scale_in,
                      const float* scale_out, bool transposed, Scratch& scratch, float* out) {
   Scratch::Mark mark(scratch);
-  float* vertices = scratch.take(lattice.vertices * P);
+  float* vertices = scratch.take(lattice.vertices() * P);
   splat<P>(lattice, values, stride, channels, scale_in, scratch, vertices);
   blur<P>(lattice, transposed, vertices);
   slice<P>(lattice, vertices, channels, stride, scale_out, out);

@@ -10,22 +10,26 @@
 
 #include <cstdint>
 
+#include "threads.h"
+
 namespace crfrnn {
 
 // What build() makes and filter() reads. A batch is one lattice: the vertices of different images never meet.
 struct Lattice {
   int64_t points;               // B * N
   int64_t features;             // F
-  int64_t vertices;             // M
   const int32_t* vertex_ids;    // (B * N, F + 1): the corners of the simplex around each point
   const float* weights;         // (B * N, F + 1): barycentric weights of the corners, sum 1
   const int32_t* chains;        // vertices that have a neighbour, axis after axis, each axis in runs of consecutive
                                 // neighbours; the first vertex v of a run is stored as ~v (negative)
   const int64_t* chain_splits;  // (F + 2): the chains of axis j are chains[chain_splits[j] : chain_splits[j + 1]]
+  const int64_t* seen;          // (kParts + 1): the first p parts of the points have corners below seen[p] only
+
+  int64_t vertices() const { return seen[kParts]; }  // M
 };
 
 // Where build() puts its results: called once per output with its number of elements, before writing to it.
-enum Output { kVertexIds, kWeights, kChains, kChainSplits, kVertexSplits, kOutputs };
+enum Output { kVertexIds, kWeights, kChains, kChainSplits, kSeen, kOutputs };
 struct Allocator {
   void* (*allocate)(void* context, int output, int64_t count);
   void* context;

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+PARTS = 64  # kParts of threads.h
 _MESSAGE_SIZE = 1024
 
 
@@ -25,14 +26,15 @@ class Lattice(NamedTuple):
     weights: (B, N, F + 1) float32, their barycentric weights, which sum to 1 over the last axis.
     chains: 1-D int32, for each axis the runs of neighbouring vertices; ~v starts a run.
     chain_splits: (F + 2,) int64, the chains of axis j are chain_splits[j]:chain_splits[j+1].
-    vertex_splits: (B + 1,) int64, the vertices of image b are vertex_splits[b]:vertex_splits[b+1].
+    seen: (PARTS + 1,) int64, the first p of PARTS equal parts of the points have corners below
+        seen[p] only, so that the last is M.
     """
 
     vertex_ids: np.ndarray
     weights: np.ndarray
     chains: np.ndarray
     chain_splits: np.ndarray
-    vertex_splits: np.ndarray
+    seen: np.ndarray
 
 
 _DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of Lattice
@@ -50,11 +52,11 @@ class CLattice(ctypes.Structure):
     _fields_ = (
         ("points", ctypes.c_int64),
         ("features", ctypes.c_int64),
-        ("vertices", ctypes.c_int64),
         ("vertex_ids", ctypes.c_void_p),
         ("weights", ctypes.c_void_p),
         ("chains", ctypes.c_void_p),
         ("chain_splits", ctypes.c_void_p),
+        ("seen", ctypes.c_void_p),
     )
 
 
@@ -159,8 +161,7 @@ def c_lattice(lattice: Lattice) -> CLattice:
     return CLattice(
         batch * points,
         corners - 1,
-        int(lattice.vertex_splits[-1]),
-        *(_pointer(array) for array in lattice[:4]),
+        *(_pointer(array) for array in lattice),
     )
 
 

@@ -119,7 +119,7 @@ void mean_field_step_rows(const Kernel* kernels, int count, const float* unaries
   std::vector<float*> vertices(count);
   for (int k = 0; k < count; ++k) {
     const Lattice& lattice = kernels[k].lattice;
-    vertices[k] = scratch.take(lattice.vertices * P);
+    vertices[k] = scratch.take(lattice.vertices() * P);
     Scratch::Mark buffers(scratch);
     splat<P>(lattice, q, labels, labels, kernels[k].scale_in, scratch, vertices[k]);
     blur<P>(lattice, false, vertices[k]);

@@ -31,6 +31,7 @@ namespace crfrnn {
 
 constexpr int kMaxFeatures = 32;
 constexpr int kMaxChannels = 32;  // channels filtered at a time
+constexpr int64_t kFloatsPerThread = 32768;  // of lattice rows; see threads_for
 constexpr int kPrefetch = 8;         // points ahead, each with F + 1 rows
 constexpr int kPrefetchChain = 24;   // vertices ahead along a chain
 // Largest |elevated coordinate| / (F + 1). Beyond it float32 positions no longer resolve a tenth of a lattice cell.

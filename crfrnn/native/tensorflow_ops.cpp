@@ -234,6 +234,9 @@ void infer_lattice(TF_ShapeInferenceContext* context, TF_Status* status) {
       TF_ShapeHandle* splits = tf.ShapeInferenceContextVectorFromSize(context, F + 2);
       tf.ShapeInferenceContextSetOutput(context, crfrnn::kChainSplits, splits, status);
       tf.DeleteShapeHandle(splits);
+      TF_ShapeHandle* seen = tf.ShapeInferenceContextVectorFromSize(context, crfrnn::kParts + 1);
+      tf.ShapeInferenceContextSetOutput(context, crfrnn::kSeen, seen, status);
+      tf.DeleteShapeHandle(seen);
     }
   }
   tf.DeleteDimensionHandle(features);
@@ -276,11 +279,11 @@ void compute_filter(void* transposed, TF_OpKernelContext* context) {
 
   const crfrnn::Lattice lattice{points,
                                 vertex_ids.size(2) - 1,
-                                arrays[crfrnn::kVertexSplits].data<int64_t>()[vertex_ids.size(0)],
                                 vertex_ids.data<int32_t>(),
                                 arrays[crfrnn::kWeights].data<float>(),
                                 arrays[crfrnn::kChains].data<int32_t>(),
-                                arrays[crfrnn::kChainSplits].data<int64_t>()};
+                                arrays[crfrnn::kChainSplits].data<int64_t>(),
+                                arrays[crfrnn::kSeen].data<int64_t>()};
   char message[1024];
   if (filter_values(&lattice, values.data<float>(), batch / vertex_ids.size(0), values.size(2),
                     inputs[kScaleIn].data_or_null(), inputs[kScaleOut].data_or_null(),
@@ -298,7 +301,7 @@ void infer_filter(TF_ShapeInferenceContext* context, TF_Status* status) {
 // ---- Registration ----------------------------------------------------------------------------------------------
 
 #define CRFRNN_LATTICE_ARRAYS                                                                      \
-  "vertex_ids: int32", "weights: float", "chains: int32", "chain_splits: int64", "vertex_splits: int64"
+  "vertex_ids: int32", "weights: float", "chains: int32", "chain_splits: int64", "seen: int64"
 
 void register_op(const char* name, std::initializer_list<const char*> inputs, std::initializer_list<const char*> outputs,
                  std::initializer_list<const char*> attributes,

@@ -9,6 +9,9 @@
 
 namespace crfrnn {
 
+// The points come in this many parts, the units that threads share out (see Lattice::seen); more threads are not used.
+constexpr int kParts = 64;
+
 inline int max_threads() {
 #ifdef _OPENMP
   return omp_get_max_threads();
@@ -17,9 +20,10 @@ inline int max_threads() {
 #endif
 }
 
-// Starting a team costs some microseconds, the time of a few thousand points, so small work stays on one thread.
+// Starting a team costs some microseconds, the time of a few thousand points, so small work stays on one thread. On a busy
+// machine it costs a time slice, which is a reason to start few.
 inline int threads_for(int64_t items, int64_t items_per_thread = 4096) {
-  return static_cast<int>(std::clamp<int64_t>(items / items_per_thread, 1, max_threads()));
+  return static_cast<int>(std::clamp<int64_t>(items / items_per_thread, 1, std::min(max_threads(), kParts)));
 }
 
 // Calls body(thread) for thread = 0..threads-1. What a thread does depends on its number alone, never on timing, so
@@ -39,6 +43,11 @@ struct Range {
 };
 inline Range part(int64_t items, int thread, int threads) {
   return {items * thread / threads, items * (thread + 1) / threads};
+}
+
+// The points [begin, end) in parts [begin, end).
+inline Range points_in(Range parts, int64_t points) {
+  return {points * parts.begin / kParts, points * parts.end / kParts};
 }
 
 }  // namespace crfrnn

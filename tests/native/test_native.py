@@ -45,12 +45,14 @@ def test_keys_of_any_width_give_the_same_lattice_as_the_sorted_one(features, sca
 def test_lattice_arrays_are_what_they_say():
     positions = random(3, 50, 4)
     lattice = library.build(positions)
-    vertices = lattice.vertex_splits
     assert lattice.vertex_ids.shape == lattice.weights.shape == (3, 50, 5)
     assert_close(lattice.weights.sum(-1), np.ones((3, 50)), FLOAT32)
+    ends = [0, *(lattice.vertex_ids[image].max() + 1 for image in range(3))]
     for image in range(3):  # images share no vertex
-        ids = lattice.vertex_ids[image]
-        assert set(np.unique(ids)) == set(range(vertices[image], vertices[image + 1]))
+        assert set(np.unique(lattice.vertex_ids[image])) == set(range(*ends[image : image + 2]))
+    for part in range(library.PARTS + 1):  # the corners of the points so far, numbered without gaps
+        corners = lattice.vertex_ids.reshape(150, 5)[: 150 * part // library.PARTS]
+        assert set(np.unique(corners)) == set(range(lattice.seen[part]))
     for axis in range(5):  # a vertex stands at most once in the chains of an axis
         chain = lattice.chains[lattice.chain_splits[axis] : lattice.chain_splits[axis + 1]]
         chained = np.where(chain < 0, ~chain, chain)
