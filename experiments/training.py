@@ -55,8 +55,11 @@ def train(
     with tqdm(
         total=steps, initial=step, desc=title, position=position, leave=False, disable=None
     ) as bar:
-        model.reset_metrics()
         while step < steps:
+            if step % checkpoint_steps == 0:
+                # Keras's dropout on PyTorch draws from the global state, which is not saved.
+                keras.utils.set_random_seed(1_000_000 * order_seed + step)
+                model.reset_metrics()
             chosen = batch_indices(len(slices.images), batch_size, order_seed, step)
             # The logs are means since the last reset: the losses since the last checkpoint.
             logs = model.train_on_batch(*_batch(model, slices, chosen), return_dict=True)
@@ -65,7 +68,6 @@ def train(
             if step % checkpoint_steps == 0 or step == steps:
                 losses = {name: float(value) for name, value in logs.items()}
                 history.append({"step": step, **losses, "validation_dice": score(model)})
-                model.reset_metrics()
                 _save_state(model, checkpoint, step, history)
                 bar.set_postfix(loss=f"{losses['loss']:.3f}")
                 _stop_if_orphaned()

@@ -1,0 +1,71 @@
+"""Checkpoints: a resumed training makes only the missing updates and ends with the same bits."""
+
+import keras
+import numpy as np
+import pytest
+
+from experiments import losses, training
+from experiments.inputs import Slices
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((6, 5, 4, 1)).astype("float32")
+SLICES = Slices([], IMAGES, IMAGES, RNG.integers(0, 2, (6, 5, 4)).astype("int32"), axis=0)
+
+
+def model():
+    """A net with every kind of state: weights, running means, random state, moments."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((None, None, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(3, 3, padding="same")(image))
+    logits = keras.layers.Conv2D(2, 1)(keras.layers.Dropout(0.5)(x))
+    made = keras.Model(image, logits)
+    made.compile(keras.optimizers.Adam(0.1), loss=losses.cross_entropy_and_dice)
+    return made
+
+
+def train(made, checkpoint, steps=5, score=lambda made: 0.0):
+    calls = []
+    update = made.train_on_batch
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return update(*arguments, **options)
+
+    made.train_on_batch = counted
+    history = training.train(
+        made,
+        SLICES,
+        checkpoint,
+        steps=steps,
+        batch_size=4,
+        order_seed=1,
+        checkpoint_steps=2,
+        score=score,
+        title="test",
+    )
+    return history, len(calls)
+
+
+def test_resumed_training_makes_only_the_missing_updates(tmp_path):
+    whole, killed, resumed = model(), model(), model()
+    history, calls = train(whole, tmp_path / "whole.npz")
+    assert calls == 5 and [point["step"] for point in history] == [2, 4, 5]
+
+    scores = iter([0.0])  # the second call ends the training, before the second checkpoint
+
+    with pytest.raises(StopIteration):
+        train(killed, tmp_path / "killed.npz", score=lambda made: next(scores))
+    again, calls = train(resumed, tmp_path / "killed.npz")
+    assert calls == 3  # from step 2
+    assert again == history
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert train(model(), tmp_path / "killed.npz")[1] == 0  # finished: nothing to do
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    train(model(), tmp_path / "a.npz", steps=2)
+    other = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 1)])
+    other.compile(keras.optimizers.Adam(0.1), loss=losses.soft_dice)
+    with pytest.raises(ValueError, match="other code"):
+        train(other, tmp_path / "a.npz")
