@@ -58,7 +58,7 @@ def _difference(own: Any, positions: Any, feature: int) -> Any:
 
 def _kernel(ops: Any, own: Any, positions: Any) -> Any:
     # Not |p|^2 + |q|^2 - 2 p.q, which cancels for positions far from the origin.
-    squared = sum(_difference(own, positions, f) ** 2 for f in range(positions.shape[-1]))
+    squared = sum(ops.square(_difference(own, positions, f)) for f in range(positions.shape[-1]))
     return ops.exp(-0.5 * squared)  # (B, R, N)
 
 
