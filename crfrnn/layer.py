@@ -37,8 +37,7 @@ class CRFRNN(keras.layers.Layer):
         compatibility: initial compatibility of labels: "potts" (minus the identity: equal labels
             support each other) or an (L, L) array; learned either way.
         trainable_thetas: learn the bandwidths, as their logarithms, which keeps them positive. With
-            `method="lattice"` every number in a theta costs two more lattices per image in
-            training.
+            `method="lattice"` the backward pass then filters S + K times as many channels.
         normalization: "after" (CRF-as-RNN), "symmetric" (pydensecrf's default), "before", "none".
         method: "lattice" (all pairs, approximate), "exact" (all pairs, small images only) or
             "local" (exact within `window`).

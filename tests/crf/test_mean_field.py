@@ -10,6 +10,7 @@ from crfrnn import bandwidths
 from crfrnn.mean_field import logits_from_probabilities, mean_field
 from tests import backend
 from tests.crf import dense_crf_reference as reference
+from tests.filtering.references import lattice_matrix
 from tests.tolerances import EXACT, FLOAT16, FLOAT32, GRADIENT, assert_close
 
 RNG = np.random.default_rng(5)
@@ -99,6 +100,35 @@ def test_tensors_give_the_same_numbers(method):
     expected = mean_field(UNARIES, IMAGE, **crf)
     refined = mean_field(backend.tensor(UNARIES), backend.tensor(IMAGE), **crf)
     assert_close(backend.array(refined), expected, FLOAT32)
+
+
+@pytest.mark.parametrize("native", [False, None], ids=["ops", "native"])
+@pytest.mark.parametrize("space", ["numpy", "backend"])
+@pytest.mark.parametrize("normalization", ["after", "before", "symmetric", "none"])
+def test_lattice_equals_the_lattice_of_the_papers(normalization, space, native):
+    """Features in the order of pydensecrf: x, y, channels. The lattice depends on the order."""
+    refined = []
+    for unary, picture in zip(UNARIES, IMAGE, strict=True):
+        spatial, bilateral = [], []
+        for y, x in np.ndindex(*picture.shape[:-1]):
+            # Row and column 0 lie between two simplices. pydensecrf, and crfrnn with it, takes the
+            # one where they would be if they were a little larger.
+            y_mm, x_mm = SPACING[0] * y + 1e-9, SPACING[1] * x + 1e-9
+            spatial.append([x_mm / THETAS["theta_gamma"][1], y_mm / THETAS["theta_gamma"][0]])
+            place = [x_mm / THETAS["theta_alpha"][1], y_mm / THETAS["theta_alpha"][0]]
+            bilateral.append([*place, *(picture[y, x] / THETAS["theta_beta"])])
+        kernels = [lattice_matrix(np.array(positions)) for positions in (spatial, bilateral)]
+        kernels = [reference.normalized(kernel, normalization) for kernel in kernels]
+        weights = [SPATIAL, BILATERAL]
+        flat = unary.reshape(-1, LABELS)
+        x = reference.iterate(flat, kernels, weights, COMPATIBILITY, CRF["num_iterations"])
+        refined.append(x.reshape(unary.shape))
+
+    given = [UNARIES, IMAGE]
+    if space == "backend":
+        given = [backend.tensor(array) for array in given]
+    crf = {**CRF, "method": "lattice", "native": native, "normalization": normalization}
+    assert_close(backend.array(mean_field(*given, **crf)), np.stack(refined), FLOAT32)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=["exact", "local", "lattice"])
