@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 from crfrnn.filtering.operator import FilterOperator, symmetric_filter
@@ -58,7 +60,9 @@ def _difference(own: Any, positions: Any, feature: int) -> Any:
 
 def _kernel(ops: Any, own: Any, positions: Any) -> Any:
     # Not |p|^2 + |q|^2 - 2 p.q, which cancels for positions far from the origin.
-    squared = sum(ops.square(_difference(own, positions, f)) for f in range(positions.shape[-1]))
+    features = range(positions.shape[-1])
+    squares = (ops.square(_difference(own, positions, f)) for f in features)
+    squared = functools.reduce(operator.add, squares)
     return ops.exp(-0.5 * squared)  # (B, R, N)
 
 

@@ -10,7 +10,9 @@ table of the paper is replaced by one sort: equal keys meet as neighbours in the
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,20 +86,19 @@ def filter_lattice(lattice: Lattice, values: Any, transposed: bool = False) -> A
     corners = range(lattice.weights.shape[0])
     flat = ops.reshape(values, (-1, shape[-1]))  # (P, C)
 
-    vertices = sum(
+    splats = (
         ops.segment_sum(flat * weights[k][:, None], vertex_ids[k], num_segments=rows)
         for k in corners
-    )  # (M + 1, C)
+    )
+    vertices = functools.reduce(operator.add, splats)  # (M + 1, C)
     for j in reversed(corners) if transposed else corners:
         forward = ops.take(vertices, neighbours[j, 0], axis=0)
         back = ops.take(vertices, neighbours[j, 1], axis=0)
         vertices = vertices + 0.5 * (forward + back)
-    sliced = sum(
-        ops.take(vertices, vertex_ids[k], axis=0) * weights[k][:, None] for k in corners
-    )  # (P, C)
     # Of the factors that make the blurs an average, the reference implementations keep this one.
-    alpha = 1.0 / (1.0 + 2.0 ** (1 - len(corners)))
-    return ops.reshape(alpha * sliced, shape)
+    weights = weights * (1.0 / (1.0 + 2.0 ** (1 - len(corners))))
+    slices = (ops.take(vertices, vertex_ids[k], axis=0) * weights[k][:, None] for k in corners)
+    return ops.reshape(functools.reduce(operator.add, slices), shape)
 
 
 def build_lattice(positions: Any, capacity: int | None = None) -> Lattice:
@@ -210,7 +211,8 @@ def _signed(number: int) -> int:
 
 
 def _hash(keys: list[Any]) -> Any:
-    return sum(key * m for key, m in zip(keys, _multipliers(len(keys)), strict=True))
+    products = (key * m for key, m in zip(keys, _multipliers(len(keys)), strict=True))
+    return functools.reduce(operator.add, products)
 
 
 def _number_keys(ops: Any, keys: list[Any]) -> tuple[Any, Any, Any]:
@@ -316,7 +318,7 @@ def _forward_neighbours(ops: Any, keys: list[Any], count: Any) -> Any:
     )
 
     # Vertices of equal hash stand side by side: go through them until the whole key is found.
-    def confirm(place, found, searching):
+    def confirm(place, *_):
         inside = ops.minimum(place, capacity - 1)
         same_hash = ops.logical_and(place < count, ops.take(hashes, inside) == wanted)
         found = same_hash
