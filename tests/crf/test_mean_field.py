@@ -202,6 +202,10 @@ def test_saturated_logits_stay_finite(space):
     refined = backend.array(mean_field(*given, **CRF))
     assert_close(refined, loops(unaries), FLOAT32)
 
+
+def test_gradients_of_saturated_logits_stay_finite():
+    unaries = np.where(UNARIES > 0, 1e4, -1e4).astype("float32")
+
     def total(u):
         from keras import ops
 
