@@ -1,8 +1,10 @@
 """The settings of each data set where they differ from ``config.Config``.
 
-python -m experiments.compare                                  phantom
-python -m experiments.compare --dataset hippocampus --quick    hippocampus, a first look
-python -m experiments.compare --dataset hippocampus            hippocampus, the study
+    python -m experiments.compare                                  phantom
+    python -m experiments.compare --dataset hippocampus --quick    hippocampus, a first look
+    python -m experiments.compare --dataset hippocampus            hippocampus, the study
+
+Times are on two cores, without set-up.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from typing import Any
 _FULL: dict[str, dict[str, Any]] = {
     "phantom": {},
     "hippocampus": {
-        "seeds": 5,
-        "pretrain_steps": 1000,
-        "further_steps": 500,
+        "seeds": 6,  # what the pilot study needed to see a gain of 0.7 Dice points
+        "width": 16,
+        "depth": 4,
+        "pretrain_steps": 2000,
+        "further_steps": 1000,
         "checkpoint_steps": 100,
     },
 }
@@ -22,12 +26,14 @@ _FULL: dict[str, dict[str, Any]] = {
 _QUICK: dict[str, dict[str, Any]] = {
     "phantom": {"seeds": 2, "pretrain_steps": 100, "further_steps": 50, "search_trials": 20},
     "hippocampus": {
-        "seeds": 2,
-        "train_cases": 10,
-        "validation_cases": 8,
-        "test_cases": 16,
-        "pretrain_steps": 500,
-        "further_steps": 250,
+        "seeds": 4,
+        "train_cases": 15,
+        "validation_cases": 10,
+        "test_cases": 20,
+        "width": 12,
+        "depth": 3,
+        "pretrain_steps": 600,
+        "further_steps": 300,
         "search_trials": 40,
     },
 }
@@ -42,7 +48,7 @@ def preset(dataset: str, quick: bool = False) -> dict[str, Any]:
 
     Example:
         >>> preset("hippocampus", quick=True)["train_cases"]
-        10
+        15
     """
     settings = {**_FULL.get(dataset, _FULL["hippocampus"])}
     if quick:

@@ -1,0 +1,61 @@
+"""The table of made-up results, whose numbers are worked out in comments."""
+
+import dataclasses
+
+from experiments import table
+from experiments.config import Config
+from experiments.metrics import METRICS
+from experiments.rows import ROWS
+
+# Dice of two test cases (two groups) in two seeds; every other metric is 1.
+DICE = {
+    "plain": [(50.0, 60.0), (70.0, 80.0)],
+    "plain_again": [(50.0, 60.0), (70.0, 80.0)],
+    "offline": [(51.0, 63.0), (71.0, 83.0)],
+    "joint": [(50.0, 60.0), (70.0, 80.0)],
+    "joint_unaries": [(50.0, 60.0), (70.0, 80.0)],
+}
+SEARCH = {"off": 60.0, "best": {"theta_beta": 0.125}, "best_dice": 59.5, "use": False, "trials": []}
+
+
+def made_up():
+    def cases(dice):
+        others = {metric: 1.0 for metric in METRICS}
+        return [
+            {"id": str(i), "group": str(i), "changed": 2.5, **others, "dice": value}
+            for i, value in enumerate(dice)
+        ]
+
+    seeds = [
+        {row: {"cases": cases(dice[seed]), "search": SEARCH} for row, dice in DICE.items()}
+        for seed in (0, 1)
+    ]
+    return {"config": dataclasses.asdict(Config(seeds=2)), "backend": "jax", "seeds": seeds}
+
+
+def line(start):
+    return next(line for line in table.render(made_up()).splitlines() if line.startswith(start))
+
+
+def test_scores():
+    # Offline: per-seed means 57 and 77: mean 67, sd sqrt(10^2 + 10^2) = 14.14.
+    assert line(f"| {ROWS['offline'].title} |").startswith(
+        f"| {ROWS['offline'].title} | 67.00 ± 14.14 | 1.00 ± 0.00 |"
+    )
+
+
+def test_only_rows_with_a_crf_have_changed_points():
+    assert line(f"| {ROWS['plain'].title} |").endswith("| - |")
+    assert line(f"| {ROWS['joint'].title} |").endswith("| 2.50 ± 0.00 |")
+
+
+def test_differences():
+    # Differences 1 and 3 in both seeds: mean 2; resampled groups reach 1 and 3; seeds agree.
+    title = f"| Dice | {ROWS['offline'].title} vs. {ROWS['plain'].title} "
+    assert line(title) == f"{title}| +2.00 | [+1.00, +3.00] | [+2.00, +2.00] | +2.00 +2.00 |"
+
+
+def test_a_search_that_chose_off_says_so():
+    assert line("- seed 1:") == (
+        '- seed 1: theta_beta 0.125; validation Dice 60.00 without, 59.50 with: so "off" was chosen'
+    )
