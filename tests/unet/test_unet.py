@@ -16,7 +16,7 @@ def image(*shape: int) -> np.ndarray:
 
 
 def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(model(x, training=False))
+    return model.predict_on_batch(x)
 
 
 # Counted by hand from the paper's figure 1: a convolution has (k k C_in + 1) C_out parameters.
@@ -47,7 +47,7 @@ def test_batch_normalization_adds_scale_and_shift_of_every_3x3_convolution():
 
 @pytest.mark.parametrize(
     "shape",
-    [(37, 53, 2), (1, 1, 1), (1, 6, 1), (48, 32, 3), (5, 9, 7, 2), (8, 16, 24, 1)],
+    [(37, 53, 2), (1, 6, 1), (16, 24, 3), (5, 9, 7, 2)],
     ids=str,
 )
 @pytest.mark.parametrize("known", [True, False], ids=["static", "None"])
