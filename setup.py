@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -38,23 +37,10 @@ COMPILE = {
     # code, and the softmax is three times slower.
     "unix": [
         *("-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-fvisibility-inlines-hidden"),
-        *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),
+        *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-pthread"),
     ],
 }
-# (flags to compile, flags to link); the second pair is for Apple's clang with libomp installed.
-OPENMP = {
-    "msvc": [(["/openmp"], [])],
-    "unix": [(["-fopenmp"], ["-fopenmp"]), (["-Xpreprocessor", "-fopenmp"], ["-lomp"])],
-}
-OPENMP_PROGRAM = """
-#include <omp.h>
-int main() {
-  int sum = 0;
-#pragma omp parallel for reduction(+ : sum)
-  for (int i = 0; i < 4; ++i) sum += omp_get_num_threads() > 0;
-  return sum - 4;
-}
-"""
+LINK = {"msvc": [], "unix": ["-pthread", *(["-ldl"] if sys.platform == "linux" else [])]}
 
 
 class BuildNative(build_ext):
@@ -71,10 +57,9 @@ class BuildNative(build_ext):
 
     def build_extensions(self) -> None:
         kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
-        compile_openmp, link_openmp = self._openmp_flags(kind)
         for extension in self.extensions:
-            extension.extra_compile_args = COMPILE[kind] + compile_openmp
-            extension.extra_link_args = link_openmp
+            extension.extra_compile_args = COMPILE[kind]
+            extension.extra_link_args = LINK[kind]
         super().build_extensions()
 
     def get_ext_filename(self, fullname: str) -> str:
@@ -91,28 +76,6 @@ class BuildNative(build_ext):
         if "CXX" not in os.environ and configured and not shutil.which(configured[0]):
             present = next(filter(shutil.which, ("c++", "g++", "clang++")), configured[0])
             os.environ["CXX"] = present
-
-    def _openmp_flags(self, kind: str) -> tuple[list[str], list[str]]:
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "openmp.cpp")
-            source.write_text(OPENMP_PROGRAM, encoding="utf-8")
-            for compile_flags, link_flags in OPENMP[kind]:
-                try:
-                    objects = self.compiler.compile(
-                        [str(source)], output_dir=folder, extra_postargs=compile_flags
-                    )
-                    self.compiler.link_executable(
-                        objects,
-                        "openmp",
-                        output_dir=folder,
-                        extra_postargs=link_flags,
-                        target_lang="c++",
-                    )
-                except FAILURES:
-                    continue
-                return compile_flags, link_flags
-        print("crfrnn: this compiler has no OpenMP; the native library will use one thread")
-        return [], []
 
     def _go_without(self, error: Exception) -> None:
         # A library left by an earlier, successful build would not match the sources of this one.

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn import numpy_ops
 from crfrnn.numpy_ops import namespace
 
 
@@ -105,6 +106,12 @@ def check_per(value: Any, size: int, name: str, per: str) -> None:
         )
 
 
+def check_positive(name: str, value: Any) -> None:
+    """Raise ValueError unless a number or an array of numbers is positive; tensors pass."""
+    if namespace(value) is numpy_ops and not np.all(np.asarray(value) > 0):
+        raise ValueError(f"Expected `{name}` to be positive. Received {value!r}.")
+
+
 def _coordinates(grid: Sequence[Any], spacing: Any, ops: Any) -> Any:
     """Coordinates of the points of a grid in the unit of `spacing`: (1, N, S), last axis first."""
     mesh = ops.meshgrid(*(ops.arange(size, dtype="float32") for size in grid), indexing="ij")
@@ -128,4 +135,5 @@ def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:
 
 def _vector(value: Any, size: int, name: str, per: str, ops: Any) -> Any:
     check_per(value, size, name, per)
+    check_positive(name, value)
     return ops.broadcast_to(ops.cast(value, "float32"), (size,))

@@ -40,7 +40,7 @@ def _filter(values: Any, positions: Any) -> Any:
 
 def _position_gradient(values: Any, upstream: Any, positions: Any) -> Any:
     ops = namespace(values, positions)
-    features, channels = positions.shape[-1], values.shape[-1]
+    features, channels = positions.shape[-1], ops.shape(values)[-1]
 
     def rows(own):  # (B, R, F + 2C) -> (B, R, F)
         p, v, g = own[..., :features], own[..., features:-channels], own[..., -channels:]

@@ -103,7 +103,7 @@ class _Shifts:
     def padded(self, array: Any) -> Any:
         """(B, N, C) -> (C, B, reach + n + reach)."""
         ops = self.ops
-        batch, channels = ops.shape(array)[0], array.shape[2]
+        batch, _, channels = ops.shape(array)
         array = ops.reshape(ops.transpose(array, (2, 0, 1)), (channels, batch, *self.grid))
         array = ops.pad(array, ((0, 0), (0, 0), *((0, gap) for gap in self.gaps)))
         array = ops.reshape(array, (channels, batch, self.size))
@@ -112,7 +112,7 @@ class _Shifts:
     def unpadded(self, array: Any) -> Any:
         """(C, B, n) -> (B, N, C)."""
         ops = self.ops
-        channels, batch = array.shape[0], ops.shape(array)[1]
+        channels, batch, _ = ops.shape(array)
         rows = (size + gap for size, gap in zip(self.grid, self.gaps, strict=True))
         array = ops.reshape(array, (channels, batch, *rows))
         inside = (..., *(np.s_[:size] for size in self.grid))

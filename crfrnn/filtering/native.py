@@ -27,8 +27,9 @@ def native_status() -> dict[str, Any]:
     """What is known of the native library.
 
     Returns:
-        dict with `available` (bool), `path` (str or None), `threads` (int, what OpenMP would use;
-        set OMP_NUM_THREADS before Python starts to change it), `instruction_set` ("avx2" or
+        dict with `available` (bool), `path` (str or None), `threads` (int, the
+        number used at most: OMP_NUM_THREADS when the library was first used, or else the cores of
+        this process), `instruction_set` ("avx2" or
         "baseline"), and `error` (str or None: why it is not available).
 
     Example:
@@ -76,7 +77,7 @@ class NativeLatticeFilter:
 
     >>> K = NativeLatticeFilter(np.zeros((1, 4, 2), "float32"))  # four points in one place
     >>> K(np.ones((1, 4, 1), "float32")).round(1).ravel()
-    array([3.2, 3.2, 3.2, 3.2], dtype=float32)
+    array([3.6, 3.6, 3.6, 3.6], dtype=float32)
     """
 
     def __init__(self, positions: Any):

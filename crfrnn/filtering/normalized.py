@@ -141,7 +141,6 @@ def make_filter(
             f'Received: native=True, method="{method}". Use native=None.'
         )
     positions = namespace(positions).cast(positions, "float32")
-    _check_numbers(positions, method)
     return NormalizedFilter(_operator(positions, method, native, grid, window), normalization)
 
 
@@ -214,17 +213,24 @@ def gaussian_filter(
 
 
 def _operator(positions: Any, method: str, native: bool | None, grid: Any, window: Any) -> Any:
+    if method != "lattice":
+        _check_numbers(positions, method)
     if method == "local":
         return LocalFilter(positions, grid, window)
     if method == "exact" or 0 in positions.shape:  # without points all methods agree
         return ExactFilter(positions)
-    if native is False:
-        return LatticeFilter(positions)
-    if native_lattice.usable(positions):
-        return native_lattice.NativeLatticeFilter(namespace(positions).stop_gradient(positions))
+    if native is not False and native_lattice.usable(positions):
+        try:
+            return native_lattice.NativeLatticeFilter(namespace(positions).stop_gradient(positions))
+        except Exception:
+            # The library checks the numbers itself. Should they be what is wrong, say it in the
+            # same words, and with the same exception, on every backend.
+            _check_numbers(positions, method)
+            raise
     if native:
         why = native_lattice.native_status()["error"] or "The positions are not on a CPU."
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")
+    _check_numbers(positions, method)
     return LatticeFilter(positions)
 
 

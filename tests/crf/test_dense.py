@@ -155,7 +155,7 @@ def test_bad_arrays_are_named(change, message):
         (dict(spatial_weight=np.ones(2)), "kernel weights"),
         (dict(spacing=(1.0, 2.0, 3.0)), "spacing"),
         (dict(theta_alpha=(1.0, 2.0, 3.0)), "theta"),
-        (dict(theta_beta=0.0), "theta_beta|finite"),
+        (dict(theta_beta=0.0), "theta_beta"),
         (dict(num_iterations=-1), "num_iterations"),
     ],
 )

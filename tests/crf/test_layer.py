@@ -278,21 +278,7 @@ def test_joint_training_lowers_the_loss_and_moves_every_weight(method):
         assert (new != old).all(), weight.path
 
 
-unknown_batch = pytest.mark.xfail(
-    backend.NAME == "tensorflow",
-    reason="the filter takes the number of channels from the static shape",
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        "lattice",
-        pytest.param("exact", marks=unknown_batch),
-        pytest.param("local", marks=unknown_batch),
-    ],
-)
+@pytest.mark.parametrize("method", ["lattice", "exact", "local"])
 def test_training_with_an_incomplete_last_batch(method):
     """4 images in batches of 3: the compiled step knows no batch size."""
     image, labels = training_case()

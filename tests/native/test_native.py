@@ -89,8 +89,30 @@ def test_threads_change_no_vertex_and_repeat_to_the_bit(tmp_path):
     for a, b in zip(three, again, strict=True):
         np.testing.assert_array_equal(a, b)
     assert_close(three[5], one[5], FLOAT32)  # sums in another order
-    if three[6] != 1:  # a build without OpenMP has one thread, whatever is asked
-        assert (one[6], three[6]) == (1, 3)
+    assert (one[6], three[6]) == (1, 3)
+
+
+FORKED = """
+import os
+import numpy as np
+from crfrnn.native import library
+positions = np.random.default_rng(0).normal(0, 4, (1, 30000, 3)).astype(np.float32)
+values = np.random.default_rng(1).normal(0, 1, (1, 30000, 5)).astype(np.float32)
+def filtered():
+    return library.apply(library.build(positions), values)
+expected = filtered()  # starts the threads, which a fork does not take along
+child = os.fork()
+same = np.array_equal(filtered(), expected)
+if child == 0:
+    os._exit(not same)
+assert same and os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_works_after_a_fork():
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    subprocess.run([sys.executable, "-c", FORKED], check=True, env=environment, timeout=60)
 
 
 def test_calls_from_several_threads_do_not_disturb_each_other():
