@@ -20,6 +20,8 @@ PIP    := $(PY) -m pip --disable-pip-version-check install
 # An editable installation sees changed Python files by itself, but not these.
 BUILT_FROM := pyproject.toml setup.py $(wildcard crfrnn/native/*.cpp crfrnn/native/*.h)
 
+NOTEBOOKS  := $(wildcard notebooks/*.ipynb)
+
 COMPILER := $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name) 2>/dev/null)))
 # With a compiler at hand a missing native library is a bug; without one the tests go on without.
 CRFRNN_REQUIRE_NATIVE ?= $(if $(COMPILER),1)
@@ -55,7 +57,8 @@ bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside t
 	$(PY) -m benchmarks.mean_field $(ARGS)
 
 notebooks: $(STAMPS)/notebooks  ## run all notebooks, results in runs/notebooks
-	$(PY) -m jupyter nbconvert --to notebook --execute --output-dir runs/notebooks notebooks/*.ipynb
+	@test -n "$(NOTEBOOKS)" || { echo 'There are no notebooks in notebooks/.'; exit 1; }
+	$(PY) -m jupyter nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
 
 clean:  ## remove what was built; keeps the environments and runs/
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
