@@ -5,5 +5,5 @@ import os
 from crfrnn.native import library
 
 collect_ignore = []
-if library.path() is None and not os.environ.get("CRFRNN_REQUIRE_NATIVE"):
+if library.path() is None and os.environ.get("CRFRNN_REQUIRE_NATIVE") != "1":
     collect_ignore.append("crfrnn/filtering/native.py")
