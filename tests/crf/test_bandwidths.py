@@ -76,7 +76,7 @@ def test_other_methods_differentiate_through_the_positions(method):
 # cross entropy. Gradient with respect to (log theta_alpha, log theta_beta, log theta_gamma): the
 # lattice's against the exact filter's. The error is the largest difference, relative to the largest
 # component; measured errors stand beside. Central differences of two lattices (10 % apart in theta)
-# had up to 0.6 on such crops, and the wrong sign of theta_alpha in half of them.
+# had up to 0.6 on such crops, and the wrong sign of theta_alpha in a third of them.
 CASES = [  # photograph, every n-th pixel, (theta_alpha, theta_beta, theta_gamma), tolerance
     ("astronaut", 1, (20, 10, 3), BANDWIDTH_GRADIENT),  # 0.07
     ("astronaut", 1, (40, 13, 5), BANDWIDTH_GRADIENT),  # 0.14
