@@ -122,7 +122,7 @@ def in_fresh_process(
     if options.device == "cpu":
         settings |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     if threads is not None:
-        # OpenMP and PyTorch; TensorFlow, twice; JAX.
+        # crfrnn and PyTorch; TensorFlow, twice; JAX.
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
         settings |= dict.fromkeys(names, str(threads))
     before = {name: os.environ.get(name) for name in settings}
