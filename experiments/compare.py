@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print((folder / "table.md").read_text())
         print(f"This run was finished before: {folder}. --force repeats it.")
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: ends the workers too
     try:
         compare(config, folder, options.jobs)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from tqdm import tqdm
 
 import crfrnn
+from experiments import runs
 from experiments.config import Config
 from experiments.evaluation import label_maps, mean_dice
 from experiments.inputs import Slices
@@ -105,6 +106,7 @@ def search(
     ) as bar:
         for _ in range(config.search_trials):
             study.optimize(objective, n_trials=1)
+            runs.stop_if_orphaned()
             bar.update()
             bar.set_postfix(gain=f"{study.best_value - off:+.2f}")
     return {

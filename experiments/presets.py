@@ -20,6 +20,7 @@ _FULL: dict[str, dict[str, Any]] = {
         "pretrain_steps": 2000,
         "further_steps": 1000,
         "checkpoint_steps": 100,
+        "search_trials": 80,
     },
 }
 

@@ -140,6 +140,8 @@ class _Repetition:
         before: Sequence[np.ndarray] | None = None,
         **details: Any,
     ) -> None:
+        if self.result(row).exists():
+            return
         cases = evaluation.evaluate(
             self.config, self.inputs.test, maps, self.inputs.num_labels, before
         )

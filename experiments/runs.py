@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -122,6 +123,16 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         "cores": num_cores(),
     }
+
+
+def stop_if_orphaned() -> None:
+    """End a worker whose main process was killed, and so could not end it.
+
+    Two runs in one folder would be in each other's way.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit("The main process is gone.")
 
 
 def num_cores() -> int:

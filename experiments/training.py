@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def train(
                 history.append({"step": step, **losses, "validation_dice": score(model)})
                 _save_state(model, checkpoint, step, history)
                 bar.set_postfix(loss=f"{losses['loss']:.3f}")
-                _stop_if_orphaned()
+                runs.stop_if_orphaned()
     return history
 
 
@@ -122,10 +121,3 @@ def _batch(model: keras.Model, slices: Slices, chosen: np.ndarray) -> tuple[Any,
     return model_input(model, slices, chosen), (
         labels if outputs is None else {name: labels for name in outputs}
     )
-
-
-def _stop_if_orphaned() -> None:
-    # A killed parent cannot stop its workers; two runs in one folder would be in each other's way.
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit("The main process is gone.")
