@@ -10,13 +10,14 @@ namespace {
 
 using namespace crfrnn;
 
+// A call uses all threads, and Helpers work for one call at a time; so calls from several threads, as a framework's
+// scheduler may make them, take turns.
+std::mutex turn;
+
 template <class Body>
 int guarded(char* message, int64_t message_size, Body body) {
   const char* text = "unknown error";
   try {
-    // A call uses all threads. Two at a time, as a framework's scheduler may start them, would wait for each other at
-    // every step; so they take turns.
-    static std::mutex turn;
     std::unique_lock<std::mutex> lock(turn, std::defer_lock);
     if (max_threads() > 1) lock.lock();
     body();
