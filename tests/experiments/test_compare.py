@@ -5,6 +5,7 @@ with equal threads, and only a process can be killed.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -68,8 +69,16 @@ def arguments(dataset, parent, name, *more):
 
 
 def start(log, *command):
+    # JAX compiles each network anew in each process, which is most of these runs' time.
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(log.parent / "jax")}
+    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     with open(log, "wb") as file:
-        return subprocess.Popen([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [sys.executable, *command],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **cache},
+        )
 
 
 @pytest.fixture(scope="module")
