@@ -117,12 +117,13 @@ def _native(
     labels = unaries.shape[-1]
     unary = library.contiguous(unaries.reshape(-1, labels))  # (N, L)
     kernels = []
+    # The bilateral lattice is the larger one and needs the most memory while it is built: first.
     for weight, positions in (
+        (bilateral_weights, lambda: bilateral_positions(image, theta_alpha, theta_beta, spacing)),
         (
             spatial_weights,
             lambda: spatial_positions(unaries.shape[1:-1], theta_gamma, spacing, numpy_ops),
         ),
-        (bilateral_weights, lambda: bilateral_positions(image, theta_alpha, theta_beta, spacing)),
     ):
         if np.any(weight):
             kernel = make_filter(positions(), normalization=normalization, native=True)

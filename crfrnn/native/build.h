@@ -114,7 +114,7 @@ class VertexTable {
     const int32_t id = static_cast<int32_t>(keys.size());
     slots_[i] = {key, id};
     keys.push_back(key);
-    if (2 * keys.size() > slots_.size()) resize(bits_ + 2);
+    if (2 * keys.size() > slots_.size()) resize(bits_ + (bits_ < 18 ? 2 : 1));
     return id;
   }
 
@@ -140,6 +140,7 @@ class VertexTable {
     bits_ = bits;
     shift_ = 64 - bits;
     mask_ = (uint64_t{1} << bits) - 1;
+    slots_ = LargeVector<Slot>();  // the old memory goes first: the two never stand side by side
     slots_.assign(size_t{1} << bits, Slot{Key<W>{}, -1});
     for (size_t id = 0; id < keys.size(); ++id) {
       uint64_t i = keys[id].hash() >> shift_;
