@@ -22,10 +22,10 @@ from crfrnn.filtering.native import native_status
 from crfrnn.mean_field import mean_field
 
 if TYPE_CHECKING:
-    from crfrnn.attach import attach
+    from crfrnn.attachment import attach
     from crfrnn.layer import CRFRNN
 
-_NEED_KERAS = {"CRFRNN": "crfrnn.layer", "attach": "crfrnn.attach"}
+_NEED_KERAS = {"CRFRNN": "crfrnn.layer", "attach": "crfrnn.attachment"}
 
 __all__ = [
     "CRFRNN",
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     if name not in _NEED_KERAS:
         raise AttributeError(f"module 'crfrnn' has no attribute {name!r}")
     value = getattr(importlib.import_module(_NEED_KERAS[name]), name)
-    globals()[name] = value  # also replaces a submodule of the same name
+    globals()[name] = value
     return value
 
 

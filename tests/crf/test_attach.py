@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from crfrnn.attach import MatchSize, attach
+from crfrnn.attachment import MatchSize, attach
 from crfrnn.mean_field import mean_field
 from tests import backend
 from tests.tolerances import EXACT, FLOAT32, assert_close
