@@ -25,7 +25,7 @@ NOTEBOOKS  := $(wildcard notebooks/*.ipynb)
 COMPILER := $(firstword $(foreach name,c++ g++ clang++,$(shell command -v $(name) 2>/dev/null)))
 # With a compiler at hand a missing native library is a bug; without one the tests go on without.
 CRFRNN_REQUIRE_NATIVE ?= $(if $(COMPILER),1,0)
-TF_CPP_MIN_LOG_LEVEL  ?= 2
+TF_CPP_MIN_LOG_LEVEL  ?= 3
 KERAS_BACKEND         := $(BACKEND)
 export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 

@@ -155,7 +155,7 @@ def _start_worker(lock: Any) -> None:
 
 def _set_environment(threads: int) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's banner would break the bars
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its banner would break the bars
     # One number for all libraries: results are equal bit for bit only with equal threads.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)
