@@ -47,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _evaluate(config: Config, path: Path) -> list[str]:
     # Imported here: Keras reads its backend when it is imported. The two packages register the
-    # layers that the file names.
+    # layers that the file names, crfrnn when the layer is first asked for.
     import keras
 
-    import crfrnn  # noqa: F401
     import unet  # noqa: F401
+    from crfrnn import CRFRNN  # noqa: F401
     from experiments import evaluation, inputs
 
     model = keras.models.load_model(path, compile=False)

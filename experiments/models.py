@@ -24,7 +24,7 @@ CRF_ARGUMENTS = (
 
 def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
     """The U-Net: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
-    return unet.build(
+    network = unet.build(
         config.network,
         (None, None, num_channels),
         num_labels,
@@ -33,6 +33,12 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
         normalization=config.normalization,
         dropout=config.dropout,
     )
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Keras's 0.99 lets the running means lag some hundred updates behind, which is all
+            # there are in a short run; 0.9 is PyTorch's default.
+            layer.momentum = 0.9
+    return network
 
 
 def with_crf(network: keras.Model, config: Config, crf: Mapping[str, float]) -> keras.Model:

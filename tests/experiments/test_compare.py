@@ -14,8 +14,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from experiments import compare, metrics, runs
+from experiments import compare, evaluate, metrics, runs
 from experiments.rows import ROWS
+from experiments.stats import nanmean
 
 TINY = (
     *("--seeds", "1", "--width", "2", "--depth", "1", "--dropout", "0.3"),
@@ -157,6 +158,23 @@ def test_joint_training_moves_the_crf(folders):
     weights = rows_of(folders / "whole")["joint"]["weights"]
     assert len(weights["bilateral_weights"]) == len(weights["spatial_weights"]) == 3
     assert np.ptp(weights["bilateral_weights"]) > 0  # all labels started equal
+
+
+def test_a_saved_model_is_evaluated_to_the_same_numbers(folders, capsys):
+    evaluate.main([str(folders / "whole/seed-0/joint.keras")])
+    lines = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines()}
+    for name, row in (("unaries", "joint_unaries"), ("refined", "joint")):
+        cases = rows_of(folders / "whole")[row]["cases"]
+        dice = nanmean([case["dice"] for case in cases])
+        changed = nanmean([case["changed"] for case in cases])
+        assert lines[name].startswith(f"| {name} | {dice:.2f} |")
+        assert lines[name].endswith(f"| {changed:.2f} |")
+
+
+def test_evaluate_refuses_what_is_no_model_of_a_run(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main([str(tmp_path / "model.keras")])
+    assert "no model of a run" in capsys.readouterr().err
 
 
 def unchanged(folder, action):
