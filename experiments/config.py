@@ -30,8 +30,8 @@ class Config:
     network: str = "unet"  # a name of unet.names()
     width: int = 8  # channels of the first level; the paper's 64 is for full-size images
     depth: int = 3  # poolings
-    # Between convolution and ReLU; None as in the paper. Not "group": on the hippocampus one seed of
-    # four then missed a label for 600 updates.
+    # Between convolution and ReLU; None as in the paper. Not "group": on the hippocampus one of
+    # four seeds then missed a label for 600 updates.
     normalization: str | None = "batch"
     dropout: float = 0.0  # in the two deepest levels
 
