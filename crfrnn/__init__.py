@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from crfrnn.attachment import attach
     from crfrnn.layer import CRFRNN
 
-_NEED_KERAS = {"CRFRNN": "crfrnn.layer", "attach": "crfrnn.attachment"}
+# Both from one module: a saved model may contain layers of either.
+_NEED_KERAS = {"CRFRNN": "crfrnn.attachment", "attach": "crfrnn.attachment"}
 
 __all__ = [
     "CRFRNN",

@@ -80,6 +80,8 @@ def refine(
     array([[0, 0, 0, 1, 1, 1]])
     """
     image, probs = _checked(np.asarray(image), np.asarray(probs))
+    if not probs.size:
+        return probs.astype(np.float32)
     unaries = logits_from_probabilities(probs)[None]  # (1, *S, L)
     image = image[None]
     crf: dict[str, Any] = dict(
@@ -93,7 +95,8 @@ def refine(
         normalization=normalization,
         spacing=spacing,
     )
-    if method == "lattice" and native.available():
+    features = image.ndim - 2 + image.shape[-1]
+    if method == "lattice" and native.available() and features <= library.MAX_FEATURES:
         return _native(unaries, image, **crf)[0]
     return numpy_ops.softmax(mean_field(unaries, image, **crf, method=method))[0]
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crfrnn.filtering import native as native_lattice
 from crfrnn.mean_field import check_shapes, logits_from_probabilities, mean_field
 from crfrnn.pairwise import check_per
 
@@ -67,6 +68,9 @@ class CRFRNN(keras.layers.Layer):
 
     Raises:
         ValueError: an argument out of its range; unaries and image that do not fit together.
+
+    Saved models: `crfrnn.CRFRNN` must have been imported before `keras.models.load_model`, and,
+        unless the layer has `native=False`, before `tf.saved_model.load` of an exported model.
 
     Reference:
         Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015.
@@ -265,6 +269,8 @@ def _native_op_in_tensorflow(method: str, native: bool | None) -> bool:
     """Whether the layer runs a custom TensorFlow op, for which XLA has no kernel."""
     if keras.backend.backend() != "tensorflow" or method != "lattice" or native is False:
         return False
-    from crfrnn.filtering import native as library
+    return native_lattice.backend_error() is None
 
-    return library.available()
+
+if keras.backend.backend() == "tensorflow":
+    native_lattice.backend_error()  # registers the ops, without which no SavedModel with them loads

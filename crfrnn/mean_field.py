@@ -15,8 +15,8 @@ from crfrnn.pairwise import (
 )
 
 # Infinite unaries would turn into NaN where a maximum is subtracted (inf - inf). float32 ends at
-# 3.4e38; here adding messages can no longer overflow, and exp(-LARGEST) is still exactly 0.
-LARGEST = 3e38
+# 3.4e38: differences of two of these and added messages do not overflow.
+LARGEST = 1e38
 
 
 def mean_field(
@@ -50,7 +50,7 @@ def mean_field(
 
     Args:
         unaries: logits (B, *S, L), larger = more likely; S is (H, W), (D, H, W) or (N,). Infinite
-            values act as +-3e38: -inf forbids a label. L = 1 is one sigmoid channel: the CRF runs
+            values act as +-1e38: -inf forbids a label. L = 1 is one sigmoid channel: the CRF runs
             on the two labels with logits (0, unaries), and one channel is returned.
         image: (B, *S, K), K >= 1 channels, any real dtype.
         spatial_weights, bilateral_weights: W_s and W_b: a number, (L,) one per label, or (L, L).
@@ -68,8 +68,8 @@ def mean_field(
         spacing: distance of neighbouring points, one number per axis; default 1.
 
     Returns:
-        Refined logits (B, *S, L) in the dtype of the unaries; computed in float32. NumPy arrays
-        give NumPy arrays and do not import Keras. Tensors of the Keras backend give tensors,
+        Refined logits (B, *S, L) in the dtype of the unaries (float32 for integers); computed in
+        float32. NumPy arrays give NumPy arrays and do not import Keras. Tensors of the Keras backend give tensors,
         differentiable in the unaries, the weights and the compatibility, and in thetas that are
         tensors.
 
@@ -134,7 +134,8 @@ def mean_field(
 
     if unaries.shape[-1] == 1:
         x = x[..., 1:] - x[..., :1]  # (B, N, 1)
-    return ops.cast(ops.reshape(x, (batch, *grid, channels)), unaries.dtype)
+    dtype = unaries.dtype if "float" in str(unaries.dtype) else "float32"
+    return ops.cast(ops.reshape(x, (batch, *grid, channels)), dtype)
 
 
 def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> None:

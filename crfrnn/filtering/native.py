@@ -27,10 +27,10 @@ def native_status() -> dict[str, Any]:
     """What is known of the native library.
 
     Returns:
-        dict with `available` (bool), `path` (str or None), `threads` (int, the
-        number used at most: OMP_NUM_THREADS when the library was first used, or else the cores of
-        this process), `instruction_set` ("avx2" or
-        "baseline"), and `error` (str or None: why it is not available).
+        dict with `available` (bool), `path` (str or None), `threads` (int, the number used at
+        most: OMP_NUM_THREADS when the library was first used, or else the cores of this process),
+        `instruction_set` ("avx2", "baseline" or None), and `error` (str or None: why it is not
+        available).
 
     Example:
 
@@ -48,13 +48,27 @@ def native_status() -> dict[str, Any]:
     }
 
 
-def usable(array: Any) -> bool:
-    """Whether the native lattice can filter at these positions: it is there, they are on a CPU."""
-    if not available():
+def usable(positions: Any) -> bool:
+    """Whether the native lattice can filter at positions (..., F): else keras.ops can."""
+    if not available() or positions.shape[-1] > library.MAX_FEATURES:
         return False
-    if numpy_ops.namespace(array) is numpy_ops:
+    if numpy_ops.namespace(positions) is numpy_ops:
         return True
-    return _backend().on_cpu(array)
+    return backend_error() is None and _backend().on_cpu(positions)
+
+
+@functools.cache
+def backend_error() -> str | None:
+    """Why the native lattice cannot serve the running Keras backend, or None.
+
+    On TensorFlow this registers its ops, which a SavedModel that contains them needs to be loaded.
+    """
+    try:
+        library.load()
+        _backend()
+    except Exception as error:  # whatever keeps a backend from loading it, keras.ops will do
+        return str(error)
+    return None
 
 
 class NativeLatticeFilter:
@@ -108,7 +122,7 @@ class NativeLatticeFilter:
 def _load_error() -> str | None:
     try:
         library.load()
-    except RuntimeError as error:
+    except (RuntimeError, AttributeError) as error:  # missing, or of another version
         return str(error)
     return None
 

@@ -13,6 +13,7 @@ from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
 from crfrnn.filtering.operator import position_limit
+from crfrnn.native.library import MAX_FEATURES
 from crfrnn.numpy_ops import concrete, namespace
 
 METHODS = ("lattice", "exact", "local")
@@ -228,7 +229,10 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
             _check_numbers(positions, method)
             raise
     if native:
-        why = native_lattice.native_status()["error"] or "The positions are not on a CPU."
+        if positions.shape[-1] > MAX_FEATURES:
+            why = f"It takes at most {MAX_FEATURES} features, received {positions.shape[-1]}."
+        else:
+            why = native_lattice.backend_error() or "The positions are not on a CPU."
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")
     _check_numbers(positions, method)
     return LatticeFilter(positions)

@@ -2,6 +2,10 @@
 // message and returns 1; no exception leaves it. Arrays are contiguous, row-major, float32 / int32 / int64.
 #include "c_api.h"
 
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
 #include <cstdio>
 
 #include "dispatch.h"
@@ -13,6 +17,23 @@ using namespace crfrnn;
 // A call uses all threads, and Helpers work for one call at a time; so calls from several threads, as a framework's
 // scheduler may make them, take turns.
 std::mutex turn;
+
+#if !defined(_WIN32)
+// A fork while another thread is in a call would copy a lock that nobody opens in the child; so it waits for its turn.
+[[maybe_unused]] const int fork_handlers = pthread_atfork(
+    [] {
+      turn.lock();
+      ScratchLease::mutex().lock();
+    },
+    [] {
+      ScratchLease::mutex().unlock();
+      turn.unlock();
+    },
+    [] {
+      ScratchLease::mutex().unlock();
+      turn.unlock();
+    });
+#endif
 
 template <class Body>
 int guarded(char* message, int64_t message_size, Body body) {
@@ -40,7 +61,7 @@ int crfrnn_build(const float* positions, int64_t batch, int64_t points, int64_t 
   return guarded(message, message_size, [&] {
     if (features < 1 || features > kMaxFeatures)
       throw InvalidArgument("positions must have 1 to " + std::to_string(kMaxFeatures) + " features, received " +
-                            std::to_string(features));
+                            std::to_string(features) + ". With more, use native=False.");
     // Vertex ids are 32-bit, and there may be as many vertices as corners.
     if (batch * points > (int64_t{1} << 31) / (features + 1) - 1)
       throw InvalidArgument("positions have too many points for 32-bit vertex ids: " + std::to_string(batch) + " x " +

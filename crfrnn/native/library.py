@@ -16,6 +16,7 @@ import numpy as np
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 PARTS = 64  # kParts of threads.h
+MAX_FEATURES = 32  # kMaxFeatures of support.h
 _MESSAGE_SIZE = 1024
 
 
@@ -39,7 +40,9 @@ class Lattice(NamedTuple):
 
 _DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of Lattice
 
-_Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
+_Allocate = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)
+)
 
 
 class _Allocator(ctypes.Structure):
@@ -90,9 +93,9 @@ def load() -> ctypes.CDLL:
     file = path()
     if file is None:
         raise RuntimeError(
-            "The native library of crfrnn was not built, because no C++17 compiler was found when "
-            "crfrnn was installed. Install one (Debian: apt-get install g++) and reinstall crfrnn, "
-            "or use native=False."
+            "The native library of crfrnn is missing, usually because no C++17 compiler was found "
+            "when crfrnn was installed. Install one (Debian: apt-get install g++) and reinstall "
+            "crfrnn, or use native=False."
         )
     try:
         library = ctypes.CDLL(str(file))
@@ -141,13 +144,23 @@ def build(positions: np.ndarray) -> Lattice:
     positions = contiguous(positions)
     outputs: dict[int, np.ndarray] = {}
 
-    def allocate(context, output, count):
+    failures: list[BaseException] = []
+
+    def allocate(context, output, count, data):
         del context
-        outputs[output] = np.empty(count, _DTYPES[output])
-        return outputs[output].ctypes.data
+        try:
+            outputs[output] = np.empty(count, _DTYPES[output])
+            data[0] = outputs[output].ctypes.data
+        except BaseException as error:  # Ctrl-C as well: it must not be lost in the library
+            failures.append(error)
 
     allocator = _Allocator(_Allocate(allocate), None)
-    _call("crfrnn_build", _pointer(positions), *positions.shape, allocator)
+    try:
+        _call("crfrnn_build", _pointer(positions), *positions.shape, allocator)
+    except ValueError:
+        if failures:
+            raise failures[0] from None
+        raise
     lattice = Lattice(*(outputs[output] for output in range(len(_DTYPES))))
     corners = (*positions.shape[:2], positions.shape[2] + 1)
     return lattice._replace(
@@ -179,6 +192,15 @@ def apply(
     """
     values = contiguous(values)
     scale_in, scale_out = (None if s is None else contiguous(s) for s in (scale_in, scale_out))
+    batch, points, _ = lattice.vertex_ids.shape
+    fits = values.ndim == 3 and values.shape[1] == points and batch in (1, values.shape[0])
+    if not fits or any(s is not None and s.size != batch * points for s in (scale_in, scale_out)):
+        raise ValueError(
+            f"Expected values (B, N, C) and scales (B, N, 1) for a lattice of B = {batch} images "
+            f"of N = {points} points (B = 1 serves any number). Received values of shape "
+            f"{values.shape}, scales of shapes "
+            f"{[None if s is None else s.shape for s in (scale_in, scale_out)]}."
+        )
     out = np.empty_like(values)
     if values.size:
         _call(

@@ -37,7 +37,7 @@ inline float reduce_row(const float* row, Combine combine) {
 
 // Some points at a time, their logits in rows of P; channels beyond the labels hold kNoLabel, which no softmax sees.
 constexpr int kRows = 64;
-constexpr float kNoLabel = -1e30f;
+constexpr float kNoLabel = -std::numeric_limits<float>::infinity();
 
 template <int P>
 inline void softmax_rows(float (*x)[P], int rows, int labels, float* q) {
@@ -161,11 +161,11 @@ inline void mean_field_step(const Kernel* kernels, int count, const float* unari
     filter(kernels[k].lattice, q, labels, kernels[k].scale_in, kernels[k].scale_out, false, scratch, messages[k]);
   }
   for_blocks(N, [&](int64_t begin, int rows) {
-    std::vector<float> x(labels);
     for (int64_t n = begin; n < begin + rows; ++n) {
-      std::copy_n(unaries + n * labels, labels, x.begin());
-      for (int k = 0; k < count; ++k) subtract_message(kernels[k], labels, messages[k] + n * labels, 1.0f, x.data());
-      softmax_long_row(x.data(), labels, out + n * labels);
+      float* x = out + n * labels;
+      std::copy_n(unaries + n * labels, labels, x);
+      for (int k = 0; k < count; ++k) subtract_message(kernels[k], labels, messages[k] + n * labels, 1.0f, x);
+      softmax_long_row(x, labels, x);
     }
   });
 }

@@ -72,7 +72,8 @@ class Outputs {
   explicit Outputs(Allocator allocator) : allocator_(allocator) {}
   template <class T>
   T* get(Output output, int64_t count) const {
-    void* data = allocator_.allocate(allocator_.context, output, count);
+    void* data = nullptr;
+    allocator_.allocate(allocator_.context, output, count, &data);
     if (!data && count > 0) throw std::bad_alloc();
     return static_cast<T*>(data);
   }
@@ -174,11 +175,12 @@ class ScratchLease {
   ScratchLease& operator=(const ScratchLease&) = delete;
   Scratch& operator*() { return *scratch_; }
 
- private:
   static std::mutex& mutex() {
     static std::mutex instance;
     return instance;
   }
+
+ private:
   static std::unique_ptr<Scratch>& kept() {
     static std::unique_ptr<Scratch> instance;
     return instance;

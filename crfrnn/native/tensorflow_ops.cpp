@@ -200,14 +200,14 @@ void compute_lattice(void*, TF_OpKernelContext* context) {
     int64_t batch, points, corners;
     Tensor tensors[crfrnn::kOutputs];
   } outputs{context, positions.size(0), positions.size(1), positions.size(2) + 1, {}};
-  auto allocate = [](void* data, int output, int64_t count) -> void* {
-    Outputs& own = *static_cast<Outputs*>(data);
+  auto allocate = [](void* context, int output, int64_t count, void** data) {
+    Outputs& own = *static_cast<Outputs*>(context);
     static constexpr int kTypes[] = {kInt32, kFloat, kInt32, kInt64, kInt64};
     const bool per_point = output == crfrnn::kVertexIds || output == crfrnn::kWeights;
     const std::vector<int64_t> shape =
         per_point ? std::vector<int64_t>{own.batch, own.points, own.corners} : std::vector<int64_t>{count};
     Tensor& tensor = own.tensors[output];
-    return tensor.allocate_output(own.context, output, kTypes[output], shape) ? tensor.data<void>() : nullptr;
+    if (tensor.allocate_output(own.context, output, kTypes[output], shape)) *data = tensor.data<void>();
   };
   char message[1024];
   if (build_lattice(positions.data<float>(), positions.size(0), positions.size(1), positions.size(2),

@@ -220,7 +220,7 @@ def test_minus_infinity_forbids_a_label():
     huge[0, 1, 2, 1] = -1e6
     refined = mean_field(unaries, IMAGE, **CRF)
     assert np.isfinite(refined).all()
-    assert refined[0, 1, 2, 1] < -1e38
+    assert refined[0, 1, 2, 1] < -1e37
     elsewhere = np.isfinite(unaries)
     assert_close(refined[elsewhere], loops(huge)[elsewhere], FLOAT32)
 
