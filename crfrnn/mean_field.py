@@ -69,9 +69,9 @@ def mean_field(
 
     Returns:
         Refined logits (B, *S, L) in the dtype of the unaries (float32 for integers); computed in
-        float32. NumPy arrays give NumPy arrays and do not import Keras. Tensors of the Keras backend give tensors,
-        differentiable in the unaries, the weights and the compatibility, and in thetas that are
-        tensors.
+        float32. NumPy arrays give NumPy arrays and do not import Keras. Tensors of the Keras
+        backend give tensors, differentiable in the unaries, the weights and the compatibility, and
+        in thetas that are tensors.
 
     Raises:
         ValueError: shapes that do not fit together, an unknown string, fewer than 0 iterations.
