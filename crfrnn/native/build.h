@@ -114,7 +114,7 @@ class VertexTable {
     const int32_t id = static_cast<int32_t>(keys.size());
     slots_[i] = {key, id};
     keys.push_back(key);
-    if (2 * keys.size() > slots_.size()) resize(bits_ + (bits_ < 18 ? 2 : 1));
+    if (2 * keys.size() > slots_.size()) resize(bits_ + (bits_ < 20 ? 2 : 1));
     return id;
   }
 
