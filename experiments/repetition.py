@@ -56,7 +56,7 @@ class _Repetition:
         pretraining = self._train(network, "pretrain", config.pretrain_steps, order=0)
         start = network.get_weights()
 
-        # The last of these stays for the offline CRF. Both continue the schedule of "pretrain".
+        # "plain" last: its network and its unaries are what the offline CRF works on.
         for row, order in (("plain_again", 2), ("plain", 1)):
             network = self._front_end(start)
             models.compile_front_end(network, config, steps, rate)
