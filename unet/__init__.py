@@ -12,16 +12,13 @@ here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from unet.unet import unet as _unet
+from unet.registry import NETWORKS as _NETWORKS
 
 __all__ = ["build", "names"]
-
-_NETWORKS: dict[str, Callable[..., keras.Model]] = {"unet": _unet}
 
 
 def build(
@@ -51,7 +48,7 @@ def build(
         raise ValueError(
             f"Unknown network. Expected one of: {', '.join(names())}. Received: name={name!r}"
         )
-    return _NETWORKS[name](input_shape, num_labels, **options)
+    return _NETWORKS[name].function(input_shape, num_labels, **options)
 
 
 def names() -> list[str]:
