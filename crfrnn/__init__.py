@@ -16,10 +16,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from crfrnn._version import __version__
-from crfrnn.dense import refine
+from crfrnn.dense import DenseCRF, refine
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
 from crfrnn.mean_field import mean_field
+from crfrnn.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
     from crfrnn.attachment import attach
@@ -30,11 +31,14 @@ _NEED_KERAS = {"CRFRNN": "crfrnn.attachment", "attach": "crfrnn.attachment"}
 
 __all__ = [
     "CRFRNN",
+    "DenseCRF",
     "__version__",
     "attach",
     "gaussian_filter",
     "mean_field",
     "native_status",
+    "probs_from_labels",
+    "probs_from_logits",
     "refine",
 ]
 

@@ -7,22 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn import numpy_ops
-from crfrnn.filtering import native
-from crfrnn.filtering.normalized import make_filter
-from crfrnn.mean_field import (
-    check_compatibility,
-    check_iterations,
-    label_mixing,
-    logits_from_probabilities,
-    mean_field,
-)
-from crfrnn.native import library
+from crfrnn import checks, inference, numpy_ops
+from crfrnn.filtering.normalized import check_names
+from crfrnn.mean_field import check_compatibility, check_iterations, logits_from_probabilities
 from crfrnn.pairwise import bilateral_positions, spatial_positions
-
-# How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay
-# within.
-_SUM_TOLERANCE = 1e-2
 
 
 def refine(
@@ -37,18 +25,23 @@ def refine(
     num_iterations: int = 5,
     compatibility: Any = "potts",
     normalization: str = "symmetric",
-    spacing: Sequence[float] | None = None,
+    spacing: float | Sequence[float] | None = None,
+    coordinates: np.ndarray | None = None,
     method: str = "lattice",
+    window: int | Sequence[int] = 11,
 ) -> np.ndarray:
     """Refines the probabilities of a segmentation by a dense CRF that follows the image's edges.
 
     The iteration is that of `mean_field`, started at the logarithm of the probabilities.
+    `probs_from_logits` and `probs_from_labels` make probabilities of other outputs, `DenseCRF`
+    goes step by step, `first_guess` and `search` find the parameters.
 
     Args:
-        image: (*S,) or (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,).
+        image: (*S,) or (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,). Points without a
+            grid, given by `coordinates`, have S = (N,).
         probs: (*S, L), L >= 2 probabilities of each point, in [0, 1], which sum to 1.
         theta_alpha, theta_gamma: spatial bandwidths of the bilateral and of the spatial kernel, in
-            points or in the unit of `spacing`: a number, or one number per axis.
+            points or in the unit of `spacing` or `coordinates`: a number, or one number per axis.
         theta_beta: intensity bandwidth of the bilateral kernel, in the image's units: a number, or
             one number per channel.
         bilateral_weight, spatial_weight: weight of each kernel: a number, (L,) or (L, L). 0 leaves
@@ -56,15 +49,20 @@ def refine(
         num_iterations: mean-field iterations, 0 or more.
         compatibility: "potts" or (L, L); see `mean_field`.
         normalization: "symmetric" (pydensecrf's default), "after" (CRF-as-RNN), "before" or "none".
-        spacing: distance of neighbouring points, one number per axis; default 1.
+        spacing: distance of neighbouring points, a number or one number per axis; default 1.
+        coordinates: (N, 1 to 3), where each of N points is, for clouds of points.
         method: "lattice", "exact" or "local"; see `gaussian_filter`.
+        window: width in points of method="local"; see `gaussian_filter`.
 
     Returns:
         Refined probabilities (*S, L), float32.
 
     Raises:
-        ValueError: shapes that do not fit together, numbers that are no probabilities or not
-            finite.
+        ValueError: shapes that do not fit together, numbers that are no probabilities, not finite
+            or out of range, an unknown name.
+
+    Warns:
+        UserWarning: theta_beta is out of proportion to the intensities of the image.
 
     Reference:
         P. Kraehenbuehl, V. Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
@@ -79,96 +77,197 @@ def refine(
     >>> refined.argmax(-1)
     array([[0, 0, 0, 1, 1, 1]])
     """
-    image, probs = _checked(np.asarray(image), np.asarray(probs))
-    if not probs.size:
-        return probs.astype(np.float32)
-    unaries = logits_from_probabilities(probs)[None]  # (1, *S, L)
-    image = image[None]
-    crf: dict[str, Any] = dict(
+    check_iterations(num_iterations)
+    image = checks.array("image", image)
+    probs = checks.array("probs", probs)
+    checks.same_grid(image, probs)
+    probs = checks.probabilities(probs)
+    crf = DenseCRF(
+        image.reshape(*probs.shape[:-1], -1),
+        probs.shape[-1],
         theta_alpha=theta_alpha,
         theta_beta=theta_beta,
         theta_gamma=theta_gamma,
-        bilateral_weights=bilateral_weight,
-        spatial_weights=spatial_weight,
-        num_iterations=num_iterations,
+        bilateral_weight=bilateral_weight,
+        spatial_weight=spatial_weight,
         compatibility=compatibility,
         normalization=normalization,
         spacing=spacing,
+        coordinates=coordinates,
+        method=method,
+        window=window,
     )
-    features = image.ndim - 2 + image.shape[-1]
-    if method == "lattice" and native.available() and features <= library.MAX_FEATURES:
-        return _native(unaries, image, **crf)[0]
-    return numpy_ops.softmax(mean_field(unaries, image, **crf, method=method))[0]
+    crf._start(logits_from_probabilities(probs))
+    crf.step(num_iterations)
+    return crf._state()[1].reshape(probs.shape)
 
 
-def _native(
-    unaries: np.ndarray,
-    image: np.ndarray,
-    *,
-    theta_alpha: Any,
-    theta_beta: Any,
-    theta_gamma: Any,
-    bilateral_weights: Any,
-    spatial_weights: Any,
-    num_iterations: int,
-    compatibility: Any,
-    normalization: str,
-    spacing: Any,
-) -> np.ndarray:
-    """`mean_field` with each iteration in one native call."""
-    check_iterations(num_iterations)
-    labels = unaries.shape[-1]
-    unary = library.contiguous(unaries.reshape(-1, labels))  # (N, L)
-    kernels = []
-    # The bilateral lattice is the larger one and needs the most memory while it is built: first.
-    for weight, positions in (
-        (bilateral_weights, lambda: bilateral_positions(image, theta_alpha, theta_beta, spacing)),
-        (
-            spatial_weights,
-            lambda: spatial_positions(unaries.shape[1:-1], theta_gamma, spacing, numpy_ops),
-        ),
+class DenseCRF:
+    """A dense CRF over one image, step by step: what `refine` does in one call.
+
+    The kernels are built once, here; `set_unary` may be called any number of times.
+
+    Args:
+        image: (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,). A grey image (H, W) needs its
+            channel axis: `image[..., None]`.
+        num_labels: L >= 2.
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, compatibility,
+            normalization, spacing, coordinates, method, window: see `refine`.
+
+    Raises:
+        ValueError, and warns: see `refine`.
+
+    Reference:
+        P. Kraehenbuehl, V. Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
+        Potentials", NIPS 2011.
+
+    Example:
+
+    >>> image = np.repeat([0.0, 1.0], 3).reshape(1, 6, 1)
+    >>> foreground = np.array([[0.1, 0.6, 0.1, 0.9, 0.9, 0.4]])
+    >>> crf = DenseCRF(image, 2, theta_alpha=10, theta_beta=0.1, theta_gamma=1,
+    ...                bilateral_weight=5, spatial_weight=0)
+    >>> crf.set_unary(probs=np.stack([1 - foreground, foreground], -1))
+    >>> before = crf.kl()
+    >>> crf.step(5)
+    >>> crf.labels(), crf.kl() < before
+    (array([[0, 0, 0, 1, 1, 1]]), True)
+    """
+
+    def __init__(
+        self,
+        image: np.ndarray,
+        num_labels: int,
+        *,
+        theta_alpha: float | Sequence[float],
+        theta_beta: float | Sequence[float],
+        theta_gamma: float | Sequence[float],
+        bilateral_weight: Any,
+        spatial_weight: Any,
+        compatibility: Any = "potts",
+        normalization: str = "symmetric",
+        spacing: float | Sequence[float] | None = None,
+        coordinates: np.ndarray | None = None,
+        method: str = "lattice",
+        window: int | Sequence[int] = 11,
     ):
-        if np.any(weight):
-            kernel = make_filter(positions(), normalization=normalization, native=True)
-            kernels.append(
-                library.Kernel(
-                    kernel.operator.lattice,
-                    kernel.scale_in,
-                    kernel.scale_out,
-                    _native_mixing(weight, compatibility, labels),
-                )
+        if num_labels < 2:
+            raise ValueError(
+                "Expected `num_labels` to be 2 or more, background included. "
+                f"Received {num_labels}."
             )
-    q = library.softmax(unary)
-    for _ in range(num_iterations if kernels else 0):
-        library.mean_field_step(kernels, unary, q)
-    return q.reshape(unaries.shape)
-
-
-def _native_mixing(weight: Any, compatibility: Any, labels: int) -> np.ndarray:
-    """C W as the native step wants it: (L,) where it is diagonal, else (L, L), from the left."""
-    mixing = -label_mixing(weight, check_compatibility(compatibility), labels, numpy_ops)
-    return library.contiguous(mixing.T if mixing.ndim == 2 else np.broadcast_to(mixing, (labels,)))
-
-
-def _checked(image: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The image with its channel axis, and the probabilities."""
-    if image.ndim == probs.ndim - 1:
-        image = image[..., None]
-    if probs.ndim < 2 or probs.shape[-1] < 2 or image.shape[:-1] != probs.shape[:-1]:
-        raise ValueError(
-            "Expected an image (*S,) or (*S, K) and probabilities (*S, L), L >= 2, of the same S. "
-            f"Received: image of shape {image.shape}, probs of shape {probs.shape}. "
-            "One probability per point becomes two by np.stack([1 - p, p], -1)."
+        check_names(method, normalization)
+        check_compatibility(compatibility)
+        image = checks.image(image)
+        parameters = dict(
+            theta_alpha=theta_alpha,
+            theta_beta=theta_beta,
+            theta_gamma=theta_gamma,
+            bilateral_weight=bilateral_weight,
+            spatial_weight=spatial_weight,
+            compatibility=compatibility,
+            spacing=spacing,
         )
-    if not np.all(np.isfinite(image)):
-        raise ValueError("Expected a finite image. Received: one with NaN or infinite values.")
-    # A matrix product: ten times as fast as a sum over a short axis.
-    sums = probs @ np.ones(probs.shape[-1], probs.dtype)
-    if probs.size and not (probs.min() >= 0 and np.abs(sums - 1).max() < _SUM_TOLERANCE):
-        raise ValueError(
-            "Expected probabilities that are not negative and sum to 1 over the last axis. "
-            f"Received: values in [{probs.min()}, {probs.max()}], "
-            f"sums in [{sums.min()}, {sums.max()}]. "
-            "Apply a softmax to logits, and move the label axis last."
-        )
-    return image, probs
+        for name, value in parameters.items():
+            if value is not None and not isinstance(value, str):
+                checks.finite(name, value)
+        if coordinates is not None:
+            coordinates = checks.coordinates(coordinates, image.shape[:-1], spacing)
+        self.shape = (*image.shape[:-1], num_labels)
+        self._unary: np.ndarray | None = None  # (N, L) logits
+        self._q: np.ndarray | None = None  # (N, L) probabilities
+        terms = {
+            # The bilateral lattice is the larger one and needs the most memory while it is built:
+            # first.
+            "bilateral": (
+                bilateral_weight,
+                lambda: bilateral_positions(
+                    image[None], theta_alpha, theta_beta, spacing, coordinates=coordinates
+                ),
+            ),
+            "spatial": (
+                spatial_weight,
+                lambda: spatial_positions(
+                    self.shape[:-1], theta_gamma, spacing, numpy_ops, coordinates=coordinates
+                ),
+            ),
+        }
+        self._kernels = [
+            inference.pairwise_kernel(
+                positions()[0],
+                weight,
+                num_labels,
+                compatibility=compatibility,
+                normalization=normalization,
+                method=method,
+                grid=None if coordinates is not None else self.shape[:-1],
+                window=window,
+            )
+            for weight, positions in terms.values()
+            if np.any(weight)
+        ]
+        if np.any(bilateral_weight):
+            checks.warn_if_blind(image, theta_beta)
+
+    def set_unary(
+        self, energies: np.ndarray | None = None, *, probs: np.ndarray | None = None
+    ) -> None:
+        """Sets the unaries and starts again at their softmax.
+
+        Args:
+            energies: (*S, L), smaller = more likely, as pydensecrf has them: -log(probs), or
+                -logits. Infinite energies forbid a label.
+            probs: (*S, L), instead of energies: probabilities that sum to 1.
+
+        Raises:
+            ValueError: not exactly one of the two, another shape, NaN, or no probabilities.
+        """
+        if (energies is None) == (probs is None):
+            raise ValueError("Expected either `energies` or `probs`. Received both or none.")
+        if probs is not None:
+            self._start(logits_from_probabilities(checks.probabilities(probs, self.shape)))
+            return
+        energies = checks.array("energies", energies)
+        if energies.shape != self.shape or np.isnan(energies).any():
+            raise ValueError(
+                f"Expected energies of shape {self.shape} without NaN. "
+                f"Received shape {energies.shape}, {np.isnan(energies).sum()} times NaN."
+            )
+        self._start(inference.bounded(-energies.astype(np.float32, copy=False)))
+
+    def step(self, num_iterations: int = 1) -> None:
+        """Does mean-field iterations; raises RuntimeError before the first `set_unary`."""
+        check_iterations(num_iterations)
+        unary, q = self._state()
+        for _ in range(num_iterations if self._kernels else 0):
+            inference.step(self._kernels, unary, q)
+
+    def kl(self) -> float:
+        """Divergence D(Q || P) of the current probabilities from the CRF's, but for its log Z.
+
+        In nats, summed over the points; what mean field makes small. Parallel updates may raise it
+        now and then, and it is exact for normalizations "symmetric" and "none" only, whose kernels
+        treat both points of a pair alike. (pydensecrf's `klDivergence` counts each pair twice.)
+
+        Reference:
+            Krahenbuhl and Koltun 2011, section 3.
+        """
+        parts = inference.free_energy(self._kernels, *self._state())
+        return parts.entropy + parts.unary + parts.pairwise / 2
+
+    def probs(self) -> np.ndarray:
+        """The current probabilities (*S, L), float32; a copy."""
+        return self._state()[1].reshape(self.shape).copy()
+
+    def labels(self) -> np.ndarray:
+        """The currently most likely label of each point (*S), int64."""
+        return self._state()[1].argmax(-1).reshape(self.shape[:-1])
+
+    def _start(self, logits: np.ndarray) -> None:
+        self._unary = logits.reshape(-1, self.shape[-1])
+        self._q = inference.initial(self._unary)
+
+    def _state(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._unary is None or self._q is None:
+            raise RuntimeError("The CRF has no unaries yet. Call set_unary first.")
+        return self._unary, self._q

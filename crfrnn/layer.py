@@ -7,13 +7,12 @@ import numpy as np
 from keras import ops
 
 from crfrnn.filtering import native as native_lattice
+from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
 from crfrnn.mean_field import check_shapes, logits_from_probabilities, mean_field
 from crfrnn.pairwise import check_per
 
 THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
 KERNEL_WEIGHTS = ("full", "per_label", "shared")
-METHODS = ("lattice", "exact", "local")
-NORMALIZATIONS = ("after", "symmetric", "before", "none")
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")

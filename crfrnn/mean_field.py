@@ -6,6 +6,7 @@ import numpy as np
 
 from crfrnn import numpy_ops
 from crfrnn.bandwidths import gaussian_kernel
+from crfrnn.filtering.normalized import check_names
 from crfrnn.numpy_ops import namespace
 from crfrnn.pairwise import (
     bilateral_bandwidths,
@@ -92,6 +93,7 @@ def mean_field(
     """
     check_shapes(tuple(unaries.shape), tuple(image.shape))
     check_iterations(num_iterations)
+    check_names(method, normalization)
     compatibility = check_compatibility(compatibility)
     weights = [spatial_weights, bilateral_weights]
     thetas = [theta_alpha, theta_beta, theta_gamma]

@@ -18,8 +18,16 @@ from crfrnn import numpy_ops
 from crfrnn.numpy_ops import namespace
 
 
-def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops: Any = None) -> Any:
-    """Positions of the points of a regular grid, in units of the bandwidth.
+def spatial_positions(
+    grid: Sequence[Any],
+    theta: Any,
+    spacing: Any = None,
+    ops: Any = None,
+    *,
+    coordinates: Any = None,
+    name: str = "theta_gamma",
+) -> Any:
+    """Positions of the points of a regular grid, or of a cloud, in units of the bandwidth.
 
     Args:
         grid: sizes of the grid, (H, W), (D, H, W) or (N,).
@@ -28,12 +36,15 @@ def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops:
         spacing: distance of neighbouring points along each axis, in the order of `grid`; default 1.
         ops: the namespace that makes the positions, `numpy_ops` or `keras.ops`; default: that of
             `theta`.
+        coordinates: (N, S), where N points that form no grid are; `grid` and `spacing` do not
+            matter then.
+        name: of the bandwidth, for error messages.
 
     Returns:
         float32 array (1, N, S), last axis of the grid first; N points in row-major order.
 
     Raises:
-        ValueError: theta or spacing has not one number per axis.
+        ValueError: theta or spacing has not one number per axis, or is not positive.
 
     Example:
 
@@ -43,11 +54,18 @@ def spatial_positions(grid: Sequence[Any], theta: Any, spacing: Any = None, ops:
            [4., 0.]], dtype=float32)
     """
     ops = ops or namespace(theta)
-    coordinates = _coordinates(grid, spacing, ops)  # (1, N, S)
-    return _divide(coordinates, spatial_bandwidths(theta, len(grid), ops))
+    points = _points(grid, spacing, coordinates, ops)  # (1, N, S)
+    return _divide(points, spatial_bandwidths(theta, points.shape[-1], ops, name))
 
 
-def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: Any = None) -> Any:
+def bilateral_positions(
+    image: Any,
+    theta_alpha: Any,
+    theta_beta: Any,
+    spacing: Any = None,
+    *,
+    coordinates: Any = None,
+) -> Any:
     """Positions of the points of an image in space and intensity, in units of the bandwidths.
 
     Args:
@@ -57,6 +75,8 @@ def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: 
         theta_beta: intensity bandwidth, positive, in the image's own intensity units: a number or
             one number per channel.
         spacing: distance of neighbouring points along each axis; default 1.
+        coordinates: (N, S), where the points of images (B, N, K) without a grid are; see
+            `spatial_positions`.
 
     Returns:
         float32 array (B, N, S + K): the coordinates, last axis first, then the channels.
@@ -73,25 +93,25 @@ def bilateral_positions(image: Any, theta_alpha: Any, theta_beta: Any, spacing: 
     """
     ops = namespace(image, theta_alpha, theta_beta)
     batch, *grid, _ = ops.shape(image)
-    axes, channels = len(grid), image.shape[-1]
-    coordinates = _coordinates(grid, spacing, ops)  # (1, N, S)
-    points = ops.shape(coordinates)[1]
-    coordinates = ops.broadcast_to(coordinates, (batch, points, axes))
+    where = _points(grid, spacing, coordinates, ops)  # (1, N, S)
+    axes, channels = where.shape[-1], image.shape[-1]
+    points = ops.shape(where)[1]
+    where = ops.broadcast_to(where, (batch, points, axes))
     intensities = ops.reshape(ops.cast(image, "float32"), (batch, points, channels))
-    features = ops.concatenate([coordinates, intensities], axis=-1)  # (B, N, S + K)
+    features = ops.concatenate([where, intensities], axis=-1)  # (B, N, S + K)
     return _divide(features, bilateral_bandwidths(theta_alpha, theta_beta, axes, channels, ops))
 
 
-def spatial_bandwidths(theta: Any, axes: int, ops: Any) -> Any:
+def spatial_bandwidths(theta: Any, axes: int, ops: Any, name: str = "theta_gamma") -> Any:
     """The bandwidth of each feature of `spatial_positions`, (S,): last axis of the grid first."""
-    return _per_axis(theta, axes, "theta", ops)
+    return _per_axis(theta, axes, name, ops)
 
 
 def bilateral_bandwidths(
     theta_alpha: Any, theta_beta: Any, axes: int, channels: int, ops: Any
 ) -> Any:
     """The bandwidth of each feature of `bilateral_positions`, (S + K,)."""
-    in_space = spatial_bandwidths(theta_alpha, axes, ops)
+    in_space = spatial_bandwidths(theta_alpha, axes, ops, "theta_alpha")
     in_intensity = _vector(theta_beta, channels, "theta_beta", "channel", ops)
     return ops.concatenate([in_space, in_intensity], axis=0)
 
@@ -112,8 +132,10 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"Expected `{name}` to be positive. Received {value!r}.")
 
 
-def _coordinates(grid: Sequence[Any], spacing: Any, ops: Any) -> Any:
-    """Coordinates of the points of a grid in the unit of `spacing`: (1, N, S), last axis first."""
+def _points(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> Any:
+    """Coordinates of the points in the unit of `spacing`: (1, N, S), last axis first."""
+    if coordinates is not None:
+        return ops.flip(ops.cast(coordinates, "float32"), axis=-1)[None]
     mesh = ops.meshgrid(*(ops.arange(size, dtype="float32") for size in grid), indexing="ij")
     points = ops.stack([ops.reshape(axis, (-1,)) for axis in reversed(mesh)], axis=-1)  # (N, S)
     return (points * _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops))[

@@ -129,8 +129,7 @@ def make_filter(
             [0.622],
             [7.   ]]], dtype=float32)
     """
-    _check_name("method", method, METHODS)
-    _check_name("normalization", normalization, NORMALIZATIONS)
+    check_names(method, normalization)
     if len(positions.shape) != 3 or positions.shape[2] == 0:
         raise ValueError(
             "Expected positions of shape (B, N, F) with F >= 1. "
@@ -257,12 +256,17 @@ def _shapes_message(values: Any, positions: Any) -> str:
     )
 
 
-def _check_name(argument: str, name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise ValueError(
-            f"Expected `{argument}` to be one of {', '.join(map(repr, names))}. "
-            f"Received: {argument}={name!r}."
-        )
+def check_names(method: str, normalization: str) -> None:
+    """Raise ValueError unless both are names that `make_filter` knows."""
+    for argument, name, names in (
+        ("method", method, METHODS),
+        ("normalization", normalization, NORMALIZATIONS),
+    ):
+        if not isinstance(name, str) or name not in names:
+            raise ValueError(
+                f"Expected `{argument}` to be one of {', '.join(map(repr, names))}. "
+                f"Received: {argument}={name!r}."
+            )
 
 
 def _check_numbers(positions: Any, method: str) -> None:
