@@ -37,7 +37,7 @@ def vgg16(
         normalization: between convolution and ReLU; see ``unet.blocks.normalize``.
         strides: of the poolings: 2, 1 (the size stays, DeepLab), or ``None`` for no pooling at
             all (the dilated front end).
-        pool_size: of the poolings, in pixels.
+        pool_size: of the poolings, in pixels; an odd one is centred on its output's pixel.
         dilations: of the convolutions of each stage, in pixels.
         padding: of the convolutions: ``"same"`` or ``"valid"``.
         first_padding: zeros added to each side of the image instead of what ``padding`` adds
@@ -70,11 +70,16 @@ def vgg16(
                 name=f"block{stage + 1}_conv{i + 1}",
             )
         if strides[stage]:
+            name = f"block{stage + 1}_pool"
+            if pool_size % 2:
+                # As many zeros on each side, where "same" would add one less at the near end of an
+                # even size. After a ReLU they never win.
+                x = layers.ZeroPadding2D(pool_size // 2, name=f"{name}_padding", **FORMAT)(x)
             x = layers.MaxPooling2D(
                 pool_size,
                 strides[stage],
-                padding="same",
-                name=f"block{stage + 1}_pool",
+                padding="valid" if pool_size % 2 else "same",
+                name=name,
                 **FORMAT,
             )(x)
         features.append(x)
