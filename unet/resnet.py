@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import layers
 
-# Keras's own default may be channels first on some installations; this package is channels last.
-_FORMAT = {"data_format": "channels_last"}
+from unet.arguments import check_at_least, check_one_of
+from unet.blocks import FORMAT, INITIALIZER
+from unet.imagenet import classifier
 
 # Blocks of the stages conv2 to conv5: table 1 of the paper.
 BLOCKS = {
@@ -80,8 +81,8 @@ def resnet(
 
     # Zeros around features after a ReLU never win: this is the usual pooling with one pixel of
     # padding on each side, where "same" would pad an even size at the far end only.
-    x = layers.ZeroPadding2D(1, name="pool1_pad", **_FORMAT)(x)
-    x = layers.MaxPooling2D(3, strides=2, name="pool1_pool", **_FORMAT)(x)
+    x = layers.ZeroPadding2D(1, name="pool1_pad", **FORMAT)(x)
+    x = layers.MaxPooling2D(3, strides=2, name="pool1_pool", **FORMAT)(x)
 
     reached, dilation = 4, 1
     for stage, blocks in enumerate(BLOCKS[depth], start=2):
@@ -99,44 +100,47 @@ def resnet(
     return features
 
 
-def load_imagenet(model: keras.Model, depth: int) -> None:
-    """Copy Keras's ImageNet weights into the ResNet inside a model; Keras downloads them once.
+def check_weights(weights: str | None, depth: int, width: int, num_channels: int) -> None:
+    """Raise ``ValueError`` unless a ResNet of this depth, width and input can have these weights.
 
-    Exact, not an approximation: Keras's ResNet (the authors' weights) is this one with biases in
-    its convolutions, and batch norm absorbs a bias into its mean. Images must then be prepared by
-    ``keras.applications.resnet.preprocess_input`` (channels in the order BGR, minus the mean of
-    ImageNet; grey levels from about -124 to 152).
+    Example:
+        >>> check_weights("imagenet", depth=101, width=64, num_channels=3)
+    """
+    check_one_of((None, "imagenet"), weights=weights)
+    if weights and (depth not in (50, 101, 152) or (width, num_channels) != (64, 3)):
+        raise ValueError(
+            "Keras has ImageNet weights for a ResNet of depth 50, 101 or 152 and width 64 with "
+            "three channels. Use weights=None, or these. "
+            f"Received: depth={depth}, width={width}, number of channels {num_channels}"
+        )
+
+
+def load_weights(model: keras.Model, depth: int, weights: str | None) -> None:
+    """Give a network on a ResNet the weights of a classifier trained on ImageNet.
+
+    Exact, not an approximation: the ResNet of ``keras.applications`` (the authors' weights) is
+    this one with biases in its convolutions, and batch norm absorbs a bias into its mean. Images
+    must then be prepared by ``keras.applications.resnet.preprocess_input``.
 
     Args:
-        model: a model that contains the layers of :func:`resnet` with width 64, no deep stem and
-            three image channels, at any output stride and multi-grid.
-        depth: that of its ResNet: 50, 101 or 152; Keras has no weights for the others.
+        model: a network with layers named as :func:`resnet` names them, at any output stride.
+        depth: of its ResNet; see :func:`check_weights`.
+        weights: ``"imagenet"``, or ``None``, which leaves the model as it is.
 
     Raises:
-        ValueError: if Keras has no weights for this ResNet.
+        RuntimeError: if the weights cannot be downloaded.
     """
-    if depth not in (50, 101, 152):
-        raise ValueError(
-            "Keras has ImageNet weights for the ResNets of depth 50, 101 and 152. "
-            f"Received: depth={depth}"
-        )
-    copy_weights(getattr(keras.applications, f"ResNet{depth}")(include_top=False), model)
+    if weights is not None:
+        copy_weights(classifier(f"ResNet{depth}", weights, include_top=False), model)
 
 
 def copy_weights(source: keras.Model, model: keras.Model) -> None:
-    """Copy the weights of a ResNet of ``keras.applications`` into the one inside a model."""
+    """Copy the weights of a ResNet of ``keras.applications`` to the layers of the same names."""
     for layer in source.layers:
         if not layer.name.endswith("_conv"):
             continue
         kernel, bias = layer.get_weights()
-        ours = model.get_layer(layer.name)
-        if ours.kernel.shape != kernel.shape:
-            raise ValueError(
-                "The ImageNet weights fit a ResNet with width=64 and deep_stem=False on images of "
-                f"3 channels. Received: a kernel of shape {tuple(ours.kernel.shape)} in layer "
-                f"{layer.name!r}, where theirs has {kernel.shape}"
-            )
-        ours.set_weights([kernel])
+        model.get_layer(layer.name).set_weights([kernel])
         name = layer.name.removesuffix("_conv") + "_bn"
         scale, shift, mean, variance = source.get_layer(name).get_weights()
         # norm(y + bias) with this mean is norm(y) with the mean less the bias.
@@ -174,7 +178,7 @@ def _convolution(
     padding = "same"
     if strides > 1 and size > 1:
         # As many zeros on each side; "same" would pad an even size by one less at the near end.
-        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad", **_FORMAT)(x)
+        x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad", **FORMAT)(x)
         padding = "valid"
     return layers.Conv2D(
         channels,
@@ -183,9 +187,9 @@ def _convolution(
         padding=padding,
         dilation_rate=dilation,
         use_bias=False,
-        kernel_initializer="he_normal",
+        kernel_initializer=INITIALIZER,
         name=f"{name}_conv",
-        **_FORMAT,
+        **FORMAT,
     )(x)
 
 
@@ -195,14 +199,9 @@ def _normal(x: Any, name: str, relu: bool = False) -> Any:
 
 
 def _check(depth: int, width: int, output_stride: int, multi_grid: tuple[int, ...] | None) -> None:
-    if depth not in BLOCKS:
-        raise ValueError(f"Invalid depth. Expected one of {tuple(BLOCKS)}. Received: depth={depth}")
-    if width < 1:
-        raise ValueError(f"Invalid width. Expected an integer >= 1. Received: width={width}")
-    if output_stride not in (8, 16, 32):
-        raise ValueError(
-            f"Invalid output_stride. Expected 8, 16 or 32. Received: output_stride={output_stride}"
-        )
+    check_one_of(BLOCKS, depth=depth)
+    check_at_least(1, width=width)
+    check_one_of((8, 16, 32), output_stride=output_stride)
     if multi_grid is not None and len(multi_grid) != BLOCKS[depth][-1]:
         raise ValueError(
             f"Invalid multi_grid. Expected None or {BLOCKS[depth][-1]} factors, one per block of "

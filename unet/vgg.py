@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from unet import imagenet
 from unet.arguments import check_one_of
 from unet.blocks import FORMAT, convolution
 
@@ -56,34 +57,59 @@ def vgg16(
         [(32, 24, 8), (16, 12, 16), (8, 6, 32), (4, 3, 64), (2, 2, 64)]
     """
     features = []
-    for stage, count in enumerate(CONVOLUTIONS):
-        for i in range(count):
-            first = stage == i == 0 and first_padding is not None
-            if first:
-                x = layers.ZeroPadding2D(first_padding, name="first_padding", **FORMAT)(x)
-            x = convolution(
-                x,
-                width * WIDTHS[stage],
-                dilation=dilations[stage],
-                padding="valid" if first else padding,
-                normalization=normalization,
-                name=f"block{stage + 1}_conv{i + 1}",
+    for index in range(5):
+        x = stage(
+            x,
+            index,
+            width=width,
+            normalization=normalization,
+            dilation=dilations[index],
+            padding=padding,
+            first_padding=first_padding if index == 0 else None,
+        )
+        if strides[index]:
+            name = f"block{index + 1}_pool"
+            x = layers.MaxPooling2D(pool_size, strides[index], padding="same", name=name, **FORMAT)(
+                x
             )
-        if strides[stage]:
-            name = f"block{stage + 1}_pool"
-            if pool_size % 2:
-                # As many zeros on each side, where "same" would add one less at the near end of an
-                # even size. After a ReLU they never win.
-                x = layers.ZeroPadding2D(pool_size // 2, name=f"{name}_padding", **FORMAT)(x)
-            x = layers.MaxPooling2D(
-                pool_size,
-                strides[stage],
-                padding="valid" if pool_size % 2 else "same",
-                name=name,
-                **FORMAT,
-            )(x)
         features.append(x)
     return features
+
+
+def stage(
+    x: Any,
+    index: int,
+    *,
+    width: int = 64,
+    normalization: str | None = None,
+    dilation: int = 1,
+    padding: str = "same",
+    first_padding: int | None = None,
+) -> Any:
+    """Append the convolutions of one stage, without its pooling.
+
+    Args:
+        x: images or features ``(B, H, W, C)``.
+        index: of the stage, 0 to 4.
+        width: channels of the first stage.
+        normalization, dilation, padding, first_padding: as for :func:`vgg16`.
+
+    Example:
+        >>> stage(keras.Input((16, 12, 8)), 1, width=8).shape
+        (None, 16, 12, 16)
+    """
+    for i in range(CONVOLUTIONS[index]):
+        if i == 0 and first_padding is not None:
+            x = layers.ZeroPadding2D(first_padding, name="first_padding", **FORMAT)(x)
+        x = convolution(
+            x,
+            width * WIDTHS[index],
+            dilation=dilation,
+            padding="valid" if i == 0 and first_padding is not None else padding,
+            normalization=normalization,
+            name=f"block{index + 1}_conv{i + 1}",
+        )
+    return x
 
 
 def check_weights(weights: str | None, width: int, num_channels: int) -> None:
@@ -120,18 +146,11 @@ def load_weights(model: keras.Model, weights: str | None) -> None:
     present = {layer.name: layer for layer in model.layers}
     # The classifier's first layer sees 7 x 7 positions of 512 channels.
     whole = "fc6" in present and tuple(present["fc6"].kernel.shape) == (7, 7, 512, 4096)
-    try:
-        classifier = keras.applications.VGG16(include_top=whole, weights=weights)
-    except Exception as error:
-        raise RuntimeError(
-            "Keras could not get the ImageNet weights of VGG16, which it downloads on first use. "
-            "Connect to the network, or put the file where Keras looks for it "
-            f"(~/.keras/models), or use weights=None. Keras said: {error}"
-        ) from error
-    for layer in classifier.layers:
+    source = imagenet.classifier("VGG16", weights, include_top=whole)
+    for layer in source.layers:
         if layer.name in present and layer.name.startswith("block"):
             present[layer.name].set_weights(layer.get_weights())
     for dense, convolved in (("fc1", "fc6"), ("fc2", "fc7")) if whole else ():
-        kernel, bias = classifier.get_layer(dense).get_weights()
+        kernel, bias = source.get_layer(dense).get_weights()
         # Flatten runs over rows, columns, channels: the order of a convolution's kernel.
         present[convolved].set_weights([kernel.reshape(present[convolved].kernel.shape), bias])
