@@ -1,6 +1,6 @@
 """The study: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly.
 
-In the order of the data: config, presets (settings) > inputs (slices, batches) > models, losses,
+In the order of the data: config, presets (settings) > inputs (slices, batches) > models,
 training > offline (the CRF's search) > evaluation, metrics > repetition (all of that for one seed)
 > stats, table, curves, pictures. runs holds the folder of a run; rows names the table's rows.
 Commands, as python -m experiments.<name>: compare, train, evaluate, table.

@@ -10,8 +10,9 @@ from keras import ops
 
 import crfrnn
 import unet
-from experiments import losses
 from experiments.config import Config
+from experiments.inputs import VOID
+from unet.losses import CrossEntropyAndDice, SoftDice
 
 CRF_ARGUMENTS = (
     "theta_alpha",
@@ -74,7 +75,7 @@ def compile_front_end(model: keras.Model, config: Config, steps: int, peak_rate:
         keras.optimizers.Adam(
             _schedule(config, steps, peak_rate), global_clipnorm=config.clip_norm
         ),
-        loss=losses.cross_entropy_and_dice,
+        loss=CrossEntropyAndDice(ignore_class=VOID),
     )
 
 
@@ -91,7 +92,10 @@ def compile_with_crf(model: keras.Model, config: Config, steps: int, peak_rate: 
             layer=model.get_layer("crf"),
             factor=config.crf_learning_rate / peak_rate,
         ),
-        loss={"unaries": losses.cross_entropy_and_dice, "refined": losses.soft_dice},
+        loss={
+            "unaries": CrossEntropyAndDice(ignore_class=VOID),
+            "refined": SoftDice(ignore_class=VOID),
+        },
     )
 
 

@@ -6,9 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize(
-    "name", ["config", "presets", "metrics", "stats", "runs", "inputs", "losses"]
-)
+@pytest.mark.parametrize("name", ["config", "presets", "metrics", "stats", "runs", "inputs"])
 def test_examples(name):
     failed, attempted = doctest.testmod(importlib.import_module(f"experiments.{name}"))
     assert attempted and not failed

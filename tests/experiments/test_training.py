@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import losses, training
-from experiments.inputs import Slices
+from experiments import training
+from experiments.inputs import VOID, Slices
+from unet.losses import CrossEntropyAndDice
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((6, 5, 4, 1)).astype("float32")
@@ -19,7 +20,7 @@ def model():
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(3, 3, padding="same")(image))
     logits = keras.layers.Conv2D(2, 1)(keras.layers.Dropout(0.5)(x))
     made = keras.Model(image, logits)
-    made.compile(keras.optimizers.Adam(0.1), loss=losses.cross_entropy_and_dice)
+    made.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice(ignore_class=VOID))
     return made
 
 
@@ -66,6 +67,6 @@ def test_resumed_training_makes_only_the_missing_updates(tmp_path):
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     train(model(), tmp_path / "a.npz", steps=2)
     other = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 1)])
-    other.compile(keras.optimizers.Adam(0.1), loss=losses.soft_dice)
+    other.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice())
     with pytest.raises(ValueError, match="other code"):
         train(other, tmp_path / "a.npz")
