@@ -142,7 +142,9 @@ def border_weights(
         )
     known = np.where(valid, labels, 0)
     if balance is None:
-        balance = class_weights([labels], int(known.max()) + 1, ignore_class=ignore_class)
+        weights = class_weights([labels], int(known.max()) + 1, ignore_class=ignore_class)
+    else:
+        weights = np.asarray(balance)
 
     first = np.full(labels.shape, np.inf)
     second = np.full(labels.shape, np.inf)
@@ -151,7 +153,7 @@ def border_weights(
         second = np.minimum(second, np.maximum(first, distance))
         first = np.minimum(first, distance)
     gaps = w0 * np.exp(-((first + second) ** 2) / (2 * sigma**2)) * (cells == 0)
-    return ((np.asarray(balance)[known] + gaps) * valid).astype("float32")
+    return ((weights[known] + gaps) * valid).astype("float32")
 
 
 def class_weights(
