@@ -1,0 +1,389 @@
+"""`pydensecrf.densecrf`: the dense CRF over N points and L labels, step by step.
+
+Energies and features are flat and have the points last, (L, N) and (F, N); energies are negative
+log-probabilities. Inside, the points come first and energies are logits, as everywhere in crfrnn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from numbers import Number
+from typing import Any
+
+import numpy as np
+
+from crfrnn.inference import PairwiseKernel, bounded, free_energy, initial, pairwise_kernel, step
+from crfrnn.native.library import contiguous
+from crfrnn.pydensecrf.eigen import MatrixXf, buffer
+from crfrnn.pydensecrf.utils import create_pairwise_bilateral, create_pairwise_gaussian
+
+
+class KernelType(IntEnum):
+    """Which parameters of a kernel could be learned; without learning all are the same."""
+
+    CONST_KERNEL = 0
+    DIAG_KERNEL = 1
+    FULL_KERNEL = 2
+
+
+class NormalizationType(IntEnum):
+    """How a kernel is normalised; see `crfrnn.filtering.NormalizedFilter`.
+
+    NO_NORMALIZATION has no normalisation at all, not even by the mean of the norm, as the name of
+    a variable in pydensecrf's source would suggest: it computes that mean and does not use it.
+    """
+
+    NO_NORMALIZATION = 0
+    NORMALIZE_BEFORE = 1
+    NORMALIZE_AFTER = 2
+    NORMALIZE_SYMMETRIC = 3
+
+
+CONST_KERNEL = KernelType.CONST_KERNEL
+DIAG_KERNEL = KernelType.DIAG_KERNEL
+FULL_KERNEL = KernelType.FULL_KERNEL
+NO_NORMALIZATION = NormalizationType.NO_NORMALIZATION
+NORMALIZE_BEFORE = NormalizationType.NORMALIZE_BEFORE
+NORMALIZE_AFTER = NormalizationType.NORMALIZE_AFTER
+NORMALIZE_SYMMETRIC = NormalizationType.NORMALIZE_SYMMETRIC
+
+_NORMALIZATIONS = {
+    NO_NORMALIZATION: "none",
+    NORMALIZE_BEFORE: "before",
+    NORMALIZE_AFTER: "after",
+    NORMALIZE_SYMMETRIC: "symmetric",
+}
+
+
+class Unary:
+    """Unary energies: `energies` is (L, N) float32. Made as `ConstUnary` or `LogisticUnary`."""
+
+    energies: np.ndarray
+
+
+class ConstUnary(Unary):
+    """Given energies.
+
+    Args:
+        u: (L, N) float32, C-contiguous.
+    """
+
+    def __init__(self, u: Any):
+        self.energies = buffer("u", u, np.float32, 2)
+
+
+class LogisticUnary(Unary):
+    """Energies that are linear in features of the points: L f.
+
+    Args:
+        L: (L, F) float32, C-contiguous.
+        f: (F, N) float32, C-contiguous.
+    """
+
+    def __init__(self, L: Any, f: Any):
+        weights, features = buffer("L", L, np.float32, 2), buffer("f", f, np.float32, 2)
+        if weights.shape[1] != len(features):
+            raise ValueError(
+                "Expected L of shape (nlabels, F) and f of shape (F, nvar). "
+                f"Received shapes {weights.shape} and {features.shape}."
+            )
+        self.energies = weights @ features
+
+
+class DenseCRF:
+    """A dense CRF over points of any kind.
+
+    Args:
+        nvar: number of points N.
+        nlabels: number of labels L.
+
+    Raises:
+        TypeError: something else than numbers.
+        ValueError: fewer than one point or label.
+
+    Example:
+
+    >>> crf = DenseCRF(3, 2)
+    >>> crf.setUnaryEnergy(-np.log(np.array([[0.9, 0.4, 0.1], [0.1, 0.6, 0.9]], np.float32)))
+    >>> crf.addPairwiseEnergy(np.array([[0.0, 0.1, 9.0]], np.float32), compat=3)
+    >>> np.argmax(crf.inference(5), axis=0)  # the second point follows its neighbour
+    array([0, 0, 1])
+    """
+
+    def __init__(self, nvar: int, nlabels: int):
+        self._points, self._labels = _count("nvar", nvar), _count("nlabels", nlabels)
+        self._unary: np.ndarray | None = None  # (N, L) logits
+        self._kernels: list[PairwiseKernel] = []
+
+    def setUnary(self, u: Unary) -> None:
+        """Takes unary energies, in the place of earlier ones.
+
+        Args:
+            u: `ConstUnary` or `LogisticUnary`.
+        """
+        if not isinstance(u, ConstUnary | LogisticUnary):
+            raise TypeError(
+                f"Expected `u` to be a ConstUnary or LogisticUnary. Received {type(u).__name__}. "
+                "Use setUnaryEnergy(u) for an array."
+            )
+        wanted = (self._labels, self._points)
+        if u.energies.shape != wanted:
+            raise ValueError(
+                f"Bad shape for unary energy (Need {wanted}, got {u.energies.shape}). The labels "
+                f"come first: from (H, W, {self._labels}) make "
+                f"u.transpose(2, 0, 1).reshape(({self._labels}, -1)), then C-contiguous."
+            )
+        if np.isnan(u.energies).any():
+            raise ValueError(
+                "Expected unary energies without NaN. Received some. Was a logarithm taken of "
+                "negative numbers? utils.unary_from_softmax clips at 1e-5."
+            )
+        self._unary = bounded(np.negative(u.energies.T, order="C"))
+
+    def setUnaryEnergy(self, u: Any, f: Any = None) -> None:
+        """Takes unary energies, in the place of earlier ones.
+
+        Args:
+            u: negative log-probabilities (L, N) float32, C-contiguous; or, with `f`, the L of
+                `LogisticUnary`.
+            f: the f of `LogisticUnary`.
+
+        Raises:
+            TypeError: no arrays.
+            ValueError: another shape or dtype, not C-contiguous, or NaN.
+        """
+        self.setUnary(ConstUnary(u) if f is None else LogisticUnary(u, f))
+
+    def addPairwiseEnergy(
+        self,
+        features: Any,
+        compat: Any,
+        kernel: int = DIAG_KERNEL,
+        normalization: int = NORMALIZE_SYMMETRIC,
+    ) -> None:
+        """Adds a Gaussian kernel exp(-|f_i - f_j|^2 / 2) between all points.
+
+        Args:
+            features: (F, N) float32, C-contiguous, divided by the bandwidths.
+            compat: label compatibility, added to the energies. A number w: Potts, w per label that
+                differs. (L,) float32: a diagonal matrix, negative numbers attract; -w times ones
+                is Potts. (L, L) float32: any matrix, made symmetric.
+            kernel: CONST_KERNEL, DIAG_KERNEL or FULL_KERNEL; no difference without learning.
+            normalization: NO_NORMALIZATION, NORMALIZE_BEFORE, NORMALIZE_AFTER or
+                NORMALIZE_SYMMETRIC.
+
+        Raises:
+            TypeError: no arrays.
+            ValueError: another shape or dtype, not C-contiguous, or not finite.
+        """
+        features = buffer("features", features, np.float32, 2)
+        if features.shape[1] != self._points or not len(features):
+            raise ValueError(
+                f"Bad shape for pairwise energy (Need (F, {self._points}), F >= 1, got "
+                f"{features.shape})."
+            )
+        self._add(features, compat, kernel, normalization)
+
+    def inference(self, niter: int) -> np.ndarray:
+        """Mean field from the unary energies.
+
+        Args:
+            niter: number of iterations; 0 or fewer give the softmax of the negative energies.
+
+        Returns:
+            Q: probabilities (L, N) float32, column-major.
+        """
+        unary = self._logits()
+        q = initial(unary)
+        for _ in range(_whole("niter", niter)):
+            step(self._kernels, unary, q)
+        return q.T
+
+    def startInference(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `stepInference` starts from: Q (L, N) and two matrices without use.
+
+        Q is the softmax of the negative unary energies; zeros if there are none, as in pydensecrf.
+        """
+        if self._unary is None:
+            q = np.zeros((self._points, self._labels), np.float32)
+        else:
+            q = initial(self._unary)
+        return q.T, MatrixXf(), MatrixXf()
+
+    def stepInference(self, Q: np.ndarray, tmp1: Any, tmp2: Any) -> None:
+        """One mean-field iteration.
+
+        Args:
+            Q: probabilities (L, N), overwritten.
+            tmp1, tmp2: not used; pydensecrf keeps intermediate results there.
+        """
+        del tmp1, tmp2
+        q = self._checked(Q)
+        step(self._kernels, self._logits(), q)
+        if not np.may_share_memory(q, Q):
+            Q[...] = q.T
+
+    def klDivergence(self, Q: np.ndarray) -> float:
+        """How far Q is from the CRF's distribution, as pydensecrf counts it.
+
+        It counts each pair of points twice: sum of Q log Q, of Q times unary energy, and of Q times
+        its pairwise energy, without the factor 1/2; and it leaves out log Z. So it may rise from
+        one iteration to the next while the true divergence falls.
+
+        Args:
+            Q: probabilities (L, N).
+        """
+        return float(sum(free_energy(self._kernels, self._logits(), self._checked(Q))))
+
+    def _add(self, features: np.ndarray, compat: Any, kernel: int, normalization: int) -> None:
+        KernelType(kernel)
+        weight, compatibility = _compatibility(compat, self._labels)
+        self._kernels.append(
+            pairwise_kernel(
+                contiguous(features.T),
+                weight,
+                self._labels,
+                compatibility=compatibility,
+                normalization=_NORMALIZATIONS[NormalizationType(normalization)],
+            )
+        )
+
+    def _logits(self) -> np.ndarray:
+        if self._unary is None:
+            return np.zeros((self._points, self._labels), np.float32)
+        return self._unary
+
+    def _checked(self, Q: Any) -> np.ndarray:
+        """Q as (N, L) float32, the same memory if it came from `startInference`."""
+        wanted = (self._labels, self._points)
+        if not isinstance(Q, np.ndarray) or Q.shape != wanted:
+            received = f"shape {Q.shape}" if isinstance(Q, np.ndarray) else type(Q).__name__
+            raise TypeError(
+                f"Expected Q as `startInference` returns it, shape {wanted}. Received {received}."
+            )
+        return contiguous(Q.T)
+
+
+class DenseCRF2D(DenseCRF):
+    """A dense CRF over the pixels of an image.
+
+    Args:
+        w, h: width and height, in this order.
+        nlabels: number of labels L.
+
+    Example:
+
+    >>> image = np.array([[[0, 0, 0], [0, 0, 0], [255, 0, 0]]], np.uint8)  # h = 1, w = 3
+    >>> crf = DenseCRF2D(3, 1, 2)
+    >>> crf.setUnaryEnergy(-np.log(np.array([[0.9, 0.4, 0.1], [0.1, 0.6, 0.9]], np.float32)))
+    >>> crf.addPairwiseBilateral(sxy=80, srgb=13, rgbim=image, compat=10)
+    >>> np.argmax(crf.inference(5), axis=0)  # the second pixel follows the one of its colour
+    array([0, 0, 1])
+    """
+
+    def __init__(self, w: int, h: int, nlabels: int):
+        self._grid = _count("h", h), _count("w", w)
+        super().__init__(self._grid[0] * self._grid[1], nlabels)
+
+    def addPairwiseGaussian(
+        self,
+        sxy: float | Sequence[float],
+        compat: Any,
+        kernel: int = DIAG_KERNEL,
+        normalization: int = NORMALIZE_SYMMETRIC,
+    ) -> None:
+        """Adds a kernel that sees where pixels are.
+
+        Args:
+            sxy: bandwidth in pixels: a number, or (x, y).
+            compat, kernel, normalization: see `addPairwiseEnergy`.
+
+        Raises:
+            ValueError: a bandwidth that is not positive, or a bad compatibility.
+        """
+        sx, sy = _bandwidths("sxy", sxy, 2)
+        features = create_pairwise_gaussian((sy, sx), self._grid)
+        self._add(features[::-1], compat, kernel, normalization)  # x first
+
+    def addPairwiseBilateral(
+        self,
+        sxy: float | Sequence[float],
+        srgb: float | Sequence[float],
+        rgbim: Any,
+        compat: Any,
+        kernel: int = DIAG_KERNEL,
+        normalization: int = NORMALIZE_SYMMETRIC,
+    ) -> None:
+        """Adds a kernel that sees where pixels are and their colours.
+
+        Args:
+            sxy: bandwidth in pixels: a number, or (x, y).
+            srgb: bandwidth of the colours, 0..255: a number, or one per channel.
+            rgbim: (h, w, 3) uint8, C-contiguous.
+            compat, kernel, normalization: see `addPairwiseEnergy`.
+
+        Raises:
+            TypeError: no image.
+            ValueError: a bandwidth that is not positive, another shape or dtype of the image, or a
+                bad compatibility.
+        """
+        (sx, sy), srgb = _bandwidths("sxy", sxy, 2), _bandwidths("srgb", srgb, 3)
+        image = buffer("rgbim", rgbim, np.uint8, 3)
+        if image.shape[:2] != self._grid:
+            raise ValueError(
+                f"Bad shape for pairwise bilateral (Need {(*self._grid, 3)}, got {image.shape}). "
+                "DenseCRF2D takes the width first, an image has the height first."
+            )
+        if image.shape[2] != 3:
+            raise ValueError(
+                "addPairwiseBilateral only works for RGB images, (h, w, 3). Received shape "
+                f"{image.shape}. For other channels pass the features of "
+                "utils.create_pairwise_bilateral to addPairwiseEnergy."
+            )
+        features = create_pairwise_bilateral((sy, sx), srgb, image, chdim=2)
+        self._add(features[[1, 0, 2, 3, 4]], compat, kernel, normalization)  # x first
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, Number) or isinstance(value, complex):
+        raise TypeError(f"an integer is required: `{name}`. Received {value!r}.")
+    return int(value)  # type: ignore[call-overload]
+
+
+def _count(name: str, value: Any) -> int:
+    number = _whole(name, value)
+    if number < 1:
+        raise ValueError(f"Expected `{name}` to be 1 or more. Received {value!r}.")
+    return number
+
+
+def _bandwidths(name: str, value: Any, size: int) -> tuple[float, ...]:
+    """A number for all, or one of each."""
+    if isinstance(value, Number):
+        return (value,) * size  # type: ignore[return-value]
+    if np.shape(value) != (size,):
+        raise ValueError(
+            f"Expected `{name}` to be one number or {size} of them. Received {name}={value!r}."
+        )
+    return tuple(value)
+
+
+def _compatibility(compat: Any, labels: int) -> tuple[Any, Any]:
+    """Weight and compatibility as `pairwise_kernel` takes them."""
+    if isinstance(compat, Number):
+        return compat, "potts"
+    ndim = np.ndim(compat) if isinstance(compat, np.ndarray) else 2
+    if ndim not in (1, 2):
+        raise ValueError(
+            "LabelCompatibility of dimension >2 not meaningful. Expected `compat` to be a number, "
+            f"({labels},) or ({labels}, {labels}). Received an array of shape {compat.shape}."
+        )
+    matrix = buffer("compat", compat, np.float32, ndim)
+    if matrix.shape != (labels,) * ndim:
+        raise ValueError(
+            f"Expected `compat` to be a number, ({labels},) or ({labels}, {labels}) for {labels} "
+            f"labels. Received shape {matrix.shape}."
+        )
+    # "potts" attracts equal labels by the weight; pydensecrf's diagonal is added to the energy.
+    return (-matrix, "potts") if ndim == 1 else (1.0, 0.5 * (matrix + matrix.T))
