@@ -87,7 +87,7 @@ def unary_from_softmax(sm: Any, scale: float | None = None, clip: float | None =
         sm = scale * sm + (1 - scale) / len(sm)
     if clip is not None:
         sm = np.clip(sm, clip, 1.0)
-    return -np.log(sm).reshape(len(sm), -1).astype(np.float32)
+    return -np.log(sm).reshape(len(sm), -1).astype(np.float32, order="C")
 
 
 def create_pairwise_gaussian(sdims: Sequence[float], shape: Sequence[int]) -> np.ndarray:

@@ -248,6 +248,12 @@ def test_infinite_energies(theirs):
     assert_close(run(ours), run(theirs), FLOAT32)
 
 
+def test_energies_are_contiguous_whatever_the_order_of_the_probabilities():
+    u = ours.utils.unary_from_softmax(np.full((4, 5, 3), 1 / 3).transpose(2, 0, 1))
+    assert u.flags.c_contiguous
+    ours.dcrf.DenseCRF2D(5, 4, 3).setUnaryEnergy(u)
+
+
 def test_utils(theirs):
     rng = np.random.default_rng(0)
     probs = probabilities(photograph())[:, :4, :5]
