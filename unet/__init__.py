@@ -16,9 +16,11 @@ from typing import Any
 
 import keras
 
+from unet.convolutionalize import convolutionalize
 from unet.registry import NETWORKS as _NETWORKS
+from unet.transfer import initialize_from
 
-__all__ = ["build", "names"]
+__all__ = ["build", "convolutionalize", "initialize_from", "names"]
 
 
 def build(

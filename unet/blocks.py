@@ -89,7 +89,13 @@ def normalize(x: Any, kind: str | None, name: str) -> Any:
 
 
 def logits(
-    x: Any, num_labels: int, kernel_size: int = 1, *, use_bias: bool = True, name: str = "logits"
+    x: Any,
+    num_labels: int,
+    kernel_size: int = 1,
+    *,
+    use_bias: bool = True,
+    initializer: str = INITIALIZER,
+    name: str = "logits",
 ) -> Any:
     """Append the convolution from features to one logit per label.
 
@@ -102,6 +108,7 @@ def logits(
         num_labels: number of labels L.
         kernel_size: in pixels.
         use_bias: whether the convolution adds a bias.
+        initializer: of the kernel.
         name: of the layer.
 
     Returns:
@@ -116,7 +123,7 @@ def logits(
         kernel_size,
         padding="same",
         use_bias=use_bias,
-        kernel_initializer=INITIALIZER,
+        kernel_initializer=initializer,
         dtype=precise_dtype(),
         name=name,
         **FORMAT,

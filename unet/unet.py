@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger, Fischer, Brox 2015) with padded convolutions, for images and volumes."""
+"""U-Net (Ronneberger, Fischer, Brox 2015) for images and volumes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from unet.arguments import (
     check_shape_and_labels,
 )
 from unet.crop import CropTo
+from unet.padding import MirrorPad
 
 _UP_CONVOLUTION = {2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}
 _MAX_POOLING = {2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
@@ -28,13 +29,15 @@ def unet(
     depth: int = 4,
     dropout: float = 0.5,
     normalization: str | None = None,
+    padding: str = "same",
 ) -> keras.Model:
     """Build a U-Net: image to logits at the same resolution.
 
-    The network of the paper's figure 1, with ``same`` padding so that the output covers the whole
-    image: 31,030,593 parameters by default for one channel in and one label out. An odd size is
-    halved to the next larger whole number and the surplus is cut off after up-sampling; so every
-    size from one pixel on works, and multiples of 2**depth are treated exactly as in the paper.
+    The network of the paper's figure 1: 31,030,593 parameters by default for one channel in and one
+    label out. By default its convolutions pad with zeros so that the output covers the whole image.
+    An odd size is halved to the next larger whole number and the surplus is cut off after
+    up-sampling; so every size from one pixel on works, and multiples of 2**depth are treated
+    exactly as in the paper.
 
     Args:
         input_shape: ``(H, W, K)`` for images, ``(D, H, W, K)`` for volumes, without the batch.
@@ -47,10 +50,17 @@ def unet(
             path (its two deepest levels). The paper names no rate; 0.5 is common.
         normalization: ``None`` as in the paper, ``"batch"``, or ``"group"`` (up to 8 groups,
             independent of the batch); between each 3x3 convolution and its ReLU.
+        padding: ``"same"``: zeros around features, as above. ``"valid"``: none, as in the paper;
+            the skips are cropped, and the output is smaller than the image by a border of 92 pixels
+            on every side (572 pixels in, 388 out; of sizes that halving does not divide, up to 15
+            more are lost at the far end; see :func:`border` for other depths). ``"mirror"``: the
+            same network on an image continued by mirroring, the paper's way to the border pixels
+            (its overlap-tile strategy), so that the output covers the whole image; any size works.
 
     Returns:
-        A ``keras.Model`` from images ``(B, *S, K)`` to logits ``(B, *S, L)``. Logits are at least
-        float32, also under ``mixed_float16``: a loss or a CRF on top needs the precision.
+        A ``keras.Model`` from images ``(B, *S, K)`` to logits ``(B, *S, L)``, smaller with
+        ``padding="valid"``. Logits are at least float32, also under ``mixed_float16``: a loss or a
+        CRF on top needs the precision.
 
     Raises:
         ValueError: if the shape is neither an image's nor a volume's, or an option out of range.
@@ -69,17 +79,22 @@ def unet(
     check_at_least(0, depth=depth)
     check_dropout(dropout)
     check_one_of((None, "batch", "group"), normalization=normalization)
+    check_one_of(("same", "valid", "mirror"), padding=padding)
+    inside = "same" if padding == "same" else "valid"
     rank = len(input_shape) - 1
 
     def two_convolutions(x: Any, channels: int, stage: str) -> Any:
         for i in (1, 2):
             x = blocks.convolution(
-                x, channels, normalization=normalization, name=f"{stage}_conv{i}"
+                x, channels, padding=inside, normalization=normalization, name=f"{stage}_conv{i}"
             )
         return x
 
     image = keras.Input(input_shape, name="image")
     x, skips = image, []
+    if padding == "mirror":
+        # At the far end also what poolings may drop: they round down where nothing is padded.
+        x = MirrorPad(border(depth), border(depth) + 2**depth - 1, name="mirror")(image)
     for level in range(depth + 1):
         x = two_convolutions(x, width * 2**level, f"down{level}")
         if dropout and level >= depth - 1:
@@ -87,7 +102,7 @@ def unet(
         if level < depth:
             skips.append(x)
             # "same" rounds odd sizes up (S -> ceil(S / 2)): no pixel is lost and 1 stays 1.
-            x = _MAX_POOLING[rank](2, padding="same", name=f"down{level}_pool", **blocks.FORMAT)(x)
+            x = _MAX_POOLING[rank](2, padding=inside, name=f"down{level}_pool", **blocks.FORMAT)(x)
 
     for level in reversed(range(depth)):
         channels = width * 2**level
@@ -99,8 +114,29 @@ def unet(
             name=f"up{level}_up",
             **blocks.FORMAT,
         )(x)  # (B, *ceil(S / 2), 2C) -> (B, *2 ceil(S / 2), C)
-        x = CropTo(name=f"up{level}_crop")([x, skips[level]])  # (B, *S, C)
-        x = layers.Concatenate(name=f"up{level}_concat")([skips[level], x])  # (B, *S, 2C)
+        skip, name = skips[level], f"up{level}_crop"
+        if inside == "same":
+            x = CropTo(name=name)([x, skip])  # (B, *S, C)
+        else:
+            # The skip's middle: what it has around x is what the levels below lost on each side.
+            skip = CropTo(border(depth - level) - 4, name=name)([skip, x])
+        x = layers.Concatenate(name=f"up{level}_concat")([skip, x])  # (B, *S, 2C)
         x = two_convolutions(x, channels, f"up{level}")
 
-    return keras.Model(image, blocks.logits(x, num_labels), name="unet")  # (B, *S, L)
+    x = blocks.logits(x, num_labels)  # (B, *S, L)
+    if padding == "mirror":
+        x = CropTo(dtype=blocks.precise_dtype(), name="logits_crop")([x, image])
+    return keras.Model(image, x, name="unet")
+
+
+def border(depth: int) -> int:
+    """Pixels that an unpadded U-Net loses on every side.
+
+    Two convolutions lose two pixels on the way down and two on the way up, and what the levels
+    below lose counts twice: 92 for the paper's four poolings.
+
+    Example:
+        >>> border(4)
+        92
+    """
+    return 2 if depth == 0 else 4 + 2 * border(depth - 1)

@@ -112,7 +112,7 @@ def stage(
     return x
 
 
-def check_weights(weights: str | None, width: int, num_channels: int) -> None:
+def check_weights(weights: str | None, width: int, num_channels: int | None) -> None:
     """Raise ``ValueError`` unless a VGG16 of this width and input can have these weights.
 
     Example:

@@ -23,7 +23,50 @@ class Row(NamedTuple):
     overfit: dict[str, Any] | None = None  # to learn four images by heart; None = as reduced
 
 
+# VGG16 to fc7 and the scores of 21 labels: what FCN-32s, 16s and 8s have before up-sampling.
+VGG16 = 14_714_688
+FCN = VGG16 + (7 * 7 * 512 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 21  # 134,346,581
+SKIP4, SKIP3 = (512 + 1) * 21, (256 + 1) * 21  # scores of the fourth and third pooling
+TWICE = 4 * 4 * 21 * 21  # the bilinear kernel, of all pairs of labels, for a factor of 2
+
 TABLE = {
+    "deconvnet": Row(
+        {"width": 2},
+        [Count({}, 3, 21, 251_805_653)],
+    ),
+    "fcn16s": Row(
+        {"width": 2},
+        [
+            # 134,815,994 in all.
+            Count({}, 3, 21, FCN + SKIP4, TWICE + 32 * 32 * 21 * 21),
+            Count({"upsampling": "learned"}, 3, 21, 134_815_994),
+        ],
+    ),
+    "fcn32s": Row(
+        {"width": 2},
+        [
+            # 136,152,917 in all.
+            Count({}, 3, 21, FCN, 64 * 64 * 21 * 21),
+            Count({"upsampling": "learned"}, 3, 21, 136_152_917),
+        ],
+    ),
+    "fcn8s": Row(
+        {"width": 2},
+        [
+            # 134,489,759 in all.
+            Count({}, 3, 21, FCN + SKIP4 + SKIP3, 2 * TWICE + 16 * 16 * 21 * 21),
+            Count({"upsampling": "learned"}, 3, 21, 134_489_759),
+        ],
+    ),
+    "patch_cnn": Row(
+        {"width": 6},
+        # Kernels 4, 5, 4, 4 with 48 channels; 200 units that see 3 x 3 positions; the labels.
+        [Count({}, 1, 2, 16 * 48 + (25 + 16 + 16) * 48**2 + 4 * 48 + (9 * 48 + 1) * 200 + 201 * 2)],
+    ),
+    "segnet": Row(
+        {"width": 2},
+        [Count({}, 3, 11, 29_449_355), Count({}, 3, 21, 29_455_125)],
+    ),
     "unet": Row(
         {"width": 4, "depth": 2},
         # By hand from the paper's figure 1: a convolution has (k k C_in + 1) C_out parameters.
