@@ -1,4 +1,4 @@
-"""Reading one image and its label from files.
+"""Reading one image and its label from files; `crfrnn.files` knows the formats.
 
 2-D: PNG, JPEG, TIFF, BMP. 3-D (or 2-D): NIfTI, .nii or .nii.gz, one axis more being channels.
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .prepare import normalise
+from crfrnn import files
+from crfrnn.intensities import normalise
 
-NIFTI = (".nii", ".nii.gz")
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+KNOWN = files.NIFTI + files.PICTURES
 
 
 def read_case(
@@ -42,7 +42,7 @@ def read_case(
         >>> read_case(Path("a.nii.gz"), Path("a_label.nii.gz"), 3)  # doctest: +SKIP
     """
     image, header, axes = _read(image_path)
-    label, _, label_axes = _read(label_path, is_label=True)
+    label, _, label_axes = _read(label_path, classes=True)
     if axes != label_axes:
         raise ValueError(
             f"expected image and label of one orientation; received {axes} in {image_path} and "
@@ -61,7 +61,9 @@ def read_case(
             f"{label_path}: expected the classes 0..{num_labels - 1} named in dataset.json; "
             f"received values {classes[:8].tolist()}; relabel the file or extend dataset.json."
         )
-    spacing = tuple(map(float, header[: label.ndim] if spacing is None else spacing))
+    if spacing is None:
+        spacing = (1.0,) * label.ndim if header is None else header[: label.ndim]
+    spacing = tuple(map(float, spacing))
     if len(spacing) != label.ndim or not all(0 < s < np.inf for s in spacing):
         raise ValueError(
             f"{image_path}: expected {label.ndim} positive spacings; received {spacing}; "
@@ -75,71 +77,14 @@ def read_case(
     return image, label.astype("uint8"), spacing
 
 
-def _read(path: Path, is_label: bool = False):
-    """Array, spacing, axis codes (None for pictures) of one file."""
-    read = _read_nifti if _suffix(path) in NIFTI else _read_picture
-    try:
-        array, spacing, axes = read(path, is_label)
-    except Exception as error:  # libraries raise a dozen types (zlib, EOF, header, ...) here
-        raise ValueError(
-            f"cannot read {path}: {error}; the file is damaged or not what its name says: "
-            f"fetch or export it again."
-        ) from error
-    if array.dtype.kind not in "buif":
-        raise ValueError(
-            f"{path}: expected real numbers; received {array.dtype}; convert the file."
-        )
-    return array, spacing, axes
-
-
-def _read_nifti(path: Path, is_label: bool):
+def _read(path: Path, classes: bool = False):
+    """Array, spacing (None for pictures), axis codes (None for pictures) of one file."""
+    if files.suffix(path, KNOWN) in files.PICTURES:
+        return files.read_picture(path, classes=classes), None, None
     import nibabel  # only volumes need it
 
-    file = nibabel.load(path)
-    if not isinstance(file, nibabel.Nifti1Pair):  # also the class behind Nifti1Image and NIfTI-2
-        raise ValueError(f"expected NIfTI; received {type(file).__name__}")
+    file = files.open_nifti(path)
+    file = nibabel.Nifti1Image(files.nifti_values(file, path), file.affine, file.header)
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
     return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)
-
-
-def _read_picture(path: Path, is_label: bool):
-    from PIL import Image  # only pictures need it
-
-    with Image.open(path) as file:
-        if not is_label and file.mode in ("P", "PA", "RGBA", "CMYK", "YCbCr"):
-            file = file.convert("RGB")
-        elif not is_label and file.mode in ("1", "LA"):
-            file = file.convert("L")
-        array = np.asarray(file)
-    if is_label and array.ndim != 2:
-        raise ValueError(
-            f"expected one channel whose values are classes; received mode {file.mode}"
-        )
-    return array, (1.0, 1.0), None
-
-
-def stem(path: Path) -> str:
-    """File name without extension, also without ".nii.gz".
-
-    Args:
-        path: an image file.
-
-    Returns:
-        The name.
-
-    Raises:
-        ValueError: an extension that cannot be read.
-
-    Example:
-        >>> stem(Path("images/hippocampus_001.nii.gz"))
-        'hippocampus_001'
-    """
-    return path.name[: -len(_suffix(path))]
-
-
-def _suffix(path: Path) -> str:
-    suffix = next((s for s in NIFTI + PICTURES if path.name.lower().endswith(s)), None)
-    if suffix is None:
-        raise ValueError(f"{path}: expected one of {', '.join(NIFTI + PICTURES)}; convert it.")
-    return suffix

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from crfrnn.files import stem
+
 from .case import Case, LazyCase
-from .files import read_case, stem
+from .files import read_case
 
 
 def load_folder(folder: str | Path, group_of: Callable[[str], str] | None = None) -> list[Case]:
