@@ -91,7 +91,7 @@ def normalize(x: Any, kind: str | None, name: str) -> Any:
 def logits(
     x: Any,
     num_labels: int,
-    kernel_size: int = 1,
+    kernel_size: int | tuple[int, int] = 1,
     *,
     use_bias: bool = True,
     initializer: str = INITIALIZER,

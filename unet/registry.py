@@ -10,7 +10,9 @@ import keras
 
 from unet.deconvnet import deconvnet
 from unet.fcn import fcn
+from unet.gcn import gcn
 from unet.patch_cnn import patch_cnn
+from unet.refinenet import refinenet
 from unet.segnet import segnet
 from unet.unet import unet
 
@@ -31,7 +33,9 @@ NETWORKS = {
     "fcn16s": Network(partial(fcn, stride=16), *_FCN),
     "fcn32s": Network(partial(fcn, stride=32), *_FCN),
     "fcn8s": Network(partial(fcn, stride=8), *_FCN),
+    "gcn": Network(gcn, "Peng et al.", 2017, "https://arxiv.org/abs/1703.02719"),
     "patch_cnn": Network(patch_cnn, "Ciresan et al.", 2012, "https://papers.nips.cc/paper/4741"),
+    "refinenet": Network(refinenet, "Lin et al.", 2017, "https://arxiv.org/abs/1611.06612"),
     "segnet": Network(segnet, "Badrinarayanan et al.", 2017, "https://arxiv.org/abs/1511.00561"),
     "unet": Network(unet, "Ronneberger et al.", 2015, "https://arxiv.org/abs/1505.04597"),
 }

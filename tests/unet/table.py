@@ -58,10 +58,22 @@ TABLE = {
             Count({"upsampling": "learned"}, 3, 21, 134_489_759),
         ],
     ),
+    "gcn": Row(
+        {"depth": 18, "width": 2, "kernel_size": 5},
+        [
+            Count({}, 3, 21, 60_688_084),
+            Count({"kernel_size": 7}, 3, 21, 59_369_620),
+            Count({"kernel_size": 7, "depth": 50}, 3, 21, 24_733_844),
+        ],
+    ),
     "patch_cnn": Row(
         {"width": 6},
         # Kernels 4, 5, 4, 4 with 48 channels; 200 units that see 3 x 3 positions; the labels.
         [Count({}, 1, 2, 16 * 48 + (25 + 16 + 16) * 48**2 + 4 * 48 + (9 * 48 + 1) * 200 + 201 * 2)],
+    ),
+    "refinenet": Row(
+        {"depth": 18, "width": 2},
+        [Count({}, 3, 21, 118_052_437)],
     ),
     "segnet": Row(
         {"width": 2},
