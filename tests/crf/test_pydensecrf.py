@@ -17,7 +17,7 @@ import pytest
 from crfrnn import gaussian_filter
 from crfrnn.filtering import native
 from tests.crf.dense_crf_reference import iterate, normalized
-from tests.tolerances import FLOAT32, assert_close
+from tests.tolerances import FLOAT32, PYDENSECRF, assert_close
 
 NORMALIZATIONS = ["NO_NORMALIZATION", "NORMALIZE_BEFORE", "NORMALIZE_AFTER", "NORMALIZE_SYMMETRIC"]
 KERNELS = ["CONST_KERNEL", "DIAG_KERNEL", "FULL_KERNEL"]
@@ -64,7 +64,7 @@ def probabilities(image, labels=3, seed=0):
 def agree(actual, expected):
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape and actual.dtype == expected.dtype
-    assert np.abs(actual - expected).max() <= 2e-3
+    assert np.abs(actual - expected).max() <= PYDENSECRF
     assert np.mean(actual.argmax(0) == expected.argmax(0)) >= 0.999
 
 
@@ -301,6 +301,27 @@ def test_deprecated_names(theirs):
         with pytest.warns(DeprecationWarning, match=name):
             actual = getattr(ours.utils, name)(*arguments)
         assert_close(actual, getattr(theirs.utils, name)(*arguments), FLOAT32)
+
+
+def test_utils_by_hand():
+    labels = np.array([[0, 1, 2], [3, 2, 0]], np.uint8)
+    sure, other, any_label = 0.8, 0.1, 1 / 3
+    expected = [
+        [any_label, sure, other, other, other, any_label],
+        [any_label, other, sure, other, sure, any_label],
+        [any_label, other, other, sure, other, any_label],
+    ]
+    assert_close(ours.utils.unary_from_labels(labels, 3, 0.8), -np.log(expected), FLOAT32)
+    expected = [[0.9, 0.1], [0.1, 0.9]]
+    actual = ours.utils.unary_from_labels([0, 1], 2, 0.9, zero_unsure=False)
+    assert_close(actual, -np.log(expected), FLOAT32)
+    # 0.6 of the given probability and 0.4 of the uniform 1 / 2.
+    mixed = ours.utils.unary_from_softmax(np.array([[0.25, 1], [0.75, 0]]), scale=0.6)
+    assert_close(mixed, -np.log([[0.35, 0.8], [0.65, 0.2]]), FLOAT32)
+    volume = np.arange(24.0).reshape(2, 3, 4)
+    features = ours.utils.create_pairwise_bilateral((2, 4, 8), 10, volume)
+    assert_close(features[:, 23], [1 / 2, 2 / 4, 3 / 8, 2.3], FLOAT32)  # the last voxel
+    assert_close(features[:, 5], [0, 1 / 4, 1 / 8, 0.5], FLOAT32)  # z = 0, y = 1, x = 1
 
 
 def test_same_names_and_constants(theirs):
