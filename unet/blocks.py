@@ -93,6 +93,7 @@ def logits(
     num_labels: int,
     kernel_size: int | tuple[int, int] = 1,
     *,
+    dilation: int = 1,
     use_bias: bool = True,
     initializer: str = INITIALIZER,
     name: str = "logits",
@@ -107,6 +108,7 @@ def logits(
         x: features ``(B, *S, C)``.
         num_labels: number of labels L.
         kernel_size: in pixels.
+        dilation: distance between two taps of the kernel, in pixels.
         use_bias: whether the convolution adds a bias.
         initializer: of the kernel.
         name: of the layer.
@@ -122,6 +124,7 @@ def logits(
         num_labels,
         kernel_size,
         padding="same",
+        dilation_rate=dilation,
         use_bias=use_bias,
         kernel_initializer=initializer,
         dtype=precise_dtype(),

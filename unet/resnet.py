@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ def resnet(
     *,
     width: int = 64,
     output_stride: int = 32,
-    multi_grid: tuple[int, ...] | None = None,
+    multi_grid: Sequence[int] | None = None,
     deep_stem: bool = False,
 ) -> list[Any]:
     """Apply a ResNet without its classifier and return the features of every stage.
@@ -86,7 +87,7 @@ def resnet(
 
     reached, dilation = 4, 1
     for stage, blocks in enumerate(BLOCKS[depth], start=2):
-        strides = 1
+        strides, before = 1, dilation
         if stage > 2 and reached < output_stride:
             strides, reached = 2, 2 * reached
         elif stage > 2:
@@ -94,13 +95,18 @@ def resnet(
         channels = width * 2 ** (stage - 2)
         for i in range(blocks):
             grid = multi_grid[i] if multi_grid and stage == 5 else 1
-            name = f"conv{stage}_block{i + 1}"
-            x = block(x, channels, strides if i == 0 else 1, dilation * grid, name)
+            x = block(
+                x,
+                channels,
+                strides=strides if i == 0 else 1,
+                dilations=((before if i == 0 else dilation) * grid, dilation * grid),
+                name=f"conv{stage}_block{i + 1}",
+            )
         features.append(x)
     return features
 
 
-def check_weights(weights: str | None, depth: int, width: int, num_channels: int) -> None:
+def check_weights(weights: str | None, depth: int, width: int, num_channels: int | None) -> None:
     """Raise ``ValueError`` unless a ResNet of this depth, width and input can have these weights.
 
     Example:
@@ -147,25 +153,31 @@ def copy_weights(source: keras.Model, model: keras.Model) -> None:
         model.get_layer(name).set_weights([scale, shift, mean - bias, variance])
 
 
-def _basic(x: Any, channels: int, strides: int, dilation: int, name: str) -> Any:
-    shortcut = x
-    if strides > 1 or x.shape[-1] != channels:
-        shortcut = _normal(_convolution(x, channels, 1, f"{name}_0", strides), f"{name}_0")
-    x = _normal(
-        _convolution(x, channels, 3, f"{name}_1", strides, dilation), f"{name}_1", relu=True
-    )
+def _basic(x: Any, channels: int, *, strides: int, dilations: tuple[int, int], name: str) -> Any:
+    # The first 3x3 convolution strides where there is no dilation, so it reads its taps at the
+    # distances of the stage before; only the second one sees the coarser grid.
+    before, dilation = dilations
+    shortcut = _shortcut(x, channels, strides, name)
+    x = _normal(_convolution(x, channels, 3, f"{name}_1", strides, before), f"{name}_1", relu=True)
     x = _normal(_convolution(x, channels, 3, f"{name}_2", 1, dilation), f"{name}_2")
     return _add(x, shortcut, name)
 
 
-def _bottleneck(x: Any, channels: int, strides: int, dilation: int, name: str) -> Any:
-    shortcut = x
-    if strides > 1 or x.shape[-1] != 4 * channels:
-        shortcut = _normal(_convolution(x, 4 * channels, 1, f"{name}_0", strides), f"{name}_0")
+def _bottleneck(
+    x: Any, channels: int, *, strides: int, dilations: tuple[int, int], name: str
+) -> Any:
+    _, dilation = dilations
+    shortcut = _shortcut(x, 4 * channels, strides, name)
     x = _normal(_convolution(x, channels, 1, f"{name}_1", strides), f"{name}_1", relu=True)
     x = _normal(_convolution(x, channels, 3, f"{name}_2", 1, dilation), f"{name}_2", relu=True)
     x = _normal(_convolution(x, 4 * channels, 1, f"{name}_3"), f"{name}_3")
     return _add(x, shortcut, name)
+
+
+def _shortcut(x: Any, channels: int, strides: int, name: str) -> Any:
+    if strides == 1 and x.shape[-1] == channels:
+        return x
+    return _normal(_convolution(x, channels, 1, f"{name}_0", strides), f"{name}_0")
 
 
 def _add(x: Any, shortcut: Any, name: str) -> Any:
@@ -198,7 +210,7 @@ def _normal(x: Any, name: str, relu: bool = False) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def _check(depth: int, width: int, output_stride: int, multi_grid: tuple[int, ...] | None) -> None:
+def _check(depth: int, width: int, output_stride: int, multi_grid: Sequence[int] | None) -> None:
     check_one_of(BLOCKS, depth=depth)
     check_at_least(1, width=width)
     check_one_of((8, 16, 32), output_stride=output_stride)

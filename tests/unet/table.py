@@ -34,6 +34,43 @@ TABLE = {
         {"width": 2},
         [Count({}, 3, 21, 251_805_653)],
     ),
+    "deeplabv1": Row(
+        {"width": 2},
+        [Count({}, 3, 21, VGG16 + (9 * 512 + 1) * 1024 + (1024 + 1) * 1024 + (1024 + 1) * 21)],
+        {"width": 8, "normalization": "batch"},
+    ),
+    "deeplabv2": Row(
+        {"depth": 18, "width": 2},
+        [
+            Count({}, 3, 21, 42_500_160 + 4 * (9 * 2048 + 1) * 21),  # ResNet-101; 44,048,532
+            Count({"depth": 16}, 3, 21, 37_877_652),  # ASPP-L on VGG16
+        ],
+        {"depth": 18, "width": 8},
+    ),
+    "deeplabv3": Row(
+        {"depth": 18, "width": 2, "multi_grid": (1, 2)},
+        # torchvision counts 39,638,869 and 58,630,997: one more 3x3 convolution before the scores,
+        # 9 * 256 * 256 and its batch norm's 2 * 256.
+        [
+            Count({}, 3, 21, 58_040_661),
+            Count({"output_stride": 8}, 3, 21, 58_630_997 - 9 * 256 * 256 - 2 * 256),
+            Count({"depth": 50}, 3, 21, 39_048_533),
+        ],
+        {"depth": 18, "width": 8, "multi_grid": (1, 2), "output_stride": 8},
+    ),
+    "dilated": Row(
+        {"width": 2},
+        [Count({}, 3, 21, FCN)],  # the layers are those of FCN before up-sampling
+        {"width": 4, "normalization": "batch", "padding": "same"},
+    ),
+    "dilated_context": Row(
+        {"width": 2},
+        [
+            Count({}, 3, 21, FCN + 28_392),
+            Count({"context": "large"}, 3, 21, FCN + 6_803_139),
+        ],
+        {"width": 4, "normalization": "batch", "padding": "same"},
+    ),
     "fcn16s": Row(
         {"width": 2},
         [
@@ -66,10 +103,39 @@ TABLE = {
             Count({"kernel_size": 7, "depth": 50}, 3, 21, 24_733_844),
         ],
     ),
+    "liteseg": Row(
+        {"width": 4},
+        # The authors' 4.38 M = 3,504,872 of MobileNetV2, whose classifier (1280 + 1) 1000 does not
+        # take part, + 877,835 of the pyramid and the decoder.
+        [Count({}, 3, 19, 3_504_872 - 1281 * 1000 + 877_835)],  # 3,101,707
+        {"width": 16},
+    ),
     "patch_cnn": Row(
         {"width": 6},
         # Kernels 4, 5, 4, 4 with 48 channels; 200 units that see 3 x 3 positions; the labels.
         [Count({}, 1, 2, 16 * 48 + (25 + 16 + 16) * 48**2 + 4 * 48 + (9 * 48 + 1) * 200 + 201 * 2)],
+    ),
+    "pointrend": Row(
+        {
+            "depth": 18,
+            "width": 2,
+            "multi_grid": (1, 2),
+            "num_points": 200,
+            "num_test_points": 300,
+            "head_width": 8,
+        },
+        # DeepLab v3 has 58,040,661 with 21 scores of 256 features each.
+        [Count({}, 3, 19, 58_040_661 - 2 * (256 + 1) + 217_212)],
+    ),
+    "pspnet": Row(
+        {"depth": 18, "width": 2},
+        [
+            Count({}, 3, 21, 46_716_373),
+            Count({"auxiliary": True}, 3, 21, 49_081_578),
+            Count({"depth": 101}, 3, 21, 65_708_501),
+            Count({"depth": 101, "auxiliary": True}, 3, 21, 68_073_706),
+        ],
+        {"depth": 18, "width": 8},
     ),
     "refinenet": Row(
         {"depth": 18, "width": 2},
