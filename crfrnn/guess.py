@@ -1,0 +1,285 @@
+"""A first guess of a CRF's parameters from the images alone: no labels, no trials."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crfrnn import checks
+from crfrnn.native.library import MAX_FEATURES
+
+# Single hot points are no contrast.
+_PERCENTILES = (0.5, 99.5)
+
+# Images whose theta_beta differ by more than this factor are of different scales.
+_ALIKE = 10.0
+
+# A bandwidth that spans most of the image tells no two places apart.
+_LARGEST_SHARE = 1 / 4
+
+
+class Constants(NamedTuple):
+    """The constants of `first_guess`; see there. alpha and gamma are in points."""
+
+    alpha: float
+    alpha_detail: float
+    alpha_rough: float
+    beta: float
+    gamma: float
+    gamma_rough: float
+    bilateral: float
+    spatial: float
+    weight_rough: float
+
+
+CONSTANTS = Constants(1.0, 0.6, 0.3, 0.4, 0.9, 0.3, 7.0, 5.0, 0.5)
+
+# The roughness of maps of which nothing is known.
+_USUAL_ROUGHNESS = 0.25
+
+
+class Statistics(NamedTuple):
+    """What `first_guess` knows of an image and its probabilities.
+
+    contrast: (K,) standard deviation of the intensities, in the image's units. detail: noise over
+    contrast, 0..1, mean over channels. roughness: of the probabilities. shape: (S,).
+    """
+
+    contrast: np.ndarray
+    detail: float
+    roughness: float
+    shape: tuple[int, ...]
+
+
+def first_guess(
+    images: np.ndarray | Sequence[np.ndarray],
+    probs: np.ndarray | Sequence[np.ndarray] | None = None,
+    *,
+    spacing: Any = None,
+) -> dict[str, Any]:
+    """Proposes parameters of a CRF that suit the images: where a search or a training may start.
+
+        theta_alpha = alpha (contrast / noise)^p      points, at most a quarter of the image
+        theta_beta  = beta sqrt(K) contrast^(1-q) noise^q      per channel
+        theta_gamma = gamma      points
+
+    An image with much contrast and little noise has homogeneous regions, over which a kernel may
+    reach far; where every neighbour differs, it may not. The constants and both weights are those
+    that took away most errors on five data sets of very different images
+    (experiments/first_guess.py, where the results on other cases stand too).
+
+    Multiplying an image by c multiplies theta_beta by c and changes nothing else, and so does
+    adding a constant nothing.
+
+    Args:
+        images: an image (*S, K) or (*S,), or a list of images, any real dtype; for a list, the
+            medians over the images are proposed. Without `probs` an array of two axes is grey and
+            one of three is (H, W, K): a grey volume needs its channel axis, `volume[..., None]`.
+        probs: (*S, L), or a list; tells only which axes of the images are S.
+        spacing: distance of neighbouring points, (S,), or a list of these; default 1. theta_alpha
+            and theta_gamma are then in its unit, and a point is as long as its shortest side.
+
+    Returns:
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations and
+        normalization, for `refine` and `CRFRNN` alike (together with the same `spacing`).
+        theta_beta is a number for one channel and a list of K numbers for more.
+
+    Raises:
+        ValueError: no images, images that are not finite or differ in K, or lists of different
+            lengths.
+
+    Warns:
+        UserWarning: the images are of different intensity scales, so that no theta_beta suits all.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> image = np.repeat([0.0, 1.0], 40)[:, None] + rng.normal(0, 0.05, (80, 60))
+    >>> guess = first_guess(image)
+    >>> bright = first_guess(1000 * image)
+    >>> round(bright["theta_beta"] / guess["theta_beta"])
+    1000
+    """
+    if not isinstance(images, Sequence):  # one array
+        probs = None if probs is None else [np.asarray(probs)]
+        images, spacing = [images], [spacing]
+    if not images or (probs is not None and len(probs) != len(images)):
+        raise ValueError(
+            "Expected at least one image, and as many probabilities as images. "
+            f"Received {len(images)} images, {0 if probs is None else len(probs)} probs."
+        )
+    maps = [None] * len(images) if probs is None else [checks.probabilities(p) for p in probs]
+    seen = [
+        statistics(_with_channels(image, map_), map_)
+        for image, map_ in zip(images, maps, strict=True)
+    ]
+    channels = sorted({len(s.contrast) for s in seen})
+    if len(channels) > 1:
+        raise ValueError(f"Expected images with equal numbers of channels. Received {channels}.")
+    sides = [
+        1.0 if space is None else float(np.min(space)) for space in per_case(spacing, len(images))
+    ]
+    guesses = [formulas(s, side=side) for s, side in zip(seen, sides, strict=True)]
+    betas = np.array([guess["theta_beta"] for guess in guesses])
+    if np.any(betas.max(0) > _ALIKE * betas.min(0)):
+        warnings.warn(
+            "The images are of different intensity scales: theta_beta would be "
+            f"{betas.min():.3g} for one and {betas.max():.3g} for another. Bring all to one scale, "
+            "for instance their 0.5 and 99.5 percentiles to 0 and 1.",
+            stacklevel=2,
+        )
+    return together(guesses)
+
+
+def formulas(
+    seen: Statistics, constants: Constants = CONSTANTS, *, side: float = 1.0
+) -> dict[str, Any]:
+    """The formulas of `first_guess` for one image.
+
+    Args:
+        seen: what is known of the image.
+        constants: see there.
+        side: length of a point.
+    """
+    rough = seen.roughness / _USUAL_ROUGHNESS
+    reach = constants.alpha * seen.detail**-constants.alpha_detail * rough**constants.alpha_rough
+    longest = max(1.0, _LARGEST_SHARE * min(seen.shape))
+    strength = rough**constants.weight_rough
+    return {
+        "theta_alpha": side * min(reach, longest),
+        "theta_beta": (constants.beta * np.sqrt(len(seen.contrast)) * seen.contrast).tolist(),
+        "theta_gamma": side * constants.gamma * rough**constants.gamma_rough,
+        "bilateral_weight": constants.bilateral * strength,
+        "spatial_weight": constants.spatial * strength,
+    }
+
+
+def together(guesses: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One guess for several images: the median of each parameter, ready for `refine`."""
+    guess = {
+        name: np.median([guess[name] for guess in guesses], axis=0).tolist() for name in guesses[0]
+    }
+    if len(guess["theta_beta"]) == 1:
+        guess["theta_beta"] = guess["theta_beta"][0]
+    return {**guess, "num_iterations": 5, "normalization": "after"}
+
+
+def statistics(image: np.ndarray, probs: np.ndarray | None = None) -> Statistics:
+    """What `first_guess` goes by: of an image (*S, K), and of probabilities (*S, L) if there are.
+
+    The most extreme percent of the intensities does not count. A channel without contrast counts
+    as one of contrast 1: any theta_beta will do for it.
+    """
+    points = image.reshape(-1, image.shape[-1]).astype(np.float64)
+    contrast = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0)).std(axis=0)
+    contrast = np.where(contrast > 0, contrast, 1.0)
+    detail = float(np.clip(noise(image) / contrast, 0.01, 1.0).mean())
+    rough = _USUAL_ROUGHNESS if probs is None else roughness(probs)
+    return Statistics(contrast, detail, max(rough, 0.02), image.shape[:-1])
+
+
+def roughness(probs: np.ndarray) -> float:
+    """Share of the boundaries between most likely labels that a blur by 5 points wipes out.
+
+    Noise makes islands and fringes that go at once; the outlines of objects stay. So this tells,
+    without any truth, how much of a map is noise that neighbours could mend.
+
+    Args:
+        probs: (*S, L).
+
+    Returns:
+        0..1; 0 for a map without any boundary.
+
+    Example:
+
+    >>> halves = np.repeat([0.9, 0.1], 20)[:, None] * np.ones(30)
+    >>> islands = np.where(np.random.default_rng(0).random((40, 30)) < 0.1, 1 - halves, halves)
+    >>> [roughness(np.stack([1 - p, p], -1)) > 0.8 for p in (halves, islands)]
+    [False, True]
+    """
+    before = _boundaries(probs)
+    blurred = probs
+    for axis in range(probs.ndim - 1):
+        blurred = _box(blurred, axis)
+    return float(max(0.0, 1.0 - _boundaries(blurred) / before)) if before else 0.0
+
+
+def noise(image: np.ndarray) -> np.ndarray:
+    """Standard deviation of the noise of an image, per channel.
+
+    Neighbours differ by sqrt(2) times the noise wherever the picture itself is smooth, that is
+    nearly everywhere, and a median does not care about the rest (Donoho's rule, applied to
+    differences). Equal neighbours are left out: they are not free of noise but clipped, rounded or
+    masked, as the black around an ultrasound fan.
+
+    Args:
+        image: (*S, K).
+
+    Returns:
+        (K,) in the image's units; 0 for a constant channel.
+
+    Reference:
+        D. Donoho, "De-noising by soft-thresholding", IEEE Trans. Information Theory 1995.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> step = np.repeat([0.0, 100.0], 50)[:, None, None]  # (100, 1, 1): an edge
+    >>> noise(step + rng.normal(0, 3, (100, 80, 1))).round()
+    array([3.])
+    """
+    image = image.astype(np.float64)
+    found = []
+    for channel in np.moveaxis(image, -1, 0):
+        differences = np.concatenate(
+            [np.abs(np.diff(channel, axis=axis)).ravel() for axis in range(channel.ndim)]
+        )
+        differences = differences[differences > 0]
+        # 0.6745 is the median of |x| for a standard normal x.
+        found.append(np.median(differences) / (0.6745 * np.sqrt(2)) if differences.size else 0.0)
+    return np.array(found)
+
+
+def per_case(spacing: Any, count: int) -> list[Any]:
+    """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
+    if np.ndim(spacing) == 0 or (np.ndim(spacing[0]) == 0 and spacing[0] is not None):
+        return [spacing] * count
+    if len(spacing) != count:
+        raise ValueError(
+            f"Expected one spacing for all cases, or one for each of {count}. "
+            f"Received {len(spacing)}."
+        )
+    return list(spacing)
+
+
+def _boundaries(probs: np.ndarray) -> int:
+    """How many pairs of neighbours have different most likely labels."""
+    labels = probs.argmax(-1)
+    return sum(int(np.count_nonzero(np.diff(labels, axis=axis))) for axis in range(labels.ndim))
+
+
+def _box(array: np.ndarray, axis: int) -> np.ndarray:
+    """Means of 5 points along an axis, the border repeated."""
+    pad = [(0, 0)] * array.ndim
+    pad[axis] = (2, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(array, pad, mode="edge"), 5, axis)
+    return windows.mean(-1)
+
+
+def _with_channels(image: Any, probs: np.ndarray | None) -> np.ndarray:
+    """An image (*S, K); the probabilities (*S, L) tell what S is."""
+    image = checks.array("image", image)
+    if probs is not None:
+        checks.same_grid(image, probs)
+        return checks.image(image.reshape(*probs.shape[:-1], -1))
+    if image.ndim < 3:
+        image = image[..., None]
+    if image.shape[-1] > MAX_FEATURES:
+        raise ValueError(
+            f"Expected an image (*S, K) of at most {MAX_FEATURES} channels. Received shape "
+            f"{image.shape}. A grey volume gets its channel axis by volume[..., None]."
+        )
+    return checks.image(image)
