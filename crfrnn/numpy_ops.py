@@ -31,12 +31,30 @@ def namespace(*arrays: Any) -> Any:
     >>> ops.softmax(np.array([0.0, 0.0]))
     array([0.5, 0.5])
     """
-    numpy_like = (np.ndarray, np.generic, int, float, list, tuple, type(None))
+    # No string either is a tensor: one in the place of a number must not start a backend.
+    numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
     if all(isinstance(array, numpy_like) for array in arrays):
         return sys.modules[__name__]
     from keras import ops
 
     return ops
+
+
+def check_array(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is an array or a tensor of real numbers.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was received for it.
+    """
+    dtype = getattr(value, "dtype", None)
+    if not hasattr(value, "shape") or dtype is None:
+        raise ValueError(
+            f"Expected `{name}` to be an array or a tensor. Received {type(value).__name__}. "
+            f"Use np.asarray({name})."
+        )
+    if getattr(dtype, "kind", "f") in "OSUmM" or "complex" in str(dtype) or "str" in str(dtype):
+        raise ValueError(f"Expected `{name}` to hold real numbers. Received dtype {dtype}.")
 
 
 def concrete(array: Any) -> np.ndarray | None:

@@ -151,10 +151,11 @@ def _check_grid(grid: Sequence[Any] | None, points: int | None) -> tuple:
 
 
 def _check_window(window: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    widths = (window,) * axes if isinstance(window, (int, np.integer)) else tuple(window)
-    if len(widths) != axes or any(width < 1 or width % 2 == 0 for width in widths):
+    widths = (window,) * axes if np.ndim(window) == 0 else tuple(window)
+    whole = all(isinstance(width, (int, np.integer)) for width in widths)
+    if len(widths) != axes or not whole or any(w < 1 or w % 2 == 0 for w in widths):
         raise ValueError(
             f"Expected `window` to be a positive odd number, or {axes} of them (one per grid "
-            f"axis). Received: window={window}."
+            f"axis). Received: window={window!r}."
         )
     return widths

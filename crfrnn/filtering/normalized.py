@@ -14,7 +14,7 @@ from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
 from crfrnn.filtering.operator import position_limit
 from crfrnn.native.library import MAX_FEATURES
-from crfrnn.numpy_ops import concrete, namespace
+from crfrnn.numpy_ops import check_array, concrete, namespace
 
 METHODS = ("lattice", "exact", "local")
 NORMALIZATIONS = ("after", "before", "symmetric", "none")
@@ -188,6 +188,8 @@ def gaussian_filter(
            [5. ],
            [5. ]])
     """
+    check_array("values", values)
+    check_array("positions", positions)
     if len(values.shape) < 2 or len(positions.shape) < 2:
         raise ValueError(_shapes_message(values, positions))
     lead, points = values.shape[:-2], values.shape[-2]
