@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import math
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +116,8 @@ def search(
     width: float = 2.0,
     workers: int | None = None,
     storage: str | Path | None = None,
-    progress: bool | None = None,
+    progress: bool | Mapping[str, Any] | None = None,
+    callback: Callable[[], None] | None = None,
 ) -> SearchResult:
     """Finds the CRF that refines the probabilities of validation cases best.
 
@@ -152,7 +153,9 @@ def search(
         workers: threads; None: as many as there are cores.
         storage: file that keeps the trials, so that the same call goes on where it was: SQLite if
             its name ends in .db, .sqlite or .sqlite3, else Optuna's journal. None: memory.
-        progress: whether to show a progress bar; None: on terminals only.
+        progress: whether to show a progress bar, or arguments of tqdm for it; None: on terminals
+            only.
+        callback: called after every trial; may raise to end the search.
 
     Returns:
         `SearchResult`. Ctrl-C after the first two trials returns the best so far.
@@ -213,7 +216,9 @@ def search(
     identity = dict(seed=seed, limits=limits, **options)
     with _quiet(optuna), contextlib.closing(cases):
         study = _open(optuna, storage, repr(identity) + _digest(images, probs, labels))
-        interrupted = _run(study, cases, arguments, queue, limits, trials, seed, progress)
+        interrupted = _run(
+            study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
+        )
     return _result(study, groups or range(len(labels)), interrupted)
 
 
@@ -225,15 +230,15 @@ def _run(
     limits: Mapping[str, tuple[float, float]],
     trials: int,
     seed: int,
-    progress: bool | None,
+    bar_options: Mapping[str, Any],
+    callback: Callable[[], None] | None,
 ) -> bool:
     """Makes the trials that are left; returns whether Ctrl-C stopped it."""
     import optuna
     from tqdm import tqdm
 
     done = _complete(study)
-    disable = None if progress is None else not progress
-    with tqdm(total=trials, initial=len(done), desc="CRF search", disable=disable) as bar:
+    with tqdm(total=trials, initial=len(done), **bar_options) as bar:
         for number in range(len(done), trials):
             # A sampler of its own: proposals depend on the trials before, not on interruptions.
             (state,) = np.random.SeedSequence([seed, number]).generate_state(1)
@@ -263,6 +268,8 @@ def _run(
             gain = f"{study.best_value - before:+.2f}"
             bar.set_postfix(before=f"{before:.2f}", gain=gain, refresh=False)
             bar.update()
+            if callback is not None:
+                callback()
     return False
 
 
@@ -343,6 +350,12 @@ def _open(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Stud
         if not trial.state.is_finished():  # its process was killed
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
+
+
+def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:
+    if isinstance(progress, Mapping):
+        return {"desc": "CRF search", "disable": None, **progress}
+    return {"desc": "CRF search", "disable": None if progress is None else not progress}
 
 
 def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from crfrnn.scores import nanmean
 from experiments import metrics
 from experiments.config import Config
 from experiments.inputs import Slices
-from experiments.stats import nanmean
 from experiments.training import model_input
 
 

@@ -8,6 +8,8 @@ Empty masks. A label that neither the truth nor the prediction contains has noth
 NaN, which every mean here leaves out. A label that only one of them contains is missed or invented
 altogether: overlap 0, and as distance the diagonal of the image, the largest there is. (Infinity
 would be purer, but one such case would hide all others in a mean.)
+
+Overlaps are those of `crfrnn.scores`, which searches maximise.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from experiments.stats import nanmean
+from crfrnn.scores import boundary_dice, dice, iou, nanmean
 
 METRICS = (
     "dice",
@@ -29,38 +31,6 @@ METRICS = (
     "published_dsc",
     "published_pa",
 )
-
-
-def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Dice similarity 2 |A and B| / (|A| + |B|) of two masks.
-
-    Args:
-        truth, prediction: boolean masks (*S) of one shape.
-
-    Returns:
-        Percent, 0..100; NaN if both masks are empty.
-
-    Example:
-        >>> dice(np.array([True, True, False]), np.array([True, False, False]))  # 2 * 1 / (2 + 1)
-        66.66666666666667
-    """
-    return _percent(2 * np.sum(truth & prediction), np.sum(truth) + np.sum(prediction))
-
-
-def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Intersection over union |A and B| / |A or B| of two masks.
-
-    Args:
-        truth, prediction: boolean masks (*S) of one shape.
-
-    Returns:
-        Percent, 0..100; NaN if both masks are empty.
-
-    Example:
-        >>> iou(np.array([True, True, False]), np.array([True, False, False]))
-        50.0
-    """
-    return _percent(np.sum(truth & prediction), np.sum(truth | prediction))
 
 
 def pixel_accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -76,7 +46,7 @@ def pixel_accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
         >>> pixel_accuracy(np.array([0, 1, 2, 0]), np.array([0, 1, 1, 0]))
         75.0
     """
-    return _percent(np.sum(truth == prediction), truth.size)
+    return float(100 * np.sum(truth == prediction) / truth.size)
 
 
 def hd95(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float]) -> float:
@@ -110,35 +80,6 @@ def hd95(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float])
             np.percentile(to_truth[surfaces[1]], 95),
         )
     )
-
-
-def boundary_dice(
-    truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float], width_mm: float = 2.0
-) -> float:
-    """Dice counted only near the true boundary, where a CRF can act.
-
-    The band holds every point whose nearest point on the other side of the true boundary is at
-    most ``width_mm`` away; it depends on the truth alone, so predictions compete on equal points.
-
-    Args:
-        truth, prediction: boolean masks (*S) of one shape.
-        spacing_mm: one number per axis.
-        width_mm: with a spacing of 1, a width of 1 is the two rows of points along the boundary,
-            2 (default) the four rows.
-
-    Returns:
-        Percent, 0..100; NaN if the truth is empty or fills the image: there is no boundary.
-
-    Example:
-        >>> boundary_dice(np.arange(6) < 3, np.arange(6) < 4, (1.0,), 1.0)  # band: points 2 and 3
-        66.66666666666667
-    """
-    if not truth.any() or truth.all():
-        return float("nan")
-    # Each distance is zero on its own side, so the sum is the distance across the boundary.
-    across = _distance_to(truth, spacing_mm) + _distance_to(~truth, spacing_mm)
-    band = across <= width_mm
-    return dice(truth & band, prediction & band)
 
 
 def published(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
@@ -182,7 +123,7 @@ def case_metrics(
             slice, three are a volume measured as a whole.
         num_labels: L, background included.
         spacing_mm: one number per axis.
-        width_mm: half width of the band of :func:`boundary_dice`.
+        width_mm: half width of the band of `crfrnn.scores.boundary_dice`.
         slice_axis: the axis along which the published metrics cut a volume into slices.
 
     Returns:
@@ -219,10 +160,6 @@ def case_metrics(
         **published(*as_slices),
         **{f"dice_{label}": value for label, value in enumerate(per_label["dice"], start=1)},
     }
-
-
-def _percent(part: float, whole: float) -> float:
-    return float(100 * part / whole) if whole else float("nan")
 
 
 def _distance_to(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:

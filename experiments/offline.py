@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import optuna
 from scipy.special import softmax
-from tqdm import tqdm
 
 import crfrnn
+from crfrnn import parameter_search
 from experiments import runs
 from experiments.config import Config
-from experiments.evaluation import label_maps, mean_dice
 from experiments.inputs import Slices
+
+NORMALIZATION = "after"  # that of CRFRNN, so that both mean the same weights
+PARAMETERS = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 
 
 def refine_all(
@@ -41,7 +42,7 @@ def refine_all(
                     image,
                     softmax(logits, axis=-1),
                     num_iterations=iterations,
-                    normalization="after",  # that of CRFRNN, so that both mean the same weights
+                    normalization=NORMALIZATION,
                     **crf,
                 )
                 for image, logits in zip(images, case_logits, strict=True)
@@ -60,59 +61,55 @@ def search(
     title: str,
     position: int = 0,
 ) -> dict[str, Any]:
-    """Find the offline CRF with the best validation Dice.
+    """Find the offline CRF with the best validation Dice: `crfrnn.search` on slices.
 
-    Only validation cases enter. The network runs once, before; a trial is only CRF. Optuna's
-    tree-structured Parzen estimator, seeded, one trial after the other: the same trials every time.
+    Only validation cases enter. The network runs once, before; a trial is only CRF.
 
     Args:
         config: ranges, number of trials, iterations.
         validation: the validation split, N cases.
         unaries: N arrays (D, h, w, L): logits of the trained U-Net on it.
         num_labels: L.
-        seed: of the sampler.
+        seed: of the proposals.
         title, position: of the progress bar.
 
     Returns:
         ``off``: Dice without CRF; ``best``: parameters of the best CRF tried; ``best_dice``;
-        ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent.
+        ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent,
+        the first one without CRF.
     """
-    ranges = {
-        "theta_alpha": config.search_theta_alpha,
-        "theta_beta": config.search_theta_beta,
-        "theta_gamma": config.search_theta_gamma,
-        "bilateral_weight": config.search_bilateral_weight,
-        "spatial_weight": config.search_spatial_weight,
-    }
-
-    def objective(trial: optuna.Trial) -> float:
-        # Bandwidths act by their ratio; weights may be 0, which switches a kernel off.
-        crf = {
-            name: trial.suggest_float(name, low, high, log=name.startswith("theta"))
-            for name, (low, high) in ranges.items()
-        }
-        refined = refine_all(validation, unaries, crf, config.crf_test_iterations)
-        return mean_dice(validation, label_maps(validation, refined), num_labels)
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True)
+    found = parameter_search.search(
+        validation.per_case(validation.images),
+        [softmax(logits, axis=-1) for logits in unaries],
+        validation.per_case(validation.labels),
+        slice_axis=0,
+        trials=config.search_trials,
+        seed=seed,
+        ranges={
+            "theta_alpha": config.search_theta_alpha,
+            "theta_beta": config.search_theta_beta,
+            "theta_gamma": config.search_theta_gamma,
+            "bilateral_weight": config.search_bilateral_weight,
+            "spatial_weight": config.search_spatial_weight,
+        },
+        num_iterations=config.crf_test_iterations,
+        normalization=NORMALIZATION,
+        workers=config.threads,
+        progress={"desc": title, "position": position, "leave": False},
+        callback=runs.stop_if_orphaned,
     )
-    middle = {name: float(np.sqrt(low * high)) for name, (low, high) in ranges.items() if low > 0}
-    study.enqueue_trial({**middle, "bilateral_weight": 0.0, "spatial_weight": 1.0})
-    off = mean_dice(validation, label_maps(validation, unaries), num_labels)
-    with tqdm(
-        total=config.search_trials, desc=title, position=position, leave=False, disable=None
-    ) as bar:
-        for _ in range(config.search_trials):
-            study.optimize(objective, n_trials=1)
-            runs.stop_if_orphaned()
-            bar.update()
-            bar.set_postfix(gain=f"{study.best_value - off:+.2f}")
+    trials = [
+        {
+            **{name: value for name, value in trial.items() if name in PARAMETERS},
+            "dice": trial["score"],
+        }
+        for trial in found.trials
+    ]
+    best = max(trials[1:], key=lambda trial: trial["dice"])  # not the first, which is no CRF
     return {
-        "off": off,
-        "best": study.best_params,
-        "best_dice": study.best_value,
-        "use": study.best_value > off,
-        "trials": [{**trial.params, "dice": trial.value} for trial in study.trials],
+        "off": found.baseline,
+        "best": {name: best[name] for name in PARAMETERS},
+        "best_dice": best["dice"],
+        "use": best["dice"] > found.baseline,
+        "trials": trials,
     }

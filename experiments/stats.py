@@ -17,8 +17,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from scipy import stats
 
-CONFIDENCE = 0.95
-RESAMPLES = 9999
+from crfrnn.scores import nanmean
+from crfrnn.validation import CONFIDENCE, bootstrap_interval
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
@@ -60,24 +60,7 @@ def interval_over_groups(
         (1.0, 1.0)
     """
     per_case = np.array([nanmean(column) for column in np.asarray(differences, np.float64).T])
-    present = ~np.isnan(per_case)
-    _, members = np.unique(np.asarray(groups, dtype=str)[present], return_inverse=True)
-    sums = np.bincount(members, weights=per_case[present])
-    counts = np.bincount(members)
-    if len(sums) < 2:
-        return float("nan"), float("nan")
-    # Percentiles rather than BCa, which is undefined when all groups are equal ("off" was chosen).
-    interval = stats.bootstrap(
-        (sums, counts),
-        lambda s, c, axis: np.sum(s, axis=axis) / np.sum(c, axis=axis),
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    return bootstrap_interval(per_case, groups, seed)
 
 
 def interval_over_seeds(differences: np.ndarray) -> tuple[float, float]:
@@ -104,18 +87,6 @@ def interval_over_seeds(differences: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(per_seed) - 1) * stats.sem(per_seed)
     return float(np.mean(per_seed) - half), float(np.mean(per_seed) + half)
-
-
-def nanmean(values: Sequence[float]) -> float:
-    """Mean of the numbers that are not NaN; NaN, without a warning, if there is none.
-
-    Example:
-        >>> nanmean([1.0, float("nan"), 3.0])
-        2.0
-    """
-    present = np.asarray(values, np.float64)
-    present = present[~np.isnan(present)]
-    return float(present.mean()) if present.size else float("nan")
 
 
 def _row_means(values: np.ndarray) -> np.ndarray:

@@ -45,8 +45,15 @@ def test_a_crf_that_helps_is_found_again_and_again():
     assert found == search(logits)
     best = max(found["trials"], key=lambda trial: trial["dice"])
     assert {**found["best"], "dice": found["best_dice"]} == best
-    # A kernel that is off: the first trial is the spatial kernel alone.
-    assert found["trials"][0]["bilateral_weight"] == 0 < found["trials"][0]["spatial_weight"]
+
+
+def test_the_best_crf_is_one_even_where_off_is_better():
+    _, logits = blocks()
+    found = search(logits)
+    off, *others = found["trials"]
+    assert off["dice"] == found["off"] and off["bilateral_weight"] == off["spatial_weight"] == 0
+    best = max(others, key=lambda trial: trial["dice"])
+    assert {**found["best"], "dice": found["best_dice"]} == best
 
 
 def test_refined_cases_keep_their_shapes_and_are_probabilities():
