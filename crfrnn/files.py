@@ -282,7 +282,8 @@ def write_array(path: Path, array: np.ndarray, key: str | None = None) -> None:
     if suffix(path, ARRAYS) == ".npy":
         np.save(path, array)
     else:
-        np.savez_compressed(path, **{key or NNUNET_KEY: array})
+        content: dict[str, Any] = {key or NNUNET_KEY: array}
+        np.savez_compressed(path, **content)
 
 
 def needed(module: str, what: str, extra: str) -> Any:

@@ -1,0 +1,193 @@
+"""Many cases: in parallel, to be interrupted and taken up again.
+
+A folder of results has a record, one line of JSON for each finished case: with which settings, of
+which files. A result is complete if it exists, because it gets its name only then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crfrnn import files
+from crfrnn.cli import refining
+from crfrnn.cli.cases import Paths
+from crfrnn.cli.refining import Outcome, Settings
+from crfrnn.validation import num_cores
+
+RECORD = "crfrnn-refine.jsonl"
+
+
+class Job(NamedTuple):
+    """One case to do: its files, its output, and what the record says once it is done."""
+
+    paths: Paths
+    output: Path
+    entry: dict[str, Any]
+
+
+def plan(
+    cases: Sequence[Paths], folder: Path, ending: str, settings: Settings, overwrite: bool
+) -> tuple[list[Job], int]:
+    """What remains to be done in a folder of results.
+
+    Args:
+        cases: all of them.
+        folder: for the results and the record; need not exist.
+        ending: the extension of the results.
+        settings: the same for all.
+        overwrite: whether results of other settings or files are done again.
+
+    Returns:
+        The jobs, and how many cases are complete already.
+
+    Raises:
+        ValueError: there are results of other settings or files, or of unknown ones, and
+            `overwrite` was not asked for.
+    """
+    record = _read_record(folder / RECORD)
+    jobs, stale = [], []
+    for case in cases:
+        output = folder / f"{case.name}{ending}"
+        job = Job(case, output, _entry(case, ending, settings))
+        if output.exists() and record.get(output.relative_to(folder).as_posix()) == job.entry:
+            continue
+        jobs.append(job)
+        if output.exists():
+            stale.append(output.name)
+    if stale and not overwrite:
+        named = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
+        raise ValueError(
+            f"{folder} holds {len(stale)} results ({named}) that were not made with these "
+            "parameters of these files. Choose another folder, or add --overwrite to replace them."
+        )
+    return jobs, len(cases) - len(jobs)
+
+
+def run(
+    jobs: Sequence[Job], folder: Path, settings: Settings, processes: int
+) -> Iterator[tuple[Job, Outcome | str]]:
+    """Do the jobs and record the finished ones, in the order in which they finish.
+
+    An interruption (Ctrl-C) waits for the cases in work, keeps them, and is raised again.
+
+    Args:
+        jobs: from `plan`.
+        folder: of the results.
+        settings: the same for all.
+        processes: how many at a time. One works here, in this process.
+
+    Yields:
+        Each job with its outcome, or with the text of the error that it failed with.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    outcomes = _here(jobs, settings) if processes == 1 else _beside(jobs, settings, processes)
+    try:
+        for job, outcome in outcomes:
+            if isinstance(outcome, Outcome):
+                os.replace(files.unfinished(job.output), job.output)
+                with open(folder / RECORD, "a") as record:
+                    name = job.output.relative_to(folder).as_posix()
+                    record.write(json.dumps({"output": name, **job.entry}) + "\n")
+            yield job, outcome
+    finally:
+        outcomes.close()  # the workers end before their unfinished files are deleted
+        for job in jobs:
+            files.unfinished(job.output).unlink(missing_ok=True)
+
+
+def _here(
+    jobs: Sequence[Job], settings: Settings
+) -> Generator[tuple[Job, Outcome | str], None, None]:
+    for job in jobs:
+        yield job, _work(job, settings)
+
+
+def _beside(
+    jobs: Sequence[Job], settings: Settings, processes: int
+) -> Generator[tuple[Job, Outcome | str], None, None]:
+    waiting = list(reversed(jobs))
+    working: dict[Future, Job] = {}
+    interrupted = None
+    # Spawned, not forked: the threads of the native library would not survive a fork.
+    with ProcessPoolExecutor(
+        processes,
+        get_context("spawn"),
+        initializer=_prepare_worker,
+        initargs=(max(1, num_cores() // processes),),
+    ) as executor:
+        while waiting or working:
+            try:
+                # No more than can work at once: what is queued in the executor cannot be stopped.
+                while waiting and len(working) < processes:
+                    future = executor.submit(_work, waiting[-1], settings)
+                    working[future] = waiting.pop()
+                done, _ = wait(working, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt as error:
+                interrupted, waiting = error, []
+                continue
+            except BrokenProcessPool:
+                break
+            for future in done:
+                yield working.pop(future), _result(future)
+    for job in [*working.values(), *reversed(waiting)]:
+        yield job, _DIED
+    if interrupted:
+        raise interrupted
+
+
+_DIED = (
+    "not done, because a worker process died, most likely for lack of memory. Run the same command "
+    "again with fewer --jobs."
+)
+
+
+def _result(future: Future) -> Outcome | str:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return _DIED
+
+
+def _prepare_worker(threads: int) -> None:
+    # The parent alone reacts to Ctrl-C, which a terminal sends to all of them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the native library is loaded
+
+
+def _work(job: Job, settings: Settings) -> Outcome | str:
+    try:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+        return refining.run(job.paths, settings, files.unfinished(job.output))
+    except (ValueError, OSError, ImportError) as error:
+        return str(error)
+    except Exception as error:  # one odd case must not end the others
+        return f"{type(error).__name__}: {error}"
+
+
+def _entry(case: Paths, ending: str, settings: Settings) -> dict[str, Any]:
+    inputs = {}
+    for path in (*case.image, case.probs):
+        status = path.stat()
+        inputs[path.name] = [status.st_size, status.st_mtime_ns]
+    entry = {"ending": ending, "settings": settings._asdict(), "inputs": inputs}
+    return json.loads(json.dumps(entry))  # tuples become lists, as they are when read
+
+
+def _read_record(path: Path) -> dict[str, dict[str, Any]]:
+    """The entry of each output; a line that was cut off by a crash is passed over."""
+    record = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+            record[entry.pop("output")] = entry
+        except (ValueError, KeyError):
+            continue
+    return record

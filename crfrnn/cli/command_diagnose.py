@@ -1,0 +1,59 @@
+"""crfrnn diagnose"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crfrnn import files
+from crfrnn.cli import cases, options, refining
+from crfrnn.cli.cases import Paths
+
+
+@click.command(short_help="Why a CRF does nothing to an image, or too much.")
+@click.argument("image", type=options.EXISTING)
+@click.argument("probs", type=options.EXISTING)
+@click.option("--labels", type=options.EXISTING, help="The true label map, if it is known.")
+@click.option(
+    "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
+)
+@options.add(*options.CRF, *options.INPUT, options.OVERWRITE)
+def diagnose(
+    image: Path,
+    probs: Path,
+    labels: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Why a CRF does nothing to an image, or too much.
+
+    IMAGE, PROBS and the parameters are as for `crfrnn refine`. Prints what the CRF does and what
+    could be changed; the figure shows it.
+
+    \b
+    Examples:
+      crfrnn diagnose photo.jpg probs.npy -o why.png --theta-beta 3
+      crfrnn diagnose scan.nii.gz scan.npz --labels truth.nii.gz --parameters best.json
+    """
+    from crfrnn.diagnosis import diagnose as find
+
+    if output is not None:
+        files.needed("matplotlib", "Figures", "plot")
+        options.check_output(output, overwrite, image, probs)
+    settings = options.settings(**given)
+    if settings.slice_axis is not None:
+        raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
+    paths = Paths(files.stem(image), (image,), probs, labels)
+    case = cases.read(paths, settings.layout)
+    values, spacing = refining.prepare(case, settings)
+    parameters, guessed = refining.complete(settings.parameters, values, case.probs, spacing)
+    found = find(values, case.probs, case.labels, spacing=spacing, **parameters)
+    options.show(parameters, guessed)
+    click.echo(f"\n{found}")
+    if output is not None:
+        with files.replacing(output) as part:
+            found.plot().savefig(part)
+        click.echo(f"\nWritten: {output}")

@@ -1,0 +1,144 @@
+"""crfrnn refine"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from crfrnn import files
+from crfrnn.cli import batch, cases, options, refining
+from crfrnn.cli.cases import Paths
+from crfrnn.cli.refining import Settings
+from crfrnn.validation import num_cores
+
+
+@click.command(short_help="Refine the probabilities of one image, or of a folder of them.")
+@click.argument("image", type=options.EXISTING)
+@click.argument("probs", type=options.EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File, or folder where IMAGE is one. The extension decides: .png, .tif, .nii.gz: most "
+    "likely labels; .npy, .npz: probabilities, laid out like the input.",
+)
+@options.add(*options.CRF, *options.INPUT, *options.FOLDERS)
+@click.option(
+    "--suffix",
+    help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
+    "the images.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Cases at a time; default: one per core for pictures, one for volumes, which need much "
+    "memory and use all cores.",
+)
+@options.OVERWRITE
+def refine(
+    image: Path,
+    probs: Path,
+    output: Path,
+    glob: str,
+    probs_glob: str,
+    suffix: str | None,
+    jobs: int | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Refine the probabilities of one image, or of a folder of them.
+
+    IMAGE is a picture (PNG, JPEG, TIFF, BMP), a NIfTI volume or an array (.npy, .npz) of shape
+    (H, W), (H, W, K) or (D, H, W[, K]).
+
+    PROBS are its probabilities: .npy or .npz with the labels last (H, W, L) or first (L, H, W); a
+    .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); or a grey picture of one foreground.
+
+    Parameters that are not given are guessed from the image and shown.
+
+    Folders are matched by file name: images/a.png with probs/a.npy; nnU-Net's case_0000.nii.gz and
+    case_0001.nii.gz are the channels of case.npz. A case that fails is named and the others go on.
+    The same command again does what is missing.
+
+    \b
+    Examples:
+      crfrnn refine photo.jpg probs.npy -o labels.png
+      crfrnn refine photo.jpg probs.npy -o refined.npy --theta-alpha 60 --theta-beta 10
+      crfrnn refine scan_0000.nii.gz scan.npz -o scan.nii.gz
+      crfrnn refine imagesTs/ predictions/ -o refined/ --parameters best.json
+    """
+    settings = options.settings(**given)
+    if image.is_dir() != probs.is_dir():
+        raise click.UsageError("IMAGE and PROBS are two files, or two folders.")
+    if image.is_dir():
+        options.check_output_folder(output, image, probs)
+        paths, problems = cases.find(image, probs, images_glob=glob, probs_glob=probs_glob)
+        sys.exit(_folder(paths, problems, output, settings, suffix, jobs, overwrite))
+    files.suffix(output)
+    options.check_output(output, overwrite, image, probs)
+    with files.replacing(output) as part:
+        outcome = refining.run(Paths(output.name, (image,), probs), settings, part)
+    options.show(outcome.parameters, outcome.guessed)
+    for text in outcome.warnings:
+        click.echo(f"Warning: {text}", err=True)
+    click.echo(
+        f"{100 * outcome.changed:.2f} % of the points have another label "
+        f"({outcome.seconds:.1f} s). Written: {output}"
+    )
+
+
+def _folder(
+    paths: list[Paths],
+    problems: dict[str, str],
+    output: Path,
+    settings: Settings,
+    suffix: str | None,
+    jobs: int | None,
+    overwrite: bool,
+) -> int:
+    """Refines what is not complete yet; the exit status."""
+    ending = files.suffix(Path(suffix)) if suffix else _ending(paths[0].image[0])
+    todo, complete = batch.plan(paths, output, ending, settings, overwrite)
+    volumes = any(files.suffix(case.image[0]) in files.NIFTI for case in paths)
+    processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
+    if complete:
+        click.echo(f"Complete already, with these parameters: {complete} of {len(paths)} cases.")
+    missing = [name for name in refining.REQUIRED if name not in settings.parameters]
+    if missing and todo:
+        click.echo(f"Guessed for each image: {', '.join(missing)}.")
+    failed = dict(problems)
+    done = 0
+    try:
+        with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
+            for job, outcome in batch.run(todo, output, settings, processes):
+                bar.update()
+                if isinstance(outcome, str):
+                    failed[job.paths.name] = outcome
+                    continue
+                done += 1
+                for text in outcome.warnings:
+                    bar.write(f"Warning: {job.paths.name}: {text}", file=sys.stderr)
+    except KeyboardInterrupt:
+        click.echo(
+            f"Interrupted: {done} of {len(todo)} done. The same command again does the rest.",
+            err=True,
+        )
+        return options.INTERRUPTED
+    for name, text in failed.items():
+        click.echo(f"Failed: {name}: {text}", err=True)
+    click.echo(f"{done} refined, {complete} complete already, {len(failed)} failed: {output}")
+    return 1 if failed else 0
+
+
+def _ending(image: Path) -> str:
+    """The extension of label maps of such images."""
+    ending = files.suffix(image)
+    if ending in files.NIFTI:
+        return ".nii.gz"
+    return ".tif" if ending in (".tif", ".tiff") else ".png"

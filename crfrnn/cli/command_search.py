@@ -1,0 +1,164 @@
+"""crfrnn search"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from crfrnn import files
+from crfrnn._version import __version__
+from crfrnn.cli import cases, options, refining
+from crfrnn.cli.cases import Paths
+from crfrnn.filtering.normalized import NORMALIZATIONS
+
+
+@click.command(short_help="Find the best parameters on cases with known labels.")
+@click.argument("images", type=options.EXISTING)
+@click.argument("probs", type=options.EXISTING)
+@click.argument("labels", type=options.EXISTING)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.FILE,
+    help="JSON file for --parameters of `crfrnn refine`.",
+)
+@click.option("--plot", type=options.FILE, help="Figure of what mattered, such as search.png.")
+@click.option(
+    "--metric",
+    type=click.Choice(["dice", "iou", "boundary"]),
+    default="dice",
+    show_default=True,
+    help="What to maximise; boundary is Dice near the true boundary.",
+)
+@click.option(
+    "--width",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Of the band of the metric boundary, in pixels, or mm for NIfTI.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(2),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="How many CRFs to try.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
+@click.option(
+    "--storage",
+    type=options.FILE,
+    help="File that keeps the trials: the same command goes on where it was interrupted.",
+)
+@click.option(
+    "--iterations",
+    "num_iterations",
+    type=click.IntRange(1),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Mean-field iterations.",
+)
+@click.option(
+    "--normalization",
+    type=click.Choice(NORMALIZATIONS),
+    default="after",
+    show_default=True,
+    help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
+)
+@options.add(*options.INPUT, *options.FOLDERS, options.OVERWRITE)
+def search(
+    images: Path,
+    probs: Path,
+    labels: Path,
+    output: Path,
+    plot: Path | None,
+    glob: str,
+    probs_glob: str,
+    overwrite: bool,
+    spacing: Any,
+    layout: str,
+    rescale: bool,
+    slice_axis: int | None,
+    **search_options: Any,
+) -> None:
+    """Find the best parameters on cases with known labels.
+
+    IMAGES and PROBS are as for `crfrnn refine`. LABELS are label maps: pictures whose grey values
+    or palette indices are the labels 0, 1, ... (one mask may be 0 and 255), NIfTI or arrays.
+
+    Use cases that the network was not trained on. The printed gain is measured on cases that had no
+    part in the choice.
+
+    \b
+    Examples:
+      crfrnn search images/ probs/ labels/ -o best.json
+      crfrnn search imagesTr/ crossval/ labelsTr/ -o best.json --rescale --plot search.png
+      crfrnn search images/ probs/ labels/ -o best.json --trials 300 --storage trials.log
+    """
+    from crfrnn.parameter_search import search as find
+
+    if plot is not None:
+        files.needed("matplotlib", "Figures", "plot")
+    for path in (output, plot):
+        if path is not None:
+            options.check_output(path, overwrite, images, probs, labels)
+    settings = options.settings(
+        spacing=spacing, layout=layout, rescale=rescale, slice_axis=slice_axis
+    )
+    paths = _paths(images, probs, labels, glob, probs_glob)
+    read = [cases.read(path, layout) for path in tqdm(paths, "read", unit="case", disable=None)]
+    prepared = [refining.prepare(case, settings) for case in read]
+    result = find(
+        [image for image, _ in prepared],
+        [case.probs for case in read],
+        [case.labels for case in read if case.labels is not None],
+        spacing=[step for _, step in prepared],
+        slice_axis=slice_axis,
+        **search_options,
+    )
+    how = {name: value for name, value in search_options.items() if name != "storage"}
+    content = {
+        "parameters": result.best,
+        "rescale": rescale,
+        "slice_axis": slice_axis,
+        "search": {
+            "cases": len(read),
+            **how,
+            "trials": len(result.trials),
+            "score_before": result.baseline,
+            "score": result.score,
+            "gain": result.gain._asdict(),
+            "crfrnn": __version__,
+        },
+    }
+    with files.replacing(output) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n")
+    click.echo(f"{result}\nWritten: {output}")
+    if plot is not None:
+        with files.replacing(plot) as part:
+            result.plot().savefig(part)
+        click.echo(f"Written: {plot}")
+    if result.interrupted:
+        click.echo("Interrupted: these are the best parameters so far.", err=True)
+        sys.exit(options.INTERRUPTED)
+
+
+def _paths(images: Path, probs: Path, labels: Path, glob: str, probs_glob: str) -> list[Paths]:
+    """The files of one case, or of all cases of three folders."""
+    folders = [path.is_dir() for path in (images, probs, labels)]
+    if not any(folders):
+        return [Paths(files.stem(images), (images,), probs, labels)]
+    if not all(folders):
+        raise click.UsageError("IMAGES, PROBS and LABELS are three files, or three folders.")
+    paths, problems = cases.find(images, probs, labels, images_glob=glob, probs_glob=probs_glob)
+    for name, text in problems.items():
+        click.echo(f"Left out: {name}: {text}", err=True)
+    return paths

@@ -1,0 +1,49 @@
+"""The `crfrnn` command and what its subcommands have in common."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from crfrnn._version import __version__
+from crfrnn.cli.command_diagnose import diagnose
+from crfrnn.cli.command_info import info
+from crfrnn.cli.command_refine import refine
+from crfrnn.cli.command_search import search
+from crfrnn.cli.options import INTERRUPTED
+
+
+class _Commands(click.Group):
+    """Turns the errors of the package into short messages, and Ctrl-C into its usual status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ImportError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def crfrnn() -> None:
+    """Refine segmentations with a dense CRF, whose boundaries follow the edges of the image.
+
+    \b
+    Examples:
+      crfrnn refine photo.jpg probs.npy -o labels.png
+      crfrnn refine scan.nii.gz scan.npz -o labels.nii.gz
+      crfrnn search images/ probs/ labels/ -o best.json
+      crfrnn refine images/ probs/ -o refined/ --parameters best.json
+      crfrnn diagnose photo.jpg probs.npy -o why.png
+
+    `crfrnn COMMAND --help` explains a command.
+    """
+
+
+for command in (refine, search, diagnose, info):
+    crfrnn.add_command(command)
