@@ -197,7 +197,7 @@ class PointRend(layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
+    def build(self, input_shape: list[tuple[Any, ...]]) -> None:
         _, (*_, num_labels), (*_, channels) = input_shape
         self.hidden = [
             layers.Dense(
@@ -222,7 +222,7 @@ class PointRend(layers.Layer):
 
     def call(self, inputs: list[Any], training: bool | None = None) -> Any:
         image, coarse, fine = inputs
-        size = ops.shape(image)[1:3]
+        size: Any = ops.shape(image)[1:3]
         if training:
             rendered = self._with_chosen_points(size, coarse, fine)
         else:

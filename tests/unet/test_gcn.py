@@ -8,21 +8,10 @@ import pytest
 
 from tests import backend
 from tests.tolerances import FLOAT32, assert_close
+from tests.unet.reference import convolve, relu
 from unet import gcn
 
 RNG = np.random.default_rng(0)
-
-
-def convolve(x, kernel, bias):
-    """Zero-padded correlation (H, W, C) with (kh, kw, C, L), pixel by pixel."""
-    height, width, _ = x.shape
-    kh, kw, _, num_labels = kernel.shape
-    y = np.zeros((height, width, num_labels)) + bias
-    for row, column, i, j in np.ndindex(height, width, kh, kw):
-        r, c = row + i - kh // 2, column + j - kw // 2
-        if 0 <= r < height and 0 <= c < width:
-            y[row, column] += x[r, c] @ kernel[i, j].astype("float64")
-    return y
 
 
 def model_of(block, channels):
@@ -35,20 +24,25 @@ def model_of(block, channels):
 
 def test_global_convolution():
     model, weights = model_of(lambda x: gcn.global_convolution(x, 2, 5, "gcn"), channels=3)
-    assert weights["gcn_left1"][0].shape == (5, 1, 3, 2)
-    assert weights["gcn_right1"][0].shape == (1, 5, 3, 2)
-    x = RNG.normal(size=(1, 7, 4, 3)).astype("float32")
-    left = convolve(convolve(x[0], *weights["gcn_left1"]), *weights["gcn_left2"])
-    right = convolve(convolve(x[0], *weights["gcn_right1"]), *weights["gcn_right2"])
-    assert_close(backend.array(model(x))[0], left + right, FLOAT32)
+    shapes = {name: arrays[0].shape for name, arrays in weights.items() if arrays}
+    assert shapes == {
+        "gcn_left1": (5, 1, 3, 2),
+        "gcn_left2": (1, 5, 2, 2),
+        "gcn_right1": (1, 5, 3, 2),
+        "gcn_right2": (5, 1, 2, 2),
+    }
+    x = RNG.normal(size=(2, 7, 4, 3)).astype("float32")
+    left = convolve(convolve(x, *weights["gcn_left1"]), *weights["gcn_left2"])
+    right = convolve(convolve(x, *weights["gcn_right1"]), *weights["gcn_right2"])
+    assert_close(backend.array(model(x)), left + right, FLOAT32)
 
 
 def test_boundary_refinement():
     model, weights = model_of(lambda x: gcn.refine_boundary(x, "refine"), channels=2)
-    x = RNG.normal(size=(1, 5, 6, 2)).astype("float32")
-    inner = np.maximum(convolve(x[0], *weights["refine_conv1"]), 0)
-    expected = x[0] + convolve(inner, *weights["refine_conv2"])
-    assert_close(backend.array(model(x))[0], expected, FLOAT32)
+    x = RNG.normal(size=(2, 5, 6, 2)).astype("float32")
+    inner = relu(convolve(x, *weights["refine_conv1"]))
+    expected = x + convolve(inner, *weights["refine_conv2"])
+    assert_close(backend.array(model(x)), expected, FLOAT32)
 
 
 def test_nine_boundary_refinements_at_the_strides_of_the_figure():
