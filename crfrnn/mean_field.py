@@ -1,13 +1,14 @@
 """Mean-field inference in a dense CRF: the iteration of CRF-as-RNN as a pure function."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from crfrnn import numpy_ops
+from crfrnn import checks, numpy_ops
 from crfrnn.bandwidths import gaussian_kernel
 from crfrnn.filtering.normalized import check_names
-from crfrnn.numpy_ops import namespace
+from crfrnn.numpy_ops import check_array, namespace
 from crfrnn.pairwise import (
     bilateral_bandwidths,
     bilateral_positions,
@@ -91,8 +92,18 @@ def mean_field(
     >>> (refined > 0).astype(int).ravel()
     array([1, 1, 1, 0, 0, 0])
     """
+    check_array("unaries", unaries)
+    check_array("image", image)
     check_shapes(tuple(unaries.shape), tuple(image.shape))
     check_iterations(num_iterations)
+    for name, value in dict(
+        unaries=unaries,
+        spatial_weights=spatial_weights,
+        bilateral_weights=bilateral_weights,
+        compatibility=None if isinstance(compatibility, str) else compatibility,
+    ).items():
+        if value is not None and namespace(value) is numpy_ops:
+            checks.no_nan(name, value)
     check_names(method, normalization)
     compatibility = check_compatibility(compatibility)
     weights = [spatial_weights, bilateral_weights]
@@ -105,7 +116,9 @@ def mean_field(
     if unaries.shape[-1] == 1:
         x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
     labels = max(unaries.shape[-1], 2)
-    unary = ops.clip(ops.reshape(x, (batch, -1, labels)), -LARGEST, LARGEST)  # (B, N, L)
+    unary = ops.clip(
+        ops.reshape(x, (batch, math.prod(grid), labels)), -LARGEST, LARGEST
+    )  # (B, N, L)
 
     options = dict(
         method=method, normalization=normalization, native=native, window=window, grid=grid
@@ -162,8 +175,7 @@ def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...])
 
 def check_iterations(num_iterations: int) -> None:
     """Raise ValueError unless there are 0 or more iterations."""
-    if num_iterations < 0:
-        raise ValueError(f"Expected `num_iterations` to be 0 or more. Received {num_iterations}.")
+    checks.whole("num_iterations", num_iterations, 0)
 
 
 def check_compatibility(compatibility: Any) -> Any:

@@ -9,6 +9,7 @@ axis after the other, so it is not symmetric in the order of the features; this 
 pydensecrf and of the older CRF-RNN layers, and with it their results are reproduced to rounding.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,8 +55,8 @@ def spatial_positions(
            [4., 0.]], dtype=float32)
     """
     ops = ops or namespace(theta)
-    points = _points(grid, spacing, coordinates, ops)  # (1, N, S)
-    return _divide(points, spatial_bandwidths(theta, points.shape[-1], ops, name))
+    axes = _axes(grid, spacing, coordinates, ops)
+    return _stack(axes, [], spatial_bandwidths(theta, len(axes), ops, name), (1, *grid), ops)
 
 
 def bilateral_positions(
@@ -93,13 +94,12 @@ def bilateral_positions(
     """
     ops = namespace(image, theta_alpha, theta_beta)
     batch, *grid, _ = ops.shape(image)
-    where = _points(grid, spacing, coordinates, ops)  # (1, N, S)
-    axes, channels = where.shape[-1], image.shape[-1]
-    points = ops.shape(where)[1]
-    where = ops.broadcast_to(where, (batch, points, axes))
-    intensities = ops.reshape(ops.cast(image, "float32"), (batch, points, channels))
-    features = ops.concatenate([where, intensities], axis=-1)  # (B, N, S + K)
-    return _divide(features, bilateral_bandwidths(theta_alpha, theta_beta, axes, channels, ops))
+    axes = _axes(grid, spacing, coordinates, ops)
+    channels = image.shape[-1]
+    bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, len(axes), channels, ops)
+    image = ops.cast(image, "float32")
+    intensities = [image[..., k] for k in range(channels)]
+    return _stack(axes, intensities, bandwidths, (batch, *grid), ops)
 
 
 def spatial_bandwidths(theta: Any, axes: int, ops: Any, name: str = "theta_gamma") -> Any:
@@ -128,26 +128,40 @@ def check_per(value: Any, size: int, name: str, per: str) -> None:
 
 def check_positive(name: str, value: Any) -> None:
     """Raise ValueError unless a number or an array of numbers is positive; tensors pass."""
-    if namespace(value) is numpy_ops and not np.all(np.asarray(value) > 0):
-        raise ValueError(f"Expected `{name}` to be positive. Received {value!r}.")
+    if namespace(value) is not numpy_ops:
+        return
+    numbers = np.asarray(value)
+    if numbers.dtype.kind not in "buif" or not np.all(numbers > 0):
+        raise ValueError(f"Expected `{name}` to be positive numbers. Received {value!r}.")
 
 
-def _points(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> Any:
-    """Coordinates of the points in the unit of `spacing`: (1, N, S), last axis first."""
+def _axes(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> list[Any]:
+    """The coordinates of the points in the unit of `spacing`, last axis of the grid first.
+
+    One array per axis, (N,) or, on a grid, of a shape that broadcasts to the grid.
+    """
     if coordinates is not None:
-        return ops.flip(ops.cast(coordinates, "float32"), axis=-1)[None]
-    mesh = ops.meshgrid(*(ops.arange(size, dtype="float32") for size in grid), indexing="ij")
-    points = ops.stack([ops.reshape(axis, (-1,)) for axis in reversed(mesh)], axis=-1)  # (N, S)
-    return (points * _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops))[
-        None
+        columns = ops.cast(coordinates, "float32")
+        return [columns[:, axis] for axis in reversed(range(columns.shape[1]))]
+    spacing = _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops)
+    return [
+        ops.reshape(ops.arange(size, dtype="float32") * spacing[i], (-1,) + (1,) * i)
+        for i, size in enumerate(reversed(grid))
     ]
 
 
-def _divide(features: Any, bandwidths: Any) -> Any:
+def _stack(axes: list[Any], intensities: list[Any], bandwidths: Any, shape: Any, ops: Any) -> Any:
+    """Features of all points of images (B, *S), divided by their bandwidths: (B, N, F)."""
     # Compilers (XLA, TensorFlow's graph optimiser) turn a division by constants into this product.
     # Positions that differ in the last bit can fall into different cells of the lattice, so it is
     # done everywhere: then NumPy, eager and compiled calls agree.
-    return features * (1.0 / bandwidths)
+    inverse = 1.0 / bandwidths
+    features = [
+        ops.broadcast_to(feature * inverse[f], shape)
+        for f, feature in enumerate([*axes, *intensities])
+    ]
+    batch, *grid = shape
+    return ops.reshape(ops.stack(features, axis=-1), (batch, math.prod(grid), len(features)))
 
 
 def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:

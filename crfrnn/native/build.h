@@ -317,7 +317,7 @@ void find_neighbours(const VertexTable<W>& table, int features, const KeyLayout&
   const int F = features, threads = threads_for(M);
   parallel(threads, [&](int thread) {
     const Range range = part(M, thread, threads);
-    constexpr int kAhead = 16;
+    constexpr int kAhead = 64;
     Key<W> keys[kAhead];
     uint64_t hashes[kAhead];
     for (int64_t begin = range.begin; begin < range.end; begin += kAhead) {

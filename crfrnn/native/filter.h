@@ -8,14 +8,60 @@
 // (DenseCRF code; exact only when normalised by K 1, hence the normalisations).
 inline float slice_factor(int64_t features) { return 1.0f / (1.0f + std::pow(2.0f, -static_cast<float>(features))); }
 
+// Calls body(F + 1 as a constant) for the usual numbers of features, else body(0): loops over the corners of a simplex are
+// so short that their bookkeeping costs as much as they do.
+template <class Body>
+void with_corners(int64_t features, Body body) {
+  if (features == 2) return body(std::integral_constant<int, 3>());
+  if (features == 3) return body(std::integral_constant<int, 4>());
+  if (features == 4) return body(std::integral_constant<int, 5>());
+  if (features == 5) return body(std::integral_constant<int, 6>());
+  body(std::integral_constant<int, 0>());
+}
+
+// Rows that stay in the cache by themselves are not worth asking for.
+inline bool worth_prefetching(int64_t rows, int row_length) { return rows * row_length > kCachedFloats; }
+
+// Adds the points of a range to the rows of their corners, those below own_end in `own`. Corners is F + 1, or 0.
+template <int P, int Corners>
+void splat_points(const Lattice& lattice, Range range, const float* values, int stride, int channels, const float* end,
+                  const float* scale, float* own, int64_t own_end, float* vertices) {
+  const int F1 = Corners ? Corners : static_cast<int>(lattice.features) + 1;
+  const int32_t* const all_ids = lattice.vertex_ids;
+  const float* const all_weights = lattice.weights;
+  const bool prefetch = worth_prefetching(lattice.vertices(), P);
+  auto row_of = [=](int32_t v) { return (v < own_end ? own : vertices) + static_cast<int64_t>(v) * P; };
+  auto add_point = [=](int64_t n) {
+    const int32_t* ids = all_ids + n * F1;
+    const float* weights = all_weights + n * F1;
+    Row<P> row = load_channels<P>(values + n * stride, channels, end);
+    if (scale) row = row * scale[n];
+    for (int k = 0; k < F1; ++k) {
+      float* vertex = row_of(ids[k]);
+      (Row<P>::load(vertex) + row * weights[k]).store(vertex);
+    }
+  };
+  // Neighbouring points share corners, and each sum waits for the one before: points far apart, taken in turns, do not.
+  // Among many vertices that happens less often than points far apart miss the cache. (Not a matter of P: the order of
+  // the sums, and so their rounding, is the same for any number of channels.)
+  const int streams = lattice.vertices() < kManyVertices ? 4 : 1;
+  const int64_t length = (range.end - range.begin) / streams, end_of_turns = range.begin + streams * length;
+  for (int64_t i = range.begin; i < range.begin + length; ++i)
+    for (int64_t n = i; n < end_of_turns; n += length) {
+      if (prefetch && n + kPrefetch < range.end)
+        for (int k = 0; k < F1; ++k) prefetch_row<P>(row_of(all_ids[(n + kPrefetch) * F1 + k]));
+      add_point(n);
+    }
+  for (int64_t n = end_of_turns; n < range.end; ++n) add_point(n);
+}
+
 // vertices = transposed barycentric interpolation of the values. Every thread takes some parts of the points, in order.
 // Vertices are numbered in the order of the points, so those below seen[first part] are shared with earlier threads, which
 // a thread adds up in a buffer of its own; the others no earlier thread meets, and later ones leave alone.
 template <int P>
-void splat(const Lattice& lattice, const float* values, int stride, int channels, const float* scale, Scratch& scratch,
-           float* vertices) {
+void splat(const Lattice& lattice, const float* values, int stride, int channels, const float* end, const float* scale,
+           Scratch& scratch, float* vertices) {
   const int64_t N = lattice.points, M = lattice.vertices();
-  const int F1 = static_cast<int>(lattice.features) + 1;
   // The buffers of the threads may together hold no more than twice the values.
   const int threads = static_cast<int>(std::min<int64_t>(threads_for(N), 1 + 2 * N / std::max<int64_t>(M, 1)));
   auto shared = [&](int thread) { return lattice.seen[part(kParts, thread, threads).begin]; };
@@ -28,22 +74,9 @@ void splat(const Lattice& lattice, const float* values, int stride, int channels
     const int64_t own_end = lattice.seen[parts.begin];
     std::fill(vertices + own_end * P, vertices + lattice.seen[parts.end] * P, 0.0f);
     std::fill(own, own + own_end * P, 0.0f);
-    for (int64_t n = range.begin; n < range.end; ++n) {
-      const int32_t* ids = lattice.vertex_ids + n * F1;
-      const float* weights = lattice.weights + n * F1;
-      if (n + kPrefetch < range.end)
-        for (int k = 0; k < F1; ++k) {
-          const int64_t v = ids[kPrefetch * F1 + k];
-          prefetch_row<P>((v < own_end ? own : vertices) + v * P);
-        }
-      Row<P> row = load_channels<P>(values + n * stride, channels);
-      if (scale) row = row * scale[n];
-      for (int k = 0; k < F1; ++k) {
-        const int64_t v = ids[k];
-        float* vertex = (v < own_end ? own : vertices) + v * P;
-        (Row<P>::load(vertex) + row * weights[k]).store(vertex);
-      }
-    }
+    with_corners(lattice.features, [&](auto corners) {
+      splat_points<P, corners>(lattice, range, values, stride, channels, end, scale, own, own_end, vertices);
+    });
   });
 
   const int64_t rows = shared(threads - 1);
@@ -102,21 +135,25 @@ void blur(const Lattice& lattice, bool transposed, float* vertices) {
   }
 }
 
-// The interpolated row of point n.
-template <int P>
-inline Row<P> slice_row(const Lattice& lattice, const float* vertices, int64_t n) {
-  const int F1 = static_cast<int>(lattice.features) + 1;
-  const int32_t* ids = lattice.vertex_ids + n * F1;
-  const float* weights = lattice.weights + n * F1;
-  Row<P> row = Row<P>::zero();
-  for (int k = 0; k < F1; ++k) row = row + Row<P>::load(vertices + static_cast<int64_t>(ids[k]) * P) * weights[k];
-  return row;
-}
-
-template <int P>
-inline void prefetch_slice(const Lattice& lattice, const float* vertices, int64_t n) {
-  const int F1 = static_cast<int>(lattice.features) + 1;
-  for (int k = 0; k < F1; ++k) prefetch_row<P>(vertices + static_cast<int64_t>(lattice.vertex_ids[n * F1 + k]) * P);
+// Calls body(n, interpolated row) for every point n of the range.
+template <int P, class Body>
+void slice_points(const Lattice& lattice, const float* vertices, Range range, Body body) {
+  with_corners(lattice.features, [=](auto corners) {
+    const int F1 = corners ? corners : static_cast<int>(lattice.features) + 1;
+    const bool prefetch = worth_prefetching(lattice.vertices(), P);
+    const int32_t* const all_ids = lattice.vertex_ids;
+    const float* const all_weights = lattice.weights;
+    const int64_t N = lattice.points;
+    for (int64_t n = range.begin; n < range.end; ++n) {
+      const int32_t* ids = all_ids + n * F1;
+      const float* weights = all_weights + n * F1;
+      if (prefetch && n + kPrefetch < N)
+        for (int k = 0; k < F1; ++k) prefetch_row<P>(vertices + static_cast<int64_t>(ids[kPrefetch * F1 + k]) * P);
+      Row<P> row = Row<P>::zero();
+      for (int k = 0; k < F1; ++k) row = row + Row<P>::load(vertices + static_cast<int64_t>(ids[k]) * P) * weights[k];
+      body(n, row);
+    }
+  });
 }
 
 template <int P>
@@ -125,22 +162,20 @@ void slice(const Lattice& lattice, const float* vertices, int channels, int stri
   const float factor = slice_factor(lattice.features);
   const int threads = threads_for(N);
   parallel(threads, [&](int thread) {
-    const Range range = part(N, thread, threads);
-    for (int64_t n = range.begin; n < range.end; ++n) {
-      if (n + kPrefetch < range.end) prefetch_slice<P>(lattice, vertices, n + kPrefetch);
+    slice_points<P>(lattice, vertices, part(N, thread, threads), [=](int64_t n, const Row<P>& sliced) {
       alignas(32) float row[P];
-      (slice_row<P>(lattice, vertices, n) * (scale ? factor * scale[n] : factor)).store(row);
+      (sliced * (scale ? factor * scale[n] : factor)).store(row);
       for (int c = 0; c < channels; ++c) out[n * stride + c] = row[c];
-    }
+    });
   });
 }
 
 template <int P>
-void filter_channels(const Lattice& lattice, const float* values, int stride, int channels, const float* scale_in,
-                     const float* scale_out, bool transposed, Scratch& scratch, float* out) {
+void filter_channels(const Lattice& lattice, const float* values, int stride, int channels, const float* end,
+                     const float* scale_in, const float* scale_out, bool transposed, Scratch& scratch, float* out) {
   Scratch::Mark mark(scratch);
   float* vertices = scratch.take(lattice.vertices() * P);
-  splat<P>(lattice, values, stride, channels, scale_in, scratch, vertices);
+  splat<P>(lattice, values, stride, channels, end, scale_in, scratch, vertices);
   blur<P>(lattice, transposed, vertices);
   slice<P>(lattice, vertices, channels, stride, scale_out, out);
 }
@@ -162,8 +197,9 @@ inline void filter(const Lattice& lattice, const float* values, int64_t channels
   for (int64_t first = 0; first < channels; first += kMaxChannels) {
     const int some = static_cast<int>(std::min<int64_t>(kMaxChannels, channels - first));
     with_row(some, [&](auto row) {
-      filter_channels<decltype(row)::value>(lattice, values + first, static_cast<int>(channels), some, scale_in,
-                                            scale_out, transposed, scratch, out + first);
+      filter_channels<decltype(row)::value>(lattice, values + first, static_cast<int>(channels), some,
+                                            values + lattice.points * channels, scale_in, scale_out, transposed,
+                                            scratch, out + first);
     });
   }
 }

@@ -80,6 +80,38 @@ inline void softmax_long_row(const float* logits, int labels, float* q) {
   for (int l = 0; l < labels; ++l) q[l] *= inverse;
 }
 
+// Few labels: the block stands label by label, so that all loops run over the points and become vector code.
+template <int L>
+inline void load_columns(const float* logits, int rows, float (*x)[kRows]) {
+  for (int n = 0; n < rows; ++n)
+    for (int l = 0; l < L; ++l) x[l][n] = logits[n * L + l];
+}
+
+template <int L>
+inline void softmax_columns(float (*x)[kRows], float* q, int rows) {
+  float largest[kRows], sum[kRows] = {};
+  for (int n = 0; n < kRows; ++n) largest[n] = x[0][n];
+  for (int l = 1; l < L; ++l)
+    for (int n = 0; n < kRows; ++n) largest[n] = x[l][n] > largest[n] ? x[l][n] : largest[n];
+  for (int l = 0; l < L; ++l)
+    for (int n = 0; n < kRows; ++n) {
+      x[l][n] = exp_negative(x[l][n] - largest[n]);
+      sum[n] += x[l][n];
+    }
+  for (int n = 0; n < kRows; ++n) sum[n] = 1.0f / sum[n];
+  for (int n = 0; n < rows; ++n)
+    for (int l = 0; l < L; ++l) q[n * L + l] = x[l][n] * sum[n];
+}
+
+template <int L>
+void softmax_few(const float* logits, int64_t points, float* q) {
+  for_blocks(points, [&](int64_t begin, int rows) {
+    alignas(64) float x[L][kRows] = {};
+    load_columns<L>(logits + begin * L, rows, x);
+    softmax_columns<L>(x, q + begin * L, rows);
+  });
+}
+
 template <int P>
 void softmax_points(const float* logits, int64_t points, int labels, float* q) {
   for_blocks(points, [&](int64_t begin, int rows) {
@@ -90,6 +122,9 @@ void softmax_points(const float* logits, int64_t points, int labels, float* q) {
 }
 
 inline void softmax(const float* logits, int64_t points, int labels, float* q) {
+  if (labels == 2) return softmax_few<2>(logits, points, q);
+  if (labels == 3) return softmax_few<3>(logits, points, q);
+  if (labels == 4) return softmax_few<4>(logits, points, q);
   if (labels <= kMaxChannels)
     return with_row(labels, [&](auto row) { softmax_points<decltype(row)::value>(logits, points, labels, q); });
   for_blocks(points, [&](int64_t begin, int rows) {
@@ -110,37 +145,73 @@ inline void subtract_message(const Kernel& kernel, int labels, const float* mess
   }
 }
 
+// The update of a block of points of 2..4 labels, from blurred lattice rows of P floats.
+template <int L, int P>
+void update_columns(const Kernel* kernels, int count, float* const* vertices, const float* unaries, int64_t begin,
+                    int rows, float* out) {
+  alignas(64) float x[L][kRows] = {};
+  alignas(64) float message[kRows][P] = {};
+  load_columns<L>(unaries + begin * L, rows, x);
+  for (int k = 0; k < count; ++k) {
+    const Kernel& kernel = kernels[k];
+    const float factor = slice_factor(kernel.lattice.features);
+    const float* const scale_out = kernel.scale_out;
+    float* const first = message[0];
+    slice_points<P>(kernel.lattice, vertices[k], Range{begin, begin + rows}, [=](int64_t n, const Row<P>& row) {
+      (row * (scale_out ? factor * scale_out[n] : factor)).store(first + (n - begin) * P);
+    });
+    for (int l = 0; l < L; ++l)
+      for (int m = 0; m < L; ++m) {
+        if (kernel.diagonal && l != m) continue;
+        const float mixing = kernel.mixing[kernel.diagonal ? l : l * L + m];
+        for (int n = 0; n < kRows; ++n) x[l][n] -= mixing * message[n][m];
+      }
+  }
+  softmax_columns<L>(x, out + begin * L, rows);
+}
+
+// The same for any number of labels up to a row's length.
+template <int P>
+void update_rows(const Kernel* kernels, int count, float* const* vertices, const float* unaries, int labels,
+                 int64_t begin, int rows, float* out) {
+  alignas(64) float x[kRows][P];
+  load_logits<P>(unaries + begin * labels, rows, labels, x);
+  for (int k = 0; k < count; ++k) {
+    const Kernel& kernel = kernels[k];
+    const float factor = slice_factor(kernel.lattice.features);
+    slice_points<P>(kernel.lattice, vertices[k], Range{begin, begin + rows}, [&](int64_t n, const Row<P>& sliced) {
+      alignas(32) float row[P] = {};
+      sliced.store(row);
+      const float scale = kernel.scale_out ? factor * kernel.scale_out[n] : factor;
+      subtract_message(kernel, labels, row, scale, x[n - begin]);
+    });
+  }
+  softmax_rows<P>(x, rows, labels, out + begin * labels);
+}
+
 // q <- softmax(unaries - sum_k A_k diag(out_k) K_k diag(in_k) q), where A_k = compatibility W_k is (L, L), or (L,) when it
 // is diagonal. All kernels are splatted before q is written, so the new q may take the place of the old.
 template <int P>
 void mean_field_step_rows(const Kernel* kernels, int count, const float* unaries, int labels, const float* q,
                           Scratch& scratch, float* out) {
   Scratch::Mark mark(scratch);
+  const int64_t N = kernels[0].lattice.points;
   std::vector<float*> vertices(count);
   for (int k = 0; k < count; ++k) {
     const Lattice& lattice = kernels[k].lattice;
     vertices[k] = scratch.take(lattice.vertices() * P);
     Scratch::Mark buffers(scratch);
-    splat<P>(lattice, q, labels, labels, kernels[k].scale_in, scratch, vertices[k]);
+    splat<P>(lattice, q, labels, labels, q + N * labels, kernels[k].scale_in, scratch, vertices[k]);
     blur<P>(lattice, false, vertices[k]);
   }
-
-  const int64_t N = kernels[0].lattice.points;
   for_blocks(N, [&](int64_t begin, int rows) {
-    alignas(64) float x[kRows][P];
-    load_logits<P>(unaries + begin * labels, rows, labels, x);
-    for (int k = 0; k < count; ++k) {
-      const Kernel& kernel = kernels[k];
-      const float factor = slice_factor(kernel.lattice.features);
-      for (int n = 0; n < rows; ++n) {
-        if (begin + n + kPrefetch < N) prefetch_slice<P>(kernel.lattice, vertices[k], begin + n + kPrefetch);
-        alignas(32) float row[P] = {};
-        slice_row<P>(kernel.lattice, vertices[k], begin + n).store(row);
-        const float s = kernel.scale_out ? factor * kernel.scale_out[begin + n] : factor;
-        subtract_message(kernel, labels, row, s, x[n]);
-      }
+    if constexpr (P == 2) {
+      if (labels == 2) return update_columns<2, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
+    } else if constexpr (P == 4) {
+      if (labels == 3) return update_columns<3, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
+      if (labels == 4) return update_columns<4, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
     }
-    softmax_rows<P>(x, rows, labels, out + begin * labels);
+    update_rows<P>(kernels, count, vertices.data(), unaries, labels, begin, rows, out);
   });
 }
 

@@ -59,10 +59,11 @@ struct Row<0> {
   Row operator*(float) const { return {}; }
 };
 
-// The first `channels` <= P values, the rest zero.
+// A row of values of which only the first `channels` <= P count; `end` is the end of the array. What stands in the other
+// lanes is the next row, which is never written anywhere: copying the row first would cost more than the splat.
 template <int P>
-inline Row<P> load_channels(const float* values, int channels) {
-  if (channels == P) return Row<P>::load(values);
+inline Row<P> load_channels(const float* values, int channels, const float* end) {
+  if (channels == P || end - values >= P) return Row<P>::load(values);
   alignas(32) float padded[P] = {};
   for (int c = 0; c < channels; ++c) padded[c] = values[c];
   return Row<P>::load(padded);

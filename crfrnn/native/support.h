@@ -32,6 +32,8 @@ namespace crfrnn {
 constexpr int kMaxFeatures = 32;
 constexpr int kMaxChannels = 32;  // channels filtered at a time
 constexpr int64_t kFloatsPerThread = 32768;  // of lattice rows; see threads_for
+constexpr int64_t kCachedFloats = int64_t{1} << 17;  // half of a usual second-level cache
+constexpr int64_t kManyVertices = int64_t{1} << 14;  // see splat_points
 constexpr int kPrefetch = 8;         // points ahead, each with F + 1 rows
 constexpr int kPrefetchChain = 24;   // vertices ahead along a chain
 // Largest |elevated coordinate| / (F + 1). Beyond it float32 positions no longer resolve a tenth of a lattice cell.

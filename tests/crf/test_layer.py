@@ -346,7 +346,7 @@ def test_xla_is_used_where_there_is_no_custom_op():
         ({"num_iterations": -1}, "`num_iterations` to be an integer"),
         ({"num_test_iterations": 2.5}, "`num_test_iterations` to be an integer"),
         ({"kernel_weights": "diagonal"}, "'full', 'per_label', 'shared'.*'diagonal'"),
-        ({"normalization": "sym"}, "'after', 'symmetric', 'before', 'none'.*'sym'"),
+        ({"normalization": "sym"}, "'after', 'before', 'symmetric', 'none'.*'sym'"),
         ({"method": "grid"}, "'lattice', 'exact', 'local'.*'grid'"),
         ({"compatibility": "pots"}, "'potts'.*'pots'"),
         ({"compatibility": [[1.0, 2.0]]}, r"square \(L, L\) array"),
