@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 _SUM_TOLERANCE = 1e-2
 
 # Enough points to judge intensities by.
-_SAMPLE = 2**16
+_SAMPLE = 2**14
 
 
 def array(name: str, value: Any) -> np.ndarray:
@@ -28,6 +29,18 @@ def array(name: str, value: Any) -> np.ndarray:
             f"Expected `{name}` to be an array of real numbers. Received dtype {result.dtype}."
         )
     return result
+
+
+def whole(name: str, value: Any, least: int) -> None:
+    """Raise ValueError unless `value` is a whole number, `least` or more."""
+    try:
+        if operator.index(value) >= least:
+            return
+    except TypeError:
+        pass
+    raise ValueError(
+        f"Expected `{name}` to be a whole number, {least} or more. Received {value!r}."
+    )
 
 
 def image(value: Any) -> np.ndarray:
@@ -97,7 +110,9 @@ def same_grid(image: np.ndarray, probs: np.ndarray) -> None:
     """Raise ValueError unless image (*S,) or (*S, K) and probs (*S, L) have the same S."""
     if probs.ndim < 2 or probs.shape[:-1] not in (image.shape, image.shape[:-1]):
         hint = ""
-        if image.shape[::-1] == probs.shape[:-1] or image.shape[-2::-1] == probs.shape[:-1]:
+        if probs.dtype.kind in "biu" and probs.shape in (image.shape, image.shape[:-1]):
+            hint = " Labels become probabilities by `probs_from_labels`."
+        elif probs.ndim > 1 and probs.shape[-2::-1] in (image.shape, image.shape[:-1]):
             hint = " The axes are in opposite order: transpose one of them."
         elif probs.ndim > 1 and probs.shape[1:] in (image.shape, image.shape[:-1]):
             hint = " The labels come first: np.moveaxis(probs, 0, -1)."
@@ -111,6 +126,13 @@ def finite(name: str, value: Any) -> None:
     """Raise ValueError unless a number or array of parameters is finite."""
     if not np.isfinite(array(name, value)).all():
         raise ValueError(f"Expected `{name}` to be finite. Received {value!r}.")
+
+
+def no_nan(name: str, value: Any) -> None:
+    """Raise ValueError unless numbers are numbers; infinite ones pass."""
+    numbers = array(name, value)
+    if numbers.dtype.kind == "f" and np.isnan(numbers).any():
+        raise ValueError(f"Expected `{name}` without NaN. Received {np.isnan(numbers).sum()} NaN.")
 
 
 def warn_if_blind(image: np.ndarray, theta_beta: Any) -> None:

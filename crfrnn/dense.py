@@ -83,7 +83,7 @@ def refine(
     checks.same_grid(image, probs)
     probs = checks.probabilities(probs)
     crf = DenseCRF(
-        image.reshape(*probs.shape[:-1], -1),
+        image if image.ndim == probs.ndim else image[..., None],
         probs.shape[-1],
         theta_alpha=theta_alpha,
         theta_beta=theta_beta,
@@ -151,11 +151,7 @@ class DenseCRF:
         method: str = "lattice",
         window: int | Sequence[int] = 11,
     ):
-        if num_labels < 2:
-            raise ValueError(
-                "Expected `num_labels` to be 2 or more, background included. "
-                f"Received {num_labels}."
-            )
+        checks.whole("num_labels", num_labels, 2)
         check_names(method, normalization)
         check_compatibility(compatibility)
         image = checks.image(image)
@@ -169,7 +165,7 @@ class DenseCRF:
             spacing=spacing,
         )
         for name, value in parameters.items():
-            if value is not None and not isinstance(value, str):
+            if value is not None and (name != "compatibility" or not isinstance(value, str)):
                 checks.finite(name, value)
         if coordinates is not None:
             coordinates = checks.coordinates(coordinates, image.shape[:-1], spacing)
@@ -228,11 +224,13 @@ class DenseCRF:
             self._start(logits_from_probabilities(checks.probabilities(probs, self.shape)))
             return
         energies = checks.array("energies", energies)
-        if energies.shape != self.shape or np.isnan(energies).any():
+        if energies.shape != self.shape:
             raise ValueError(
-                f"Expected energies of shape {self.shape} without NaN. "
-                f"Received shape {energies.shape}, {np.isnan(energies).sum()} times NaN."
+                f"Expected energies of shape {self.shape}. Received shape {energies.shape}. "
+                f"Flat ones with the labels first, as pydensecrf has them, become these by "
+                f"energies.T.reshape{self.shape}."
             )
+        checks.no_nan("energies", energies)
         self._start(inference.bounded(-energies.astype(np.float32, copy=False)))
 
     def step(self, num_iterations: int = 1) -> None:

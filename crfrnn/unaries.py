@@ -32,8 +32,7 @@ def probs_from_logits(logits: np.ndarray) -> np.ndarray:
             f"Expected logits of shape (*S, L), L >= 1. Received shape {logits.shape}. "
             "Add the missing axis of a single channel: logits[..., None]."
         )
-    if np.isnan(logits).any():
-        raise ValueError("Expected logits that are numbers. Received NaN.")
+    checks.no_nan("logits", logits)
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     largest = np.finfo(np.float32).max / 4  # infinite logits would become NaN
@@ -71,8 +70,7 @@ def probs_from_labels(
            [0.1, 0.9]], dtype=float32)
     """
     labels = checks.array("labels", labels)
-    if num_labels < 2:
-        raise ValueError(f"Expected `num_labels` to be 2 or more. Received {num_labels}.")
+    checks.whole("num_labels", num_labels, 2)
     if not 1 / num_labels < confidence <= 1:
         raise ValueError(
             f"Expected `confidence` above 1 / {num_labels} (a guess) and up to 1. "
