@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from unet.arguments import check_at_least, check_one_of
+from unet.arguments import check_at_least
 from unet.blocks import FORMAT, convolution, normalize
 from unet.imagenet import classifier
 
@@ -121,33 +121,18 @@ def padded(x: Any, kernel_size: int, strides: int, name: str) -> Any:
     return layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding", **FORMAT)(x)
 
 
-def check_weights(weights: str | None, width: int, num_channels: int | None) -> None:
-    """Raise ``ValueError`` unless a MobileNetV2 of this width and input can have these weights.
-
-    Example:
-        >>> check_weights("imagenet", width=32, num_channels=3)
-    """
-    check_one_of((None, "imagenet"), weights=weights)
-    if weights and (width, num_channels) != (32, 3):
-        raise ValueError(
-            "ImageNet weights belong to a MobileNetV2 of width 32 with three channels. Use "
-            "weights=None, or these. "
-            f"Received: width={width}, number of channels {num_channels}"
-        )
-
-
-def load_weights(features: keras.Model, weights: str | None) -> None:
+def load_weights(features: keras.Model, weights: str) -> None:
     """Give MobileNetV2 features the weights of a classifier trained on ImageNet.
 
     Images must be prepared by ``keras.applications.mobilenet_v2.preprocess_input`` (range -1..1).
 
     Args:
-        features: model from images to the last features of :func:`mobilenetv2`, nothing else in it.
-        weights: ``"imagenet"``, or ``None``, which leaves the model as it is.
+        features: model from images of three channels to the last features of :func:`mobilenetv2`
+            with width 32, nothing else in it.
+        weights: ``"imagenet"``.
 
     Raises:
         RuntimeError: if the weights cannot be downloaded.
     """
-    if weights is not None:
-        # One chain of layers in both, so the order of the weights is the same.
-        features.set_weights(classifier("MobileNetV2", weights, include_top=False).get_weights())
+    # One chain of layers in both, so the order of the weights is the same.
+    features.set_weights(classifier("MobileNetV2", weights, include_top=False).get_weights())

@@ -46,10 +46,8 @@ class ResizeTo(keras.layers.Layer):
     def call(self, inputs: list[Any]) -> Any:
         x, reference = inputs
         height, width = ops.shape(reference)[1:3]
-        if not (self.align_corners or self.factor):
-            return ops.image.resize(
-                x, (height, width), interpolation="bilinear", data_format="channels_last"
-            )
+        # Products with two matrices: keras.ops.image.resize knows neither the factor nor aligned
+        # corners, and takes no size that is unknown until the graph runs.
         rows = self._weights(height, ops.shape(x)[1])
         columns = self._weights(width, ops.shape(x)[2])
         x = ops.einsum("rh,bhwc->brwc", ops.cast(rows, x.dtype), x)
@@ -61,8 +59,10 @@ class ResizeTo(keras.layers.Layer):
         centre = 0.0 if self.align_corners else 0.5
         if self.factor:
             scale = 1 / self.factor
-        else:
+        elif self.align_corners:
             scale = last / ops.cast(ops.maximum(new - 1, 1), "float32")
+        else:
+            scale = (last + 1) / ops.cast(new, "float32")
         at = (ops.cast(ops.arange(new), "float32") + centre) * scale - centre
         at = ops.minimum(ops.maximum(at, 0.0), last)
         distance = at[:, None] - ops.cast(ops.arange(old), "float32")[None]

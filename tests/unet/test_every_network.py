@@ -71,6 +71,13 @@ def test_logits_at_the_resolution_of_the_image(name: str, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_sizes_vary_from_call_to_call(name: str):
+    # The second size makes TensorFlow trace sizes that are unknown, down to a single pixel.
+    for size in ((12, 9), (1, 3)):
+        assert network(name).predict_on_batch(image(1, *size, 1)).shape == (1, *size, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_four_channels_of_a_known_size(name: str):
     model = unet.build(name, (*SIZE, 4), 2, **TABLE[name].reduced)
     assert model.input_shape == (None, *SIZE, 4)
