@@ -181,9 +181,9 @@ class PointRend(layers.Layer):
             oversampling=oversampling,
             head_width=head_width,
         )
-        if not 0 <= importance <= 1:
+        if not 0 < importance <= 1:
             raise ValueError(
-                f"Invalid importance. Expected a share in [0, 1]. Received: importance={importance}"
+                f"Invalid importance. Expected a share in (0, 1]. Received: importance={importance}"
             )
         self.coarse_stride = coarse_stride
         self.fine_stride = fine_stride

@@ -8,6 +8,7 @@ from, N those that are chosen.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -148,14 +149,14 @@ def choose(
     """Choose points for training: mostly uncertain ones, the rest anywhere.
 
     ``oversampling * N`` candidates are drawn from a uniform distribution; the
-    ``importance * N`` (rounded down) most uncertain of them are kept, and the rest of the N points
+    ``importance * N`` (rounded up) most uncertain of them are kept, and the rest of the N points
     is drawn from a uniform distribution again. No point is drawn twice.
 
     Args:
         uncertainties: ``(B, P)``.
         num_points: N, or all P where those are fewer.
         oversampling: k >= 1.
-        importance: beta, in [0, 1].
+        importance: beta, in (0, 1].
         seed: as for ``keras.random.uniform``.
 
     Returns:
@@ -172,9 +173,9 @@ def choose(
     total = ops.shape(uncertainties)[1]
     num_points = _smaller(num_points, total)
     if isinstance(num_points, int):
-        num_important = int(importance * num_points)
+        num_important = math.ceil(importance * num_points)
     else:
-        num_important = ops.cast(importance * ops.cast(num_points, "float32"), "int32")
+        num_important = ops.cast(ops.ceil(importance * ops.cast(num_points, "float32")), "int32")
     num_rest = num_points - num_important
     num_candidates = _smaller(oversampling * num_points, total - num_rest)
 

@@ -143,7 +143,7 @@ def test_weights_per_point():
 def test_a_point_that_is_very_wrong_still_learns():
     # Keras's own focal loss has gradient 0 here.
     logits = np.array([[[40.0, 0.0]]], "float32")
-    labels = backend.tensor(np.array([[1]]))
+    labels = backend.tensor(np.array([[1]], "int32"))
     (gradient,) = backend.gradients(lambda x: Focal(1.0)(labels, x), logits)
     assert_close(gradient, [[[1.0, -1.0]]], FLOAT32)  # (1 - p)**2 = 1: that of cross-entropy
 

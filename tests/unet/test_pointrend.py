@@ -188,7 +188,7 @@ def test_another_network_by_name_with_its_options():
         head_width=4,
     )
     assert model.get_layer("logits").coarse_stride == 8
-    assert model.predict_on_batch(np.ones((1, 21, 34, 1), "float32")).shape == (1, 21, 34, 2)
+    assert model.output_shape == (None, None, None, 2)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def choose_by_the_paper(uncertainties, num_points, oversampling, importance, rng
     total = len(uncertainties)
     candidates = rng.choice(total, oversampling * num_points, replace=False).tolist()
     candidates.sort(key=lambda index: -uncertainties[index])
-    important = candidates[: math.floor(importance * num_points)]
+    important = candidates[: math.ceil(importance * num_points)]
     left = [index for index in range(total) if index not in candidates]
     return important + rng.choice(left, num_points - len(important), replace=False).tolist()
 
@@ -120,8 +120,8 @@ def test_choice_is_distributed_as_in_the_paper():
     assert shares[0][order[:5]].min() > 3 * shares[0][order[-5:]].max()
 
 
-def test_without_importance_every_point_is_as_likely():
-    chosen = choose(np.tile(np.arange(20.0), (4000, 1)), 5, 3, 0.0)
+def test_without_oversampling_every_point_is_as_likely():
+    chosen = choose(np.tile(np.arange(20.0), (4000, 1)), 5, 1, 0.5)
     share = np.bincount(chosen.ravel(), minlength=20) / 4000
     np.testing.assert_allclose(share, 0.25, atol=5 * math.sqrt(0.25 * 0.75 / 4000))
 
@@ -133,10 +133,11 @@ def test_all_points_are_candidates_if_there_are_so_few():
         assert set(found) == set(np.argsort(-row)[:7])
 
 
-@pytest.mark.parametrize("importance", [0.0, 0.75, 1.0])
-def test_no_more_points_than_there_are(importance):
-    chosen = choose(RNG.random((2, 6)), 100, 3, importance)
-    np.testing.assert_array_equal(np.sort(chosen), np.tile(np.arange(6), (2, 1)))
+@pytest.mark.parametrize("total", [1, 6])
+@pytest.mark.parametrize("importance", [0.1, 0.75, 1.0])
+def test_no_more_points_than_there_are(importance, total):
+    chosen = choose(RNG.random((2, total)), 100, 3, importance)
+    np.testing.assert_array_equal(np.sort(chosen), np.tile(np.arange(total), (2, 1)))
 
 
 def test_a_seed_decides():
