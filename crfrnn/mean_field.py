@@ -97,7 +97,6 @@ def mean_field(
     check_shapes(tuple(unaries.shape), tuple(image.shape))
     check_iterations(num_iterations)
     for name, value in dict(
-        unaries=unaries,
         spatial_weights=spatial_weights,
         bilateral_weights=bilateral_weights,
         compatibility=None if isinstance(compatibility, str) else compatibility,
@@ -113,6 +112,8 @@ def mean_field(
 
     batch, *grid, channels = ops.shape(unaries)
     x = ops.cast(unaries, "float32")
+    if ops is numpy_ops:
+        checks.no_nan("unaries", x)
     if unaries.shape[-1] == 1:
         x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
     labels = max(unaries.shape[-1], 2)

@@ -150,7 +150,7 @@ def _check_grid(grid: Sequence[Any] | None, points: int | None) -> tuple:
     return grid
 
 
-def _check_window(window: int | Sequence[int], axes: int) -> tuple[int, ...]:
+def _check_window(window: Any, axes: int) -> tuple[int, ...]:
     widths = (window,) * axes if np.ndim(window) == 0 else tuple(window)
     whole = all(isinstance(width, (int, np.integer)) for width in widths)
     if len(widths) != axes or not whole or any(w < 1 or w % 2 == 0 for w in widths):
