@@ -26,30 +26,31 @@ class Constants(NamedTuple):
 
     alpha: float
     alpha_detail: float
-    alpha_rough: float
+    alpha_explained: float
     beta: float
     gamma: float
-    gamma_rough: float
     bilateral: float
     spatial: float
     weight_rough: float
 
 
-CONSTANTS = Constants(1.0, 0.6, 0.3, 0.4, 0.9, 0.3, 7.0, 5.0, 0.5)
+CONSTANTS = Constants(1.0, 0.5, 10.0, 0.35, 0.9, 10.0, 4.0, 0.5)
 
-# The roughness of maps of which nothing is known.
-_USUAL_ROUGHNESS = 0.25
+# Of maps of which nothing is known: about the middle of the study's.
+_USUAL_ROUGHNESS = 0.1
+_USUAL_EXPLAINED = 0.1
 
 
 class Statistics(NamedTuple):
     """What `first_guess` knows of an image and its probabilities.
 
     contrast: (K,) standard deviation of the intensities, in the image's units. detail: noise over
-    contrast, 0..1, mean over channels. roughness: of the probabilities. shape: (S,).
+    contrast, 0..1, mean over channels. explained, roughness: 0..1, see there. shape: (S,).
     """
 
     contrast: np.ndarray
     detail: float
+    explained: float
     roughness: float
     shape: tuple[int, ...]
 
@@ -60,25 +61,33 @@ def first_guess(
     *,
     spacing: Any = None,
 ) -> dict[str, Any]:
-    """Proposes parameters of a CRF that suit the images: where a search or a training may start.
+    """Proposes parameters of a CRF that suit the data: where a search or a training may start.
 
-        theta_alpha = alpha (contrast / noise)^p      points, at most a quarter of the image
-        theta_beta  = beta sqrt(K) contrast^(1-q) noise^q      per channel
-        theta_gamma = gamma      points
+    Of the image it measures `noise` and contrast (standard deviation of the intensities, per
+    channel); of the probabilities the `roughness` of their boundaries, and how much of the
+    contrast the labels have `explained`. With the constants of `CONSTANTS`, in points:
 
-    An image with much contrast and little noise has homogeneous regions, over which a kernel may
-    reach far; where every neighbour differs, it may not. The constants and both weights are those
-    that took away most errors on five data sets of very different images
-    (experiments/first_guess.py, where the results on other cases stand too).
+        theta_alpha = alpha (noise / contrast)^-alpha_detail (1 + alpha_explained explained)
+        theta_beta = beta sqrt(K) contrast          for each of K channels
+        theta_gamma = gamma
+        weights = (bilateral, spatial) (roughness / 0.1)^weight_rough
 
-    Multiplying an image by c multiplies theta_beta by c and changes nothing else, and so does
-    adding a constant nothing.
+    The bilateral kernel reaches far where regions are homogeneous and intensities tell the labels
+    apart, else not. The weights are large where there is noise to mend, small where boundaries are
+    clean and could only be spoilt. In volumes both lengths are raised to 2/3. The constants were
+    chosen on five sets of very different images (experiments/first_guess.py); its results on other
+    cases, and with constants chosen without the set in question, are in
+    experiments/results/first_guess.json.
+
+    Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
+    changes nothing.
 
     Args:
         images: an image (*S, K) or (*S,), or a list of images, any real dtype; for a list, the
             medians over the images are proposed. Without `probs` an array of two axes is grey and
             one of three is (H, W, K): a grey volume needs its channel axis, `volume[..., None]`.
-        probs: (*S, L), or a list; tells only which axes of the images are S.
+        probs: (*S, L), or a list: probabilities that are to be refined. Without them the guess is
+            for maps of usual quality.
         spacing: distance of neighbouring points, (S,), or a list of these; default 1. theta_alpha
             and theta_gamma are then in its unit, and a point is as long as its shortest side.
 
@@ -144,14 +153,19 @@ def formulas(
         constants: see there.
         side: length of a point.
     """
-    rough = seen.roughness / _USUAL_ROUGHNESS
-    reach = constants.alpha * seen.detail**-constants.alpha_detail * rough**constants.alpha_rough
+    reach = (
+        constants.alpha
+        * seen.detail**-constants.alpha_detail
+        * (1 + constants.alpha_explained * seen.explained)
+    )
     longest = max(1.0, _LARGEST_SHARE * min(seen.shape))
-    strength = rough**constants.weight_rough
+    # In a volume a kernel has as many points within reach at a smaller bandwidth.
+    power = min(1.0, 2 / len(seen.shape))
+    strength = (seen.roughness / _USUAL_ROUGHNESS) ** constants.weight_rough
     return {
-        "theta_alpha": side * min(reach, longest),
+        "theta_alpha": side * min(reach**power, longest),
         "theta_beta": (constants.beta * np.sqrt(len(seen.contrast)) * seen.contrast).tolist(),
-        "theta_gamma": side * constants.gamma * rough**constants.gamma_rough,
+        "theta_gamma": side * constants.gamma**power,
         "bilateral_weight": constants.bilateral * strength,
         "spatial_weight": constants.spatial * strength,
     }
@@ -174,15 +188,48 @@ def statistics(image: np.ndarray, probs: np.ndarray | None = None) -> Statistics
     as one of contrast 1: any theta_beta will do for it.
     """
     points = image.reshape(-1, image.shape[-1]).astype(np.float64)
-    contrast = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0)).std(axis=0)
+    points = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0))
+    contrast = points.std(axis=0)
     contrast = np.where(contrast > 0, contrast, 1.0)
     detail = float(np.clip(noise(image) / contrast, 0.01, 1.0).mean())
-    rough = _USUAL_ROUGHNESS if probs is None else roughness(probs)
-    return Statistics(contrast, detail, max(rough, 0.02), image.shape[:-1])
+    explains, rough = _USUAL_EXPLAINED, _USUAL_ROUGHNESS
+    if probs is not None:
+        explains = explained(points, probs.reshape(len(points), -1))
+        rough = max(roughness(probs), 0.02)
+    return Statistics(contrast, detail, explains, rough, image.shape[:-1])
+
+
+def explained(points: np.ndarray, probs: np.ndarray) -> float:
+    """Share of the variance of the intensities that the labels explain, mean over channels.
+
+    Where each label has intensities of its own, equal intensities far away are evidence; where all
+    labels look alike, they are none.
+
+    Args:
+        points: (N, K) intensities.
+        probs: (N, L).
+
+    Returns:
+        0..1: variance between labels over total variance (eta squared of an analysis of variance).
+
+    Example:
+
+    >>> labels = np.eye(2)[[0, 0, 1, 1]]
+    >>> explained(np.array([[1.0], [1.0], [4.0], [4.0]]), labels)
+    1.0
+    >>> explained(np.array([[1.0], [4.0], [1.0], [4.0]]), labels)
+    0.0
+    """
+    centred = points - points.mean(axis=0)
+    mass = np.maximum(probs.sum(axis=0, dtype=np.float64), 1e-9)  # (L,)
+    means = (probs.T.astype(np.float64) @ centred) / mass[:, None]  # (L, K)
+    between = (mass[:, None] * means**2).sum(axis=0)
+    total = (centred**2).sum(axis=0)
+    return float(np.mean(between / np.where(total > 0, total, np.inf)))
 
 
 def roughness(probs: np.ndarray) -> float:
-    """Share of the boundaries between most likely labels that a blur by 5 points wipes out.
+    """Share of the boundaries between most likely labels that a blur by 3 points wipes out.
 
     Noise makes islands and fringes that go at once; the outlines of objects stay. So this tells,
     without any truth, how much of a map is noise that neighbours could mend.
@@ -262,11 +309,11 @@ def _boundaries(probs: np.ndarray) -> int:
 
 
 def _box(array: np.ndarray, axis: int) -> np.ndarray:
-    """Means of 5 points along an axis, the border repeated."""
+    """Sums of 3 points along an axis, the border repeated."""
     pad = [(0, 0)] * array.ndim
-    pad[axis] = (2, 2)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(array, pad, mode="edge"), 5, axis)
-    return windows.mean(-1)
+    pad[axis] = (1, 1)
+    padded = np.moveaxis(np.pad(array, pad, mode="edge"), axis, 0)
+    return np.moveaxis(padded[:-2] + padded[1:-1] + padded[2:], 0, axis)
 
 
 def _with_channels(image: Any, probs: np.ndarray | None) -> np.ndarray:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
 WEIGHTS = ("bilateral_weight", "spatial_weight")
+_FEWEST = 6  # groups; see `validation.Gain`
 OFF = {"bilateral_weight": 0.0, "spatial_weight": 0.0}
 
 # What the first guess is multiplied by, at least and at most. Wide enough for the best settings of
@@ -86,10 +87,10 @@ class SearchResult:
             held_out += f" [{low:+.2f}, {high:+.2f}], p = {self.gain.p_value:.2g}"
         if self.helps:
             verdict = "A CRF helps here."
-        elif math.isnan(low) or (self.gain.p_value < 0.2 and self.gain.mean > 0):
-            verdict = "Too few cases to tell whether a CRF helps: search on more."
+        elif self.gain.groups < _FEWEST and self.gain.mean > 0:
+            verdict = f"Too few cases for proof: search on {_FEWEST} or more."
         else:
-            verdict = "Not beyond chance: leave the CRF out."
+            verdict = "Not beyond chance: leave the CRF out, or search on more cases."
         return (
             f"{len(self.trials)} trials{', interrupted' if self.interrupted else ''}. "
             f"Without CRF {self.baseline:.2f}, first guess {self.guess_score:.2f}, "
@@ -192,6 +193,9 @@ def search(
         num_iterations=num_iterations,
         normalization=normalization,
     )
+    groups = range(len(labels)) if groups is None else groups
+    if len(groups) != len(labels):
+        raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
     cases = Cases(images, probs, labels, **options, workers=workers)
     guess = {
         **first_guess(list(images), list(probs), spacing=spacing),
@@ -219,7 +223,7 @@ def search(
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
         )
-    return _result(study, groups or range(len(labels)), interrupted)
+    return _result(study, groups, interrupted)
 
 
 def _run(
@@ -295,7 +299,7 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
 
     scores: (trials, N), trial 0 without CRF. Returns (N,); with a single group, that of trial 0.
     """
-    names = np.asarray(groups, dtype=str)
+    names = np.array(list(groups), dtype=str)
     held_out = scores[0].copy()
     for group in np.unique(names):
         inside = names == group

@@ -25,12 +25,14 @@ class Gain(NamedTuple):
 
     mean: over the cases. interval: 95 % bootstrap interval over groups of cases. p_value: of the
     two-sided sign-flip test over groups: how often chance alone moves the mean this far from 0.
-    Interval and p-value are NaN for fewer than two groups.
+    Interval and p-value are NaN for fewer than two groups. groups: how many there are; with fewer
+    than 6 no p-value can be below 2 / 2^5 = 0.06.
     """
 
     mean: float
     interval: tuple[float, float]
     p_value: float
+    groups: int
 
 
 class Cases:
@@ -180,11 +182,11 @@ def gain(before: np.ndarray, after: np.ndarray, groups: Sequence[Hashable], seed
 
     differences = np.asarray(after, np.float64) - before
     present = ~np.isnan(differences)
-    _, members = np.unique(np.asarray(groups, dtype=str)[present], return_inverse=True)
+    _, members = np.unique(np.array(list(groups), dtype=str)[present], return_inverse=True)
     sums = np.bincount(members, weights=differences[present])
     mean = scores.nanmean(differences)
     if len(sums) < 2:
-        return Gain(mean, (float("nan"), float("nan")), float("nan"))
+        return Gain(mean, (float("nan"), float("nan")), float("nan"), len(sums))
     test = stats.permutation_test(
         (sums,),
         np.mean,
@@ -192,7 +194,8 @@ def gain(before: np.ndarray, after: np.ndarray, groups: Sequence[Hashable], seed
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(seed),
     )
-    return Gain(mean, bootstrap_interval(differences, groups, seed), float(test.pvalue))
+    interval = bootstrap_interval(differences, groups, seed)
+    return Gain(mean, interval, float(test.pvalue), len(sums))
 
 
 def bootstrap_interval(
@@ -218,7 +221,7 @@ def bootstrap_interval(
 
     values = np.asarray(values, np.float64)
     present = ~np.isnan(values)
-    _, members = np.unique(np.asarray(groups, dtype=str)[present], return_inverse=True)
+    _, members = np.unique(np.array(list(groups), dtype=str)[present], return_inverse=True)
     sums, counts = np.bincount(members, weights=values[present]), np.bincount(members)
     if len(sums) < 2:
         return float("nan"), float("nan")
