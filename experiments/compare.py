@@ -3,6 +3,7 @@
     python -m experiments.compare                                  the phantom, minutes
     python -m experiments.compare --dataset hippocampus --quick    real volumes, a first look
     python -m experiments.compare --dataset hippocampus            real volumes, hours
+    python -m experiments.compare --models fcn8s unet unet+crfrnn  other networks, a row for each
 
 Writes runs/<name>/: table.md, results.json, curves.png, pictures/. May be interrupted at any time
 (Ctrl-C, power cut): the same command goes on where it was and ends with the same table.
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from experiments import config as configuration
 from experiments import curves, inputs, pictures, presets, runs, table
 from experiments.config import Config
-from experiments.rows import ROWS
+from experiments.rows import CRF, comparison
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,13 +65,17 @@ def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
             repeat(config, folder, seed)
     else:
         _side_by_side(config, folder, jobs)
+    rows = comparison(config.models).rows
     results = {
         "config": dataclasses.asdict(config),
         "backend": os.environ["KERAS_BACKEND"],
         **runs.environment(),
         "seconds": round(time.monotonic() - start),  # of this process: less if it was resumed
         "seeds": [
-            {row: runs.read_json(folder / f"seed-{seed}" / f"{row}.json") for row in ROWS}
+            {
+                name: runs.read_json(folder / f"seed-{seed}" / f"{row.result}.json")
+                for name, row in rows.items()
+            }
             for seed in range(config.seeds)
         ],
     }
@@ -117,13 +122,29 @@ def open_run(
         preset = presets.preset(options.dataset, options.quick)
         config = configuration.from_arguments(preset, options)
         _set_environment(config.threads)
+        _check_names(config)
         inputs.split(config, seed=0)
-        name = options.name or Path(options.dataset).name + ("-quick" if options.quick else "")
+        name = options.name or "-".join(
+            [Path(options.dataset).name, *config.models, *(["quick"] if options.quick else [])]
+        )
         folder = Path(options.runs, name)
         runs.open_run(folder, config, os.environ["KERAS_BACKEND"], options.force)
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     return config, folder, options
+
+
+def _check_names(config: Config) -> None:
+    if not config.models and config.network == Config.network:
+        return
+    import unet  # not above: it imports Keras, which the waiting process does not need otherwise
+
+    for name in (config.network, *(model.removesuffix(CRF) for model in config.models)):
+        if name not in unet.names():
+            raise ValueError(
+                f"Unknown network {name!r}. Expected one of {', '.join(unet.names())}, in --models "
+                f"also with {CRF} behind it."
+            )
 
 
 def _side_by_side(config: Config, folder: Path, jobs: int) -> None:

@@ -26,10 +26,13 @@ class Config:
     seeds: int = 4  # repetitions 0..seeds-1: initial weights, training cases, batch order
     threads: int = 1  # per process: small nets gain nothing from two, so seeds run side by side
 
-    # --- U-Net ----------------------------------------------------------------------------------
+    # --- networks -------------------------------------------------------------------------------
     network: str = "unet"  # a name of unet.names()
-    width: int = 8  # channels of the first level; the paper's 64 is for full-size images
-    depth: int = 3  # poolings
+    # Rows of the table instead: NAME of unet.names(), or NAME+crfrnn; none = the main job's rows.
+    models: tuple[str, ...] = ()
+    # Networks take of the following what they have.
+    width: int = 8  # channels of the first level; the papers' 64 is for full-size images
+    depth: int = 3  # U-Net's poolings
     # Between convolution and ReLU; None as in the paper. Not "group": on the hippocampus one of
     # four seeds then missed a label for 600 updates.
     normalization: str | None = "batch"
@@ -84,6 +87,8 @@ def make(preset: Mapping[str, Any]) -> Config:
     for key in ("seeds", "threads", "batch_size", "checkpoint_steps"):
         if getattr(config, key) < 1:
             raise ValueError(f"{key} must be at least 1. Received: {getattr(config, key)}")
+    if len(set(config.models)) < len(config.models):
+        raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config
 
 
@@ -98,12 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, hint in typing.get_type_hints(Config).items():
         # "int | None" and "tuple[float, float]" both name the type of what the user types.
         kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType] or [hint]
-        is_range = typing.get_origin(hint) is tuple
+        several = {"nargs": None, "metavar": kinds[0].__name__.upper()}
+        if typing.get_origin(hint) is tuple and Ellipsis in kinds:
+            several = {"nargs": "+", "metavar": "NAME"}
+        elif typing.get_origin(hint) is tuple:
+            several = {"nargs": 2, "metavar": ("LOW", "HIGH")}
         group.add_argument(
             "--" + name.replace("_", "-"),
             type=_or_none(kinds[0]) if types.NoneType in typing.get_args(hint) else kinds[0],
-            nargs=2 if is_range else None,
-            metavar=("LOW", "HIGH") if is_range else kinds[0].__name__.upper(),
+            **several,
             default=argparse.SUPPRESS,
             dest=name,
         )

@@ -5,26 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from experiments import runs
-from experiments.rows import ROWS
+from experiments.rows import comparison
 
 COLOURS = {"plain": "tab:blue", "plain_again": "tab:cyan", "joint": "tab:red"}
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Write ``curves.png``: one line per row and seed, after the pre-training they share."""
+    """Write ``curves.png``: one line per row and seed, after the pre-training they share.
+
+    Where several networks are compared, each has a colour, and its joint training is dashed.
+    """
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
     pretrain_steps = results["config"]["pretrain_steps"]
+    rows = comparison(results["config"].get("models", ())).rows
+    networks = list(dict.fromkeys(row.network for row in rows.values()))
+    cycle = matplotlib.colormaps["tab10"].colors
     for index, seed in enumerate(results["seeds"]):
-        pretraining = seed["plain"]["pretraining"]
-        _lines(losses, dice, pretraining, 0, "0.4", "U-Net, pre-training" if not index else None)
-        for row, colour in COLOURS.items():
-            title = ROWS[row].title if not index else None
-            # From the last point of the pre-training, so that the lines join.
-            _lines(losses, dice, seed[row]["history"], pretrain_steps, colour, title)
+        for name, row in rows.items():
+            if "history" not in seed[name]:
+                continue
+            colour, style = COLOURS[row.kind], "-"
+            if row.network:
+                colour = cycle[networks.index(row.network) % len(cycle)]
+                style = "--" if row.kind == "joint" else "-"
+            if row.kind == "plain":
+                title = "U-Net, pre-training" if row.network is None and not index else None
+                before = colour if row.network else "0.4"
+                _lines(losses, dice, seed[name]["pretraining"], 0, before, style, title)
+            title = row.title if not index else None
+            _lines(losses, dice, seed[name]["history"], pretrain_steps, colour, style, title)
     for axes in (losses, dice):
         axes.axvline(pretrain_steps, color="0.8", linewidth=1, zorder=0)
         axes.set_xlabel("updates")
@@ -42,11 +56,12 @@ def _lines(
     dice: Any,
     history: list[dict[str, float]],
     offset: int,
-    colour: str,
+    colour: Any,
+    line: str,
     title: str | None,
 ) -> None:
     steps = [offset + point["step"] for point in history]
-    style = {"color": colour, "marker": ".", "alpha": 0.8}
+    style = {"color": colour, "linestyle": line, "marker": ".", "alpha": 0.8}
     # A model with two outputs logs their losses by name; the unaries' is common to all rows.
     name = "unaries_loss" if "unaries_loss" in history[0] else "loss"
     losses.plot(steps, [point[name] for point in history], **style)

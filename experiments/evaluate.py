@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crfrnn.scores import nanmean
 from experiments import runs
 from experiments.config import Config, from_json
-from experiments.stats import nanmean
 from experiments.table import COLUMNS, markdown
 
 
@@ -27,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="runs/<name>/seed-<n>/{plain,joint}.keras")
     parser.add_argument("--dataset", help="default: that of the run")
     options = parser.parse_args(arguments)
-    run = runs.read_json(options.model.parent.parent / "run.json")
+    # A model lies in the folder of its seed, or of its network there.
+    found = (runs.read_json(folder / "run.json") for folder in list(options.model.parents)[1:3])
+    run = next(filter(None, found), None)
     if run is None or not options.model.exists():
         parser.error(f"{options.model} is no model of a run: expected runs/<name>/seed-<n>/*.keras")
     config = from_json(run["config"])

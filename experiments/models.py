@@ -1,4 +1,4 @@
-"""The two models of the comparison, and the optimizer that gives the CRF a rate of its own."""
+"""The kinds of models of the comparison; an optimizer that gives the CRF a rate of its own."""
 
 from __future__ import annotations
 
@@ -24,15 +24,20 @@ CRF_ARGUMENTS = (
 
 
 def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
-    """The U-Net: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
+    """The network: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
+    options = {
+        "width": config.width,
+        "normalization": config.normalization,
+        "dropout": config.dropout,
+    }
+    if config.network == "unet":
+        options["depth"] = config.depth
+    taken = unet.options(config.network)
     network = unet.build(
         config.network,
         (None, None, num_channels),
         num_labels,
-        width=config.width,
-        depth=config.depth,
-        normalization=config.normalization,
-        dropout=config.dropout,
+        **{name: value for name, value in options.items() if name in taken},
     )
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -43,7 +48,7 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
 
 
 def with_crf(network: keras.Model, config: Config, crf: Mapping[str, float]) -> keras.Model:
-    """The U-Net with a CRFRNN layer behind it.
+    """A network with a CRFRNN layer behind it.
 
     Args:
         network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
@@ -70,7 +75,7 @@ def with_crf(network: keras.Model, config: Config, crf: Mapping[str, float]) -> 
 
 
 def compile_front_end(model: keras.Model, config: Config, steps: int, peak_rate: float) -> None:
-    """Compile for training the U-Net alone: cross-entropy + Dice."""
+    """Compile for training the network alone: cross-entropy + Dice."""
     model.compile(
         keras.optimizers.Adam(
             _schedule(config, steps, peak_rate), global_clipnorm=config.clip_norm
@@ -83,7 +88,7 @@ def compile_with_crf(model: keras.Model, config: Config, steps: int, peak_rate: 
     """Compile for joint training: cross-entropy + Dice on the unaries, Dice alone on the output.
 
     Cross-entropy on the refined output would punish the over-confidence of mean field, which
-    shrinks the CRF's weights until it does nothing, and the U-Net would take over its work.
+    shrinks the CRF's weights until it does nothing, and the network would take over its work.
     """
     model.compile(
         AdamWithFactor(

@@ -13,9 +13,8 @@ from matplotlib.patches import Patch
 import data
 from experiments import inputs, runs
 from experiments.config import Config
-from experiments.rows import ROWS
+from experiments.rows import comparison
 
-SHOWN = ("plain", "offline", "joint")
 MENDED, BROKEN, OTHER = "tab:green", "tab:red", "gold"
 MARGIN = 8  # points around the structures
 
@@ -23,8 +22,9 @@ MARGIN = 8  # points around the structures
 def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
     """Write ``pictures/<rank>-<case>.png`` for some test cases of seed 0.
 
-    The cases are spread evenly over the change of Dice from U-Net to U-Net + CRF-RNN, best first,
-    worst last: the losses are shown with the wins. Of a volume, the slice with most changed points.
+    The cases are spread evenly over the change of Dice from one row to another (from U-Net to
+    U-Net + CRF-RNN; of listed models, the first that can be compared), best first, worst last: the
+    losses are shown with the wins. Of a volume, the slice with most changed points.
 
     Args:
         config: data set, number of pictures, slice axis.
@@ -33,40 +33,52 @@ def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
     """
     # The test cases do not depend on the seed.
     cases = inputs.split(config, seed=0)["test"]
-    rows = results["seeds"][0]
-    scores = {row: [case["dice"] for case in rows[row]["cases"]] for row in SHOWN}
-    maps = {row: runs.read_arrays(folder / "seed-0" / f"{row}.npz") for row in SHOWN}
-    gain = np.nan_to_num(np.subtract(scores["joint"], scores["plain"]))
+    rows, _, pictured, change = comparison(config.models)
+    after, before = change or (pictured[0], pictured[0])
+    scores = {row: [case["dice"] for case in results["seeds"][0][row]["cases"]] for row in pictured}
+    maps = {
+        row: runs.read_arrays(folder / "seed-0" / f"{rows[row].result}.npz") for row in pictured
+    }
+    gain = np.nan_to_num(np.subtract(scores[after], scores[before]))
     ranking = np.argsort(-gain, kind="stable")
     picked = np.unique(np.linspace(0, len(cases) - 1, min(config.pictures, len(cases))).round())
     for rank in picked.astype(int):
         index = ranking[rank]
-        predictions = {row: maps[row][f"{index:05d}"] for row in SHOWN}
-        titles = {row: f"{ROWS[row].title}\nDice {scores[row][index]:.1f}" for row in SHOWN}
-        figure = _figure(cases[index], predictions, titles, config.slice_axis)
-        figure.suptitle(
-            f"{cases[index].id}: {gain[index]:+.2f} Dice by CRF-RNN, "
-            f"rank {rank + 1} of {len(cases)}",
-            fontsize=10,
-        )
-        name = f"{rank + 1:03d}-{cases[index].id.replace('/', '_')}.png"
+        case = cases[index]
+        predictions = {row: maps[row][f"{index:05d}"] for row in pictured}
+        titles = {row: f"{rows[row].title}\nDice {scores[row][index]:.1f}" for row in pictured}
+        names = ("U-Net", "CRF-RNN") if not config.models else (before, after)
+        image, truth, shown = _slice(case, predictions, config.slice_axis, after, before)
+        figure, last = _figure(image, truth, shown, titles, changes=change is not None)
+        rest = f"rank {rank + 1} of {len(cases)}"
+        if change:
+            window = _window(np.any([truth, *shown.values()], axis=0))
+            _changes(last, truth[window], shown[before][window], shown[after][window])
+            last.set_title(f"what changed: {' → '.join(names)}", fontsize=9)
+            rest = f"{gain[index]:+.2f} Dice by {names[1]}, {rest}"
+        figure.suptitle(f"{case.id}: {rest}", fontsize=10)
+        name = f"{rank + 1:03d}-{case.id.replace('/', '_')}.png"
         runs.write(folder / "pictures" / name, lambda file, f=figure: f.savefig(file, dpi=150))
 
 
 def _figure(
-    case: data.Case, predictions: dict[str, np.ndarray], titles: dict[str, str], axis: int
-) -> Figure:
-    image, truth, shown = _slice(case, predictions, axis)
+    image: np.ndarray,
+    truth: np.ndarray,
+    shown: dict[str, np.ndarray],
+    titles: dict[str, str],
+    changes: bool,
+) -> tuple[Figure, Any]:
+    """Image, truth and predictions side by side; the last panel is left for the changes, if any."""
     num_labels = max(map_.max() for map_ in (truth, *shown.values())) + 1
     window = _window(np.any([truth, *shown.values()], axis=0))
-    figure = Figure(figsize=(15, 3.3), layout="constrained")
-    panels = figure.subplots(1, 6)
+    number = 2 + len(shown) + changes
+    figure = Figure(figsize=(2.5 * number, 3.3), layout="constrained")
+    panels = figure.subplots(1, number)
     grey = image[..., 0] if image.shape[-1] != 3 else image
     for panel in panels:
         panel.imshow(grey[window], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         panel.set_axis_off()
     panels[0].set_title("image", fontsize=9)
-    panels[1].set_title("ground truth", fontsize=9)
     for panel, map_, title in zip(
         panels[1:], (truth, *shown.values()), ("ground truth", *titles.values()), strict=False
     ):
@@ -76,8 +88,7 @@ def _figure(
         for label in range(1, num_labels):
             if (truth[window] == label).any():
                 panel.contour(truth[window] == label, [0.5], colors="white", linewidths=0.8)
-    _changes(panels[5], truth[window], shown["plain"][window], shown["joint"][window])
-    return figure
+    return figure, panels[-1]
 
 
 def _changes(panel: Any, truth: np.ndarray, before: np.ndarray, after: np.ndarray) -> None:
@@ -89,7 +100,6 @@ def _changes(panel: Any, truth: np.ndarray, before: np.ndarray, after: np.ndarra
     }
     for colour, where in kinds.items():
         panel.imshow(_paint(where, np.array([matplotlib.colors.to_rgba(colour)]), opacity=0.9))
-    panel.set_title("what changed: U-Net → CRF-RNN", fontsize=9)
     names = ("mended", "broken", "wrong either way")
     handles = [
         Patch(color=colour, label=f"{name} {kinds[colour].sum()}")
@@ -99,11 +109,11 @@ def _changes(panel: Any, truth: np.ndarray, before: np.ndarray, after: np.ndarra
 
 
 def _slice(
-    case: data.Case, predictions: dict[str, np.ndarray], axis: int
+    case: data.Case, predictions: dict[str, np.ndarray], axis: int, after: str, before: str
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     if case.label.ndim == 2:
         return case.image, case.label, predictions
-    changed = np.moveaxis(predictions["plain"] != predictions["joint"], axis, 0)
+    changed = np.moveaxis(predictions[before] != predictions[after], axis, 0)
     index = int(np.argmax(changed.sum(axis=(1, 2))))
     return (
         np.take(case.image, index, axis),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from experiments import evaluation, inputs, models, offline, runs, training
 from experiments.config import Config
-from experiments.rows import ROWS
+from experiments.rows import Row, comparison
 
 
 def run(config: Config, seed: int, folder: Path) -> None:
@@ -25,27 +26,34 @@ def run(config: Config, seed: int, folder: Path) -> None:
     Args:
         config: see ``Config``.
         seed: 0, 1, ...: training cases, initial weights, batch orders, search.
-        folder: of the run; everything goes to ``folder/seed-<seed>``.
+        folder: of the run; everything goes to ``folder/seed-<seed>``, and there, if models are
+            listed, to a folder for each network.
     """
-    repetition = _Repetition(config, seed, folder)
-    if not all(repetition.result(row).exists() for row in ROWS):
-        repetition.run()
+    rows = comparison(config.models).rows.values()
+    for network in dict.fromkeys(row.network for row in rows):
+        of_network = {row.kind: row for row in rows if row.network == network}
+        repetition = _Repetition(config, seed, folder, of_network)
+        if not all(repetition.result(kind).exists() for kind in of_network):
+            repetition.run()
 
 
 class _Repetition:
-    """What the rows of one seed share: the data, the folder and the order of events."""
+    """What the rows of one network and seed share: the data, the folder and the order of events."""
 
-    def __init__(self, config: Config, seed: int, folder: Path):
-        self.config = config
+    def __init__(self, config: Config, seed: int, folder: Path, rows: Mapping[str, Row]):
+        network = next(iter(rows.values())).network
+        self.config = dataclasses.replace(config, network=network) if network else config
         self.seed = seed
-        self.folder = folder / f"seed-{seed}"
+        self.rows = rows
+        self.folder = folder / f"seed-{seed}" / (network or "")
+        self.title = f"seed {seed}: {network}" if network else f"seed {seed}"
 
     @functools.cached_property
     def inputs(self) -> inputs.Inputs:
         return inputs.load(self.config, self.seed)
 
-    def result(self, row: str) -> Path:
-        return self.folder / f"{row}.json"
+    def result(self, kind: str) -> Path:
+        return self.folder / f"{kind}.json"
 
     def run(self) -> None:
         config, test = self.config, self.inputs.test
@@ -58,6 +66,8 @@ class _Repetition:
 
         # "plain" last: its network and its unaries are what the offline CRF works on.
         for row, order in (("plain_again", 2), ("plain", 1)):
+            if row == "plain_again" and row not in self.rows:
+                continue
             network = self._front_end(start)
             models.compile_front_end(network, config, steps, rate)
             history = self._train(network, row, steps, order)
@@ -65,13 +75,16 @@ class _Repetition:
             maps = evaluation.label_maps(test, unaries)
             self._finish(row, maps, history=history, pretraining=pretraining)
         self._save(network, "plain")
+        if self.rows.keys() <= {"plain", "plain_again"}:
+            return
 
         found = self._search(network)
-        refined = maps
-        if found["use"]:
-            scores = offline.refine_all(test, unaries, found["best"], config.crf_test_iterations)
-            refined = evaluation.label_maps(test, scores)
-        self._finish("offline", refined, before=maps, search=found)
+        if "offline" in self.rows:
+            refined = maps
+            if found["use"]:
+                arguments = (found["best"], config.crf_test_iterations)
+                refined = evaluation.label_maps(test, offline.refine_all(test, unaries, *arguments))
+            self._finish("offline", refined, before=maps, search=found)
 
         joint = models.with_crf(self._front_end(start), config, found["best"])
         models.compile_with_crf(joint, config, steps, rate)
@@ -80,7 +93,10 @@ class _Repetition:
         self._save(joint, "joint")
         before, after = (evaluation.label_maps(test, logits[k]) for k in ("unaries", "refined"))
         self._finish("joint_unaries", before)
-        self._finish("joint", after, before=before, history=history, weights=_crf_weights(joint))
+        details = {"history": history, "weights": _crf_weights(joint)}
+        if "offline" not in self.rows:  # whose place it is
+            details["search"] = found
+        self._finish("joint", after, before=before, **details)
 
     def _front_end(self, weights: Sequence[np.ndarray] | None = None) -> keras.Model:
         keras.utils.set_random_seed(self.seed)
@@ -106,7 +122,7 @@ class _Repetition:
             order_seed=10 * self.seed + order,  # fewer than ten orders per seed
             checkpoint_steps=self.config.checkpoint_steps,
             score=score,
-            title=f"seed {self.seed}: {row}",
+            title=f"{self.title}: {row}",
             position=self.seed,
         )
 
@@ -121,7 +137,7 @@ class _Repetition:
                 evaluation.predict(network, validation, self.config.batch_size)["unaries"],
                 self.inputs.num_labels,
                 self.seed,
-                title=f"seed {self.seed}: search",
+                title=f"{self.title}: search",
                 position=self.seed,
             )
             runs.write_json(path, found)
@@ -140,7 +156,7 @@ class _Repetition:
         before: Sequence[np.ndarray] | None = None,
         **details: Any,
     ) -> None:
-        if self.result(row).exists():
+        if row not in self.rows or self.result(row).exists():
             return
         cases = evaluation.evaluate(
             self.config, self.inputs.test, maps, self.inputs.num_labels, before
@@ -150,7 +166,7 @@ class _Repetition:
         )
         runs.write_json(self.result(row), {"cases": cases, **details})
         dice = evaluation.nanmean([case["dice"] for case in cases])
-        tqdm.write(f"seed {self.seed}: {ROWS[row].title}: Dice {dice:.2f}")
+        tqdm.write(f"seed {self.seed}: {self.rows[row].title}: Dice {dice:.2f}")
 
 
 def _crf_weights(model: keras.Model) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments import runs, stats
-from experiments.rows import DIFFERENCES, ROWS
+from experiments.rows import Comparison, comparison
 
 COLUMNS = {
     "dice": "Dice %",
@@ -50,9 +50,7 @@ def render(results: dict[str, Any]) -> str:
             "Mean over test cases and seeds ± standard deviation over seeds.",
             "",
             *_differences(results),
-            "",
             *_search(results),
-            "",
             *_notes(results),
             "",
             *_scores(results, PUBLISHED),
@@ -77,79 +75,113 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
 
 
+def _compared(results: dict[str, Any]) -> Comparison:
+    return comparison(results["config"].get("models", ()))  # older results have none
+
+
+def _cases(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return next(iter(results["seeds"][0].values()))["cases"]
+
+
 def _title(results: dict[str, Any]) -> list[str]:
     config = results["config"]
-    cases = results["seeds"][0]["plain"]["cases"]
+    cases = _cases(results)
     groups = len({case["group"] for case in cases})
+    name, width = Path(config["dataset"]).name, config["width"]
+    if config.get("models"):
+        title = f"# {name}: networks compared"
+        start = f"updates of each network (width {width}), then {config['further_steps']} more. "
+    else:
+        title = f"# {name}: does a CRF help this U-Net?"
+        start = (
+            f"updates of the U-Net (width {width}, depth {config['depth']}), then "
+            f"{config['further_steps']} more for every row but the offline CRF, which trains "
+            "nothing. "
+        )
     return [
-        f"# {Path(config['dataset']).name}: does a CRF help this U-Net?",
+        title,
         "",
         f"{len(cases)} test cases of {groups} groups, {config['seeds']} seeds; "
-        f"{config['pretrain_steps']} updates of the U-Net (width {config['width']}, depth "
-        f"{config['depth']}), then {config['further_steps']} more for every row but the offline "
-        "CRF, which trains nothing. "
+        f"{config['pretrain_steps']} {start}"
         f"Keras on {results['backend']}; versions, commit and machine: results.json.",
     ]
 
 
 def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
+    rows = _compared(results).rows
+
     def cell(row: str, metric: str) -> str:
-        if metric == "changed" and row not in ("offline", "joint"):
+        if metric == "changed" and rows[row].kind not in ("offline", "joint"):
             return "-"
         mean, sd = stats.mean_and_sd(values(results, row, metric))
         return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
 
     return markdown(
         ["", *columns.values()],
-        [[ROWS[row].title, *(cell(row, metric) for metric in columns)] for row in ROWS],
+        [[rows[row].title, *(cell(row, metric) for metric in columns)] for row in rows],
     )
 
 
 def _differences(results: dict[str, Any]) -> list[str]:
-    groups = [case["group"] for case in results["seeds"][0]["plain"]["cases"]]
+    groups = [case["group"] for case in _cases(results)]
+    rows, differences, *_ = _compared(results)
     lines = []
     for metric, name in COMPARED.items():
-        for row, reference in DIFFERENCES:
+        for row, reference in differences:
             change = values(results, row, metric) - values(results, reference, metric)
             per_seed = " ".join(f"{stats.nanmean(seed):+.2f}" for seed in change)
             lines.append(
                 [
                     name,
-                    f"{ROWS[row].title} vs. {ROWS[reference].title}",
+                    f"{rows[row].title} vs. {rows[reference].title}",
                     f"{stats.mean_and_sd(change)[0]:+.2f}",
                     _interval(stats.interval_over_groups(change, groups)),
                     _interval(stats.interval_over_seeds(change)),
                     per_seed,
                 ]
             )
-    return markdown(
-        ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"], lines
-    )
+    head = ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"]
+    return [*markdown(head, lines), ""] if lines else []
 
 
 def _search(results: dict[str, Any]) -> list[str]:
-    def describe(crf: dict[str, float]) -> str:
-        return ", ".join(f"{name} {value:.3g}" for name, value in sorted(crf.items()))
+    def describe(crf: dict[str, Any]) -> str:
+        # theta_beta is a list where there are several channels.
+        return ", ".join(
+            f"{name} {' / '.join(f'{number:.3g}' for number in np.ravel(value))}"
+            for name, value in sorted(crf.items())
+        )
 
-    found = [seed["offline"]["search"] for seed in results["seeds"]]
-    return [
-        "Offline CRF, chosen on the validation split:",
-        "",
-        *(
-            f"- seed {index}: {describe(search['best'])}; validation Dice "
-            f"{search['off']:.2f} without, {search['best_dice']:.2f} with"
-            + ("" if search["use"] else ': so "off" was chosen')
-            for index, search in enumerate(found)
-        ),
-    ]
+    lines = []
+    for name, row in _compared(results).rows.items():
+        if "search" not in results["seeds"][0][name]:
+            continue
+        lines += [
+            "Offline CRF, chosen on the validation split:"
+            if row.network is None
+            else f"Start of {row.title}, chosen on the validation split:",
+            "",
+        ]
+        for index, seed in enumerate(results["seeds"]):
+            search = seed[name]["search"]
+            lines.append(
+                f"- seed {index}: {describe(search['best'])}; validation Dice "
+                f"{search['off']:.2f} without, {search['best_dice']:.2f} with"
+                + ("" if search["use"] or row.network else ': so "off" was chosen')
+            )
+        lines.append("")
+    return lines
 
 
 def _notes(results: dict[str, Any]) -> list[str]:
     width = results["config"]["boundary_width_mm"]
+    models = results["config"].get("models")
+    start = "rows of one network" if models else "all"
+    network = "network" if models else "U-Net"
     return [
-        "What the rows are (all start from one pre-trained U-Net per seed):",
+        f"What the rows are ({start} start from one pre-trained {network} per seed):",
         "",
-        *(f"- {row.title}: {row.meaning}." for row in ROWS.values()),
+        *(f"- {row.title}: {row.meaning}." for row in _compared(results).rows.values()),
         "",
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
@@ -160,7 +192,7 @@ def _notes(results: dict[str, Any]) -> list[str]:
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "
         "training, given these test cases (Student's t over the seeds). A difference is "
-        "believable if both exclude 0 and it exceeds the noise floor.",
+        "believable if both exclude 0" + ("." if models else " and it exceeds the noise floor."),
     ]
 
 

@@ -12,15 +12,24 @@ here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
 
 from unet.convolutionalize import convolutionalize
 from unet.registry import NETWORKS as _NETWORKS
+from unet.summary import summary_table
 from unet.transfer import initialize_from
 
-__all__ = ["build", "convolutionalize", "initialize_from", "names"]
+__all__ = [
+    "build",
+    "convolutionalize",
+    "initialize_from",
+    "names",
+    "options",
+    "summary_table",
+]
 
 
 def build(
@@ -61,3 +70,17 @@ def names() -> list[str]:
         True
     """
     return sorted(_NETWORKS)
+
+
+def options(name: str) -> dict[str, Any]:
+    """The options that a network takes beside shape and labels, with their default values.
+
+    Example:
+        >>> options("fcn8s")["upsampling"]
+        'fixed'
+    """
+    parameters = inspect.signature(_NETWORKS[name].function).parameters.values()
+    found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    if isinstance(found.get("front_end"), str):  # passes on what it does not know itself
+        found = options(found["front_end"]) | found
+    return found

@@ -14,9 +14,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from crfrnn.scores import nanmean
 from experiments import compare, evaluate, metrics, runs
 from experiments.rows import ROWS
-from experiments.stats import nanmean
 
 TINY = (
     *("--seeds", "1", "--width", "2", "--depth", "1", "--dropout", "0.3"),
@@ -25,6 +25,8 @@ TINY = (
     *("--crf-train-iterations", "1", "--crf-test-iterations", "2", "--search-trials", "4"),
     *("--pictures", "2"),
 )
+
+RUNS = ("whole", "killed", "resumed", "poisoned", "models")
 
 # Dies as by kill -9 when it is about to write the second checkpoint of a row.
 KILLED = """
@@ -84,9 +86,12 @@ def start(log, *command):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Parent of three runs: "whole"; "killed" and resumed; "poisoned" test labels, in a worker."""
+    """Parent of four runs.
+
+    "whole"; "killed" and resumed; "poisoned" test labels, in a worker; "models", which are listed.
+    """
     parent = tmp_path_factory.mktemp("runs")
-    logs = {name: parent / f"{name}.log" for name in ("whole", "killed", "resumed", "poisoned")}
+    logs = {name: parent / f"{name}.log" for name in RUNS}
     clean, program = make_data(parent / "clean"), ("-m", "experiments.compare")
     whole = start(logs["whole"], *program, *arguments(clean, parent, "whole"))
     killed = start(logs["killed"], "-c", KILLED, "joint", *arguments(clean, parent, "killed"))
@@ -95,10 +100,13 @@ def folders(tmp_path_factory):
     assert not (parent / "killed/results.json").exists()
     test_ids = {case["id"] for case in rows_of(parent / "whole")["plain"]["cases"]}
     resumed = start(logs["resumed"], *program, *arguments(clean, parent, "killed"))
+    listed = ("--models", "unet+crfrnn", "unet", "patch_cnn")
+    models = start(logs["models"], *program, *arguments(clean, parent, "models", *listed))
     in_worker = arguments(make_data(parent / "dirty", test_ids), parent, "poisoned", "--jobs", "2")
     poisoned = start(logs["poisoned"], *program, *in_worker)
     assert resumed.wait() == 0, logs["resumed"].read_text()
     assert poisoned.wait() == 0, logs["poisoned"].read_text()
+    assert models.wait() == 0, logs["models"].read_text()
     return parent
 
 
@@ -158,6 +166,32 @@ def test_joint_training_moves_the_crf(folders):
     weights = rows_of(folders / "whole")["joint"]["weights"]
     assert len(weights["bilateral_weights"]) == len(weights["spatial_weights"]) == 3
     assert np.ptp(weights["bilateral_weights"]) > 0  # all labels started equal
+
+
+def test_listed_models_are_rows(folders):
+    models, whole = rows_of(folders / "models"), rows_of(folders / "whole")
+    assert list(models) == ["unet+crfrnn", "unet", "patch_cnn"]
+    # The same seeds and settings as in the main job, so the same to the last bit.
+    assert models["unet"] == whole["plain"]
+    assert models["unet+crfrnn"]["cases"] == whole["joint"]["cases"]
+    assert models["unet+crfrnn"]["search"] == whole["offline"]["search"]
+    table = (folders / "models/table.md").read_text()
+    assert "| Dice | unet+crfrnn vs. unet |" in table
+    assert "| Dice | patch_cnn vs. unet |" in table
+    assert len(list((folders / "models/pictures").glob("*.png"))) == 2
+
+
+def test_a_model_among_several_is_evaluated(folders, capsys):
+    evaluate.main([str(folders / "models/seed-0/unet/joint.keras")])
+    dice = nanmean([case["dice"] for case in rows_of(folders / "models")["unet+crfrnn"]["cases"]])
+    assert f"| refined | {dice:.2f} |" in capsys.readouterr().out
+
+
+def test_an_unknown_model_is_named(capsys):
+    with pytest.raises(SystemExit):
+        compare.main(["--models", "unet", "fcn9s+crfrnn"])
+    message = capsys.readouterr().err
+    assert "'fcn9s'" in message and "fcn8s" in message
 
 
 def test_a_saved_model_is_evaluated_to_the_same_numbers(folders, capsys):

@@ -37,11 +37,14 @@ def test_options_have_the_type_of_their_key():
     assert read.search_theta_beta == (0.1, 0.2)
     assert read.clip_norm == 1.0
     assert parse("--train-cases", "none", preset={"train_cases": 3}).train_cases is None
+    assert parse("--models", "fcn8s", "unet+crfrnn").models == ("fcn8s", "unet+crfrnn")
 
 
 def test_impossible_values_are_refused():
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         config.make({"seeds": 0})
+    with pytest.raises(ValueError, match="models must differ"):
+        config.make({"models": ("unet", "unet")})
 
 
 def test_json_round_trip():

@@ -6,7 +6,9 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["config", "presets", "metrics", "stats", "runs", "inputs"])
+@pytest.mark.parametrize(
+    "name", ["config", "presets", "metrics", "stats", "rows", "runs", "inputs"]
+)
 def test_examples(name):
     failed, attempted = doctest.testmod(importlib.import_module(f"experiments.{name}"))
     assert attempted and not failed

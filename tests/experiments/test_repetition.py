@@ -4,12 +4,13 @@ import numpy as np
 
 import data
 from experiments import config, repetition
+from experiments.rows import ROWS
 
 
 def initial_weights(seed, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
     settings = config.make({"width": 2, "depth": 1, "train_cases": 2})
-    one = repetition._Repetition(settings, seed, tmp_path)
+    one = repetition._Repetition(settings, seed, tmp_path, ROWS)
     ids = [case.id for case in one.inputs.train.cases]
     return np.concatenate([w.ravel() for w in one._front_end().get_weights()]), ids
 
