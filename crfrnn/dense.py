@@ -262,7 +262,8 @@ class DenseCRF:
         return self._state()[1].argmax(-1).reshape(self.shape[:-1])
 
     def _start(self, logits: np.ndarray) -> None:
-        self._unary = logits.reshape(-1, self.shape[-1])
+        # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.
+        self._unary = np.ascontiguousarray(logits.reshape(-1, self.shape[-1]), np.float32)
         self._q = inference.initial(self._unary)
 
     def _state(self) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from crfrnn import mean_field, refine
+from crfrnn import DenseCRF, mean_field, refine
 from crfrnn.filtering import native
-from tests.tolerances import FLOAT32, assert_close
+from tests.tolerances import EXACT, FLOAT32, assert_close
 
 THETAS = dict(theta_alpha=5.0, theta_beta=0.3, theta_gamma=1.5)
 WEIGHTS = dict(bilateral_weight=4.0, spatial_weight=2.0)
@@ -104,6 +104,20 @@ def test_grey_image_without_channel_axis_and_any_dtype():
         ),
         FLOAT32,
     )
+
+
+def test_the_order_in_memory_does_not_matter(with_native):
+    image, probs = case((6, 9))
+    labels_first = np.ascontiguousarray(np.moveaxis(probs, -1, 0))
+    assert_close(
+        refine(np.asfortranarray(image), np.moveaxis(labels_first, 0, -1), **THETAS, **WEIGHTS),
+        refine(image, probs, **THETAS, **WEIGHTS),
+        EXACT,
+    )
+    crf = DenseCRF(image, 3, **THETAS, **WEIGHTS)
+    crf.set_unary(-np.log(np.moveaxis(labels_first, 0, -1)))
+    crf.step(5)
+    assert_close(crf.probs(), refine(image, probs, **THETAS, **WEIGHTS), FLOAT32)
 
 
 def test_input_is_left_alone():
