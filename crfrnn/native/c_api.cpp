@@ -14,24 +14,20 @@ namespace {
 
 using namespace crfrnn;
 
-// A call uses all threads, and Helpers work for one call at a time; so calls from several threads, as a framework's
-// scheduler may make them, take turns.
-std::mutex turn;
-
 #if !defined(_WIN32)
-// A fork while another thread is in a call would copy a lock that nobody opens in the child; so it waits for its turn.
+// A fork while another thread holds a lock would copy one that nobody opens in the child; so it waits for them.
 [[maybe_unused]] const int fork_handlers = pthread_atfork(
     [] {
-      turn.lock();
+      helpers_turn().lock();
       ScratchLease::mutex().lock();
     },
     [] {
       ScratchLease::mutex().unlock();
-      turn.unlock();
+      helpers_turn().unlock();
     },
     [] {
       ScratchLease::mutex().unlock();
-      turn.unlock();
+      helpers_turn().unlock();
     });
 #endif
 
@@ -39,8 +35,6 @@ template <class Body>
 int guarded(char* message, int64_t message_size, Body body) {
   const char* text = "unknown error";
   try {
-    std::unique_lock<std::mutex> lock(turn, std::defer_lock);
-    if (max_threads() > 1) lock.lock();
     body();
     return 0;
   } catch (const std::bad_alloc&) {

@@ -205,13 +205,16 @@ void mean_field_step_rows(const Kernel* kernels, int count, const float* unaries
     blur<P>(lattice, false, vertices[k]);
   }
   for_blocks(N, [&](int64_t begin, int rows) {
-    if constexpr (P == 2) {
-      if (labels == 2) return update_columns<2, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
+    if constexpr (P == 1) {
+      std::fill_n(out + begin, rows, 1.0f);  // a single label is certain
+    } else if constexpr (P == 2) {
+      update_columns<2, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
     } else if constexpr (P == 4) {
-      if (labels == 3) return update_columns<3, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
-      if (labels == 4) return update_columns<4, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
+      const auto update = labels == 3 ? update_columns<3, P> : update_columns<4, P>;
+      update(kernels, count, vertices.data(), unaries, begin, rows, out);
+    } else {
+      update_rows<P>(kernels, count, vertices.data(), unaries, labels, begin, rows, out);
     }
-    update_rows<P>(kernels, count, vertices.data(), unaries, labels, begin, rows, out);
   });
 }
 

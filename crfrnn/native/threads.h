@@ -44,7 +44,7 @@ inline int max_threads() {
 class Helpers {
  public:
   // Calls body(data, part) for part = 0..parts-1, by the caller and whichever helpers are awake, and returns when all are
-  // done. One call at a time (see c_api.cpp). The body must not throw.
+  // done. One call at a time (see parallel). The body must not throw.
   void run(int parts, void (*body)(void*, int), void* data) {
     body_ = body, data_ = data;
     done_.store(0, std::memory_order_relaxed);
@@ -159,12 +159,25 @@ inline int threads_for(int64_t items, int64_t items_per_thread = 4096) {
   return static_cast<int>(std::clamp<int64_t>(items / items_per_thread, 1, max_threads()));
 }
 
+// Held by the loop that the helpers work on.
+inline std::mutex& helpers_turn() {
+  static std::mutex instance;
+  return instance;
+}
+
 // Calls body(thread) for thread = 0..threads-1. What is done depends on that number alone, never on which thread does it
 // when, so results are bit-identical for a given number. The body must not throw.
 template <class Body>
 void parallel(int threads, Body body) {
-  if (threads == 1) return body(0);
-  Helpers::instance().run(threads, [](void* data, int thread) { (*static_cast<Body*>(data))(thread); }, &body);
+  if (threads > 1) {
+    // Helpers work for one loop at a time. When several threads of the program call the library, one of them has the
+    // helpers and the others are busy enough alone.
+    std::unique_lock<std::mutex> turn(helpers_turn(), std::try_to_lock);
+    if (turn.owns_lock())
+      return Helpers::instance().run(
+          threads, [](void* data, int thread) { (*static_cast<Body*>(data))(thread); }, &body);
+  }
+  for (int thread = 0; thread < threads; ++thread) body(thread);
 }
 
 // The part [begin, end) of `items` that belongs to `thread`; parts are contiguous and in order.

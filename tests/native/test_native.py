@@ -114,6 +114,36 @@ def test_works_after_a_fork():
     subprocess.run([sys.executable, "-c", FORKED], check=True, env=environment, timeout=60)
 
 
+FORKED_WHILE_BUSY = """
+import os
+import threading
+import numpy as np
+from crfrnn.native import library
+positions = np.random.default_rng(0).normal(0, 4, (1, 30000, 3)).astype(np.float32)
+busy = True
+def work():
+    while busy:
+        library.build(positions)  # asks Python for memory half-way
+threads = [threading.Thread(target=work) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(10):
+    child = os.fork()  # waits for the library's locks, with Python's lock in hand
+    if child == 0:
+        library.build(positions)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+busy = False
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_while_other_threads_are_busy():
+    environment = {**os.environ, "OMP_NUM_THREADS": "3"}
+    code = [sys.executable, "-W", "ignore", "-c", FORKED_WHILE_BUSY]
+    subprocess.run(code, check=True, env=environment, timeout=60)
+
+
 CONCURRENT = """
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
