@@ -121,7 +121,7 @@ def test_choice_is_distributed_as_in_the_paper():
 
 
 def test_without_oversampling_every_point_is_as_likely():
-    chosen = choose(np.tile(np.arange(20.0), (4000, 1)), 5, 1, 0.5)
+    chosen = choose(np.tile(np.arange(20.0), (4000, 1)), 5, 1, 1.0)
     share = np.bincount(chosen.ravel(), minlength=20) / 4000
     np.testing.assert_allclose(share, 0.25, atol=5 * math.sqrt(0.25 * 0.75 / 4000))
 
