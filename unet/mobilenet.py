@@ -24,11 +24,6 @@ GROUPS = (
 )
 
 
-# He's deviation sqrt(2 / incoming nodes), for nine nodes of one channel. Keras's own initialiser
-# would count the nodes of all channels.
-DEPTHWISE_INITIALIZER = keras.initializers.RandomNormal(stddev=math.sqrt(2 / 9))
-
-
 def mobilenetv2(image: Any, *, width: int = 32) -> list[Any]:
     """Append MobileNetV2 without its classifier.
 
@@ -90,7 +85,7 @@ def mobilenetv2(image: Any, *, width: int = 32) -> list[Any]:
                 strides=strides,
                 padding="valid" if strides > 1 else "same",
                 use_bias=False,
-                depthwise_initializer=DEPTHWISE_INITIALIZER,
+                depthwise_initializer=depthwise_initializer(),
                 name=f"{name}_depthwise",
                 **FORMAT,
             )(x)
@@ -119,6 +114,15 @@ def padded(x: Any, kernel_size: int, strides: int, name: str) -> Any:
     if strides == 1:
         return x
     return layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_padding", **FORMAT)(x)
+
+
+def depthwise_initializer() -> keras.initializers.Initializer:
+    """He's initialiser for a 3x3 convolution of each channel by itself.
+
+    Its deviation is sqrt(2 / incoming nodes) for nine nodes; Keras's own initialiser would count
+    those of all channels.
+    """
+    return keras.initializers.RandomNormal(stddev=math.sqrt(2 / 9))
 
 
 def load_weights(features: keras.Model, weights: str) -> None:

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from unet.arguments import check_at_least
 from unet.blocks import FORMAT, convolution, normalize
-from unet.mobilenet import DEPTHWISE_INITIALIZER, padded
+from unet.mobilenet import depthwise_initializer, padded
 
 # Table 1 of the paper for 8 groups: channels in units of the first convolution's 24, and units.
 STAGES = ((16, 4), (32, 8), (64, 4))
@@ -134,7 +134,7 @@ def _unit(
         padding="valid" if strides > 1 else "same",
         dilation_rate=dilation,
         use_bias=False,
-        depthwise_initializer=DEPTHWISE_INITIALIZER,
+        depthwise_initializer=depthwise_initializer(),
         name=f"{name}_depthwise",
         **FORMAT,
     )(x)

@@ -97,6 +97,19 @@ def test_sizes_and_channels_of_the_others():
     assert shapes == [(16, 12, 24), (8, 6, 384), (4, 3, 768), (4, 3, 1536)]
 
 
+@pytest.mark.parametrize("backbone", ["mobilenetv2", "shufflenet"])
+def test_initial_weights_follow_the_seed_and_differ_between_layers(backbone):
+    def kernels():
+        keras.utils.set_random_seed(3)
+        model = liteseg((33, 33, 1), 2, backbone=backbone, width=12)
+        return [w for w in model.get_weights() if w.ndim > 2 and w.std() > 0]
+
+    first = kernels()
+    for a, b in zip(first, kernels(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len({a.tobytes() for a in first}) == len(first)
+
+
 def test_weights_of_keras_applications_give_its_features(monkeypatch):
     # Of this size, its strided convolutions start from the first pixel, too.
     source = keras.applications.MobileNetV2(
