@@ -30,8 +30,8 @@ def summary_table(
         field and stride of the coarsest features in pixels, paper.
 
     Example:
-        >>> print(summary_table(["unet"], num_channels=1, num_labels=2).splitlines()[-1][:26])
-        | `unet` | 31.03 M | 218.
+        >>> print(summary_table(["unet"], num_channels=1, num_labels=2).splitlines()[-1][:20])
+        | `unet` | 31.03 M |
     """
     head = ["network", "parameters", "multiply-adds", "receptive field", "stride", "paper"]
     rule = ["---", *["---:"] * 4, "---"]

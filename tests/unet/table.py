@@ -33,6 +33,7 @@ TABLE = {
     "deconvnet": Row(
         {"width": 2},
         [Count({}, 3, 21, 251_805_653)],
+        {"width": 4},
     ),
     "deeplabv1": Row(
         {"width": 2},
@@ -78,6 +79,7 @@ TABLE = {
             Count({}, 3, 21, FCN + SKIP4, TWICE + 32 * 32 * 21 * 21),
             Count({"upsampling": "learned"}, 3, 21, 134_815_994),
         ],
+        {"width": 4, "normalization": "batch"},
     ),
     "fcn32s": Row(
         {"width": 2},
@@ -86,6 +88,7 @@ TABLE = {
             Count({}, 3, 21, FCN, 64 * 64 * 21 * 21),
             Count({"upsampling": "learned"}, 3, 21, 136_152_917),
         ],
+        {"width": 4, "normalization": "batch"},
     ),
     "fcn8s": Row(
         {"width": 2},
@@ -94,6 +97,7 @@ TABLE = {
             Count({}, 3, 21, FCN + SKIP4 + SKIP3, 2 * TWICE + 16 * 16 * 21 * 21),
             Count({"upsampling": "learned"}, 3, 21, 134_489_759),
         ],
+        {"width": 4, "normalization": "batch"},
     ),
     "gcn": Row(
         {"depth": 18, "width": 2, "kernel_size": 5},
@@ -102,6 +106,7 @@ TABLE = {
             Count({"kernel_size": 7}, 3, 21, 59_369_620),
             Count({"kernel_size": 7, "depth": 50}, 3, 21, 24_733_844),
         ],
+        {"depth": 18, "width": 8, "kernel_size": 5},
     ),
     "liteseg": Row(
         {"width": 12},
@@ -122,6 +127,7 @@ TABLE = {
         {"width": 6},
         # Kernels 4, 5, 4, 4 with 48 channels; 200 units that see 3 x 3 positions; the labels.
         [Count({}, 1, 2, 16 * 48 + (25 + 16 + 16) * 48**2 + 4 * 48 + (9 * 48 + 1) * 200 + 201 * 2)],
+        {"width": 12},
     ),
     "pointrend": Row(
         {
@@ -134,6 +140,13 @@ TABLE = {
         },
         # DeepLab v3 has 58,040,661 with 21 scores of 256 features each.
         [Count({}, 3, 19, 58_040_661 - 2 * (256 + 1) + 217_212)],
+        {
+            "depth": 18,
+            "width": 8,
+            "multi_grid": (1, 2),
+            "num_points": 900,  # a quarter of 60 x 60 pixels
+            "head_width": 32,
+        },
     ),
     "pspnet": Row(
         {"depth": 18, "width": 2},
@@ -148,10 +161,12 @@ TABLE = {
     "refinenet": Row(
         {"depth": 18, "width": 2},
         [Count({}, 3, 21, 118_052_437)],
+        {"depth": 18, "width": 6},
     ),
     "segnet": Row(
         {"width": 2},
         [Count({}, 3, 11, 29_449_355), Count({}, 3, 21, 29_455_125)],
+        {"width": 8},
     ),
     "unet": Row(
         {"width": 4, "depth": 2},
@@ -163,5 +178,6 @@ TABLE = {
             # Scale and shift after each 3x3 convolution: 2 (2 (64 + ... + 512) 2 + 2 1024).
             Count({"normalization": "batch"}, 1, 1, 31_030_593 + 11_776),
         ],
+        {"width": 8, "depth": 3},
     ),
 }
