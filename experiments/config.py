@@ -55,7 +55,7 @@ class Config:
     kernel_weights: str = "per_label"  # of CRFRNN: "full", "per_label" or "shared"
 
     # --- search of the CRF's start values on the validation split --------------------------------
-    search_trials: int = 40  # settings tried, "off" and spatial-only included
+    search_trials: int = 40  # settings tried, "off" and the first guess included
     search_theta_alpha: tuple[float, float] = (1.0, 20.0)  # range in pixels
     search_theta_beta: tuple[float, float] = (0.02, 0.5)  # range in image intensity (0..1)
     search_theta_gamma: tuple[float, float] = (1.0, 4.0)  # range in pixels

@@ -56,7 +56,6 @@ def search(
     config: Config,
     validation: Slices,
     unaries: Sequence[np.ndarray],
-    num_labels: int,
     seed: int,
     title: str,
     position: int = 0,
@@ -69,7 +68,6 @@ def search(
         config: ranges, number of trials, iterations.
         validation: the validation split, N cases.
         unaries: N arrays (D, h, w, L): logits of the trained U-Net on it.
-        num_labels: L.
         seed: of the proposals.
         title, position: of the progress bar.
 

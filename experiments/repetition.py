@@ -135,7 +135,6 @@ class _Repetition:
                 self.config,
                 validation,
                 evaluation.predict(network, validation, self.config.batch_size)["unaries"],
-                self.inputs.num_labels,
                 self.seed,
                 title=f"{self.title}: search",
                 position=self.seed,

@@ -26,7 +26,7 @@ def blocks():
 def search(logits):
     slices, _ = blocks()
     unaries = slices.per_case(logits)
-    return offline.search(SETTINGS, slices, unaries, 2, seed=0, title="test")
+    return offline.search(SETTINGS, slices, unaries, seed=0, title="test")
 
 
 def test_off_is_chosen_where_nothing_can_be_gained():
