@@ -86,6 +86,18 @@ def test_four_channels_of_a_known_size(name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_half_precision_inside_full_precision_logits(name: str):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = unet.build(name, (*SIZE, 1), 2, **TABLE[name].reduced)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert "float16" in {layer.compute_dtype for layer in model.layers}
+    assert model.outputs[0].dtype == "float32"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_trains_with_a_crf_behind_it(name: str):
     keras.utils.set_random_seed(1)
     model = unet.build(name, (*SIZE, 1), 2, **TABLE[name].reduced)
