@@ -1,11 +1,13 @@
 """Use an installed crfrnn without any deep-learning framework; run by .ci/wheel."""
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
 
 import crfrnn
+from crfrnn.pydensecrf import densecrf, utils
 
 for framework in ("keras", "tensorflow", "jax", "torch"):
     if importlib.util.find_spec(framework):
@@ -25,4 +27,13 @@ same = np.abs(lattice - portable).max() < 1e-5
 similar = np.corrcoef(lattice.ravel(), exact.ravel())[0, 1] > 0.9
 if not (same and similar):
     sys.exit("the filters of the wheel disagree")
+crf = densecrf.DenseCRF2D(6, 4, 2)
+crf.setUnaryEnergy(utils.unary_from_softmax(random.dirichlet((1, 1), 24).T))
+crf.addPairwiseGaussian(sxy=3, compat=3)
+if not np.allclose(np.sum(crf.inference(5), axis=0), 1):
+    sys.exit("the drop-in for pydensecrf does not work")
+
+command = subprocess.run(["crfrnn", "info"], capture_output=True, text=True)
+if importlib.util.find_spec("click") is None and "crfrnn[cli]" not in command.stderr:
+    sys.exit(f"the command does not say what it needs: {command.stderr}")
 print("wheel works")

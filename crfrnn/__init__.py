@@ -24,29 +24,42 @@ from crfrnn.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
     from crfrnn.attachment import attach
+    from crfrnn.diagnosis import diagnose
+    from crfrnn.guess import first_guess
     from crfrnn.layer import CRFRNN
+    from crfrnn.parameter_search import search
 
-# Both from one module: a saved model may contain layers of either.
-_NEED_KERAS = {"CRFRNN": "crfrnn.attachment", "attach": "crfrnn.attachment"}
+# Found when they are first used: the first two need Keras, the others are seldom needed.
+_LAZY = {
+    # Both from one module: a saved model may contain layers of either.
+    "CRFRNN": "crfrnn.attachment",
+    "attach": "crfrnn.attachment",
+    "diagnose": "crfrnn.diagnosis",
+    "first_guess": "crfrnn.guess",
+    "search": "crfrnn.parameter_search",
+}
 
 __all__ = [
     "CRFRNN",
     "DenseCRF",
     "__version__",
     "attach",
+    "diagnose",
+    "first_guess",
     "gaussian_filter",
     "mean_field",
     "native_status",
     "probs_from_labels",
     "probs_from_logits",
     "refine",
+    "search",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEED_KERAS:
+    if name not in _LAZY:
         raise AttributeError(f"module 'crfrnn' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_NEED_KERAS[name]), name)
+    value = getattr(importlib.import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
 

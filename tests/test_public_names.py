@@ -25,8 +25,12 @@ def test_signatures_are_the_contract():
     assert names(crfrnn.refine) == [
         *("image", "probs", "theta_alpha", "theta_beta", "theta_gamma"),
         *("bilateral_weight", "spatial_weight", "num_iterations", "compatibility"),
-        *("normalization", "spacing", "method"),
+        *("normalization", "spacing", "coordinates", "method", "window"),
     ]
+    assert names(crfrnn.DenseCRF)[:2] == ["image", "num_labels"]
+    assert names(crfrnn.search)[:6] == ["images", "probs", "labels", "metric", "trials", "seed"]
+    assert names(crfrnn.diagnose)[:3] == ["image", "unaries", "labels"]
+    assert names(crfrnn.first_guess) == ["images", "probs", "spacing"]
     assert names(crfrnn.CRFRNN)[:16] == [
         *("num_iterations", "num_test_iterations", "theta_alpha", "theta_beta", "theta_gamma"),
         *("bilateral_weight", "spatial_weight", "kernel_weights", "compatibility"),
