@@ -80,8 +80,8 @@ def refine(
         options.check_output_folder(output, image, probs)
         paths, problems = cases.find(image, probs, images_glob=glob, probs_glob=probs_glob)
         sys.exit(_folder(paths, problems, output, settings, suffix, jobs, overwrite))
-    files.suffix(output)
     options.check_output(output, overwrite, image, probs)
+    files.suffix(output)
     with files.replacing(output) as part:
         outcome = refining.run(Paths(output.name, (image,), probs), settings, part)
     options.show(outcome.parameters, outcome.guessed)

@@ -136,7 +136,7 @@ def complete(
     """The parameters with guesses for the required ones that are missing, and their names."""
     if all(name in parameters for name in REQUIRED):
         return dict(parameters), ()
-    from crfrnn import first_guess
+    from crfrnn.guess import first_guess
 
     guess = first_guess([image], [probs], spacing=spacing)
     guessed = tuple(name for name in guess if name not in parameters)
