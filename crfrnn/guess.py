@@ -17,6 +17,9 @@ _PERCENTILES = (0.5, 99.5)
 # Images whose theta_beta differ by more than this factor are of different scales.
 _ALIKE = 10.0
 
+# The same for the contrasts of channels: those of colours may differ by ten.
+_ONE_SCALE = 30.0
+
 # A bandwidth that spans most of the image tells no two places apart.
 _LARGEST_SHARE = 1 / 4
 
@@ -34,7 +37,7 @@ class Constants(NamedTuple):
     weight_rough: float
 
 
-CONSTANTS = Constants(1.0, 0.5, 10.0, 0.35, 0.9, 10.0, 4.0, 0.5)
+CONSTANTS = Constants(1.0, 0.2, 18.0, 0.27, 0.8, 7.0, 1.8, 1.0)
 
 # Of maps of which nothing is known: about the middle of the study's.
 _USUAL_ROUGHNESS = 0.1
@@ -68,16 +71,16 @@ def first_guess(
     contrast the labels have `explained`. With the constants of `CONSTANTS`, in points:
 
         theta_alpha = alpha (noise / contrast)^-alpha_detail (1 + alpha_explained explained)
-        theta_beta = beta sqrt(K) contrast          for each of K channels
+        theta_beta = beta contrast
         theta_gamma = gamma
         weights = (bilateral, spatial) (roughness / 0.1)^weight_rough
 
-    The bilateral kernel reaches far where regions are homogeneous and intensities tell the labels
-    apart, else not. The weights are large where there is noise to mend, small where boundaries are
-    clean and could only be spoilt. In volumes both lengths are raised to 2/3. The constants were
-    chosen on five sets of very different images (experiments/first_guess.py); its results on other
-    cases, and with constants chosen without the set in question, are in
-    experiments/results/first_guess.json.
+    The contrast of several channels is their mean. The bilateral kernel reaches far where regions
+    are homogeneous and intensities tell the labels apart, else not. The weights are large where
+    there is noise to mend, small where boundaries are clean and could only be spoilt. In volumes
+    both lengths are raised to 2/3. The constants were chosen on five sets of very different images
+    (experiments/first_guess.py); the results on other cases, and those of constants chosen without
+    the set in question, are in experiments/results/first_guess.json.
 
     Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
     changes nothing.
@@ -94,7 +97,8 @@ def first_guess(
     Returns:
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations and
         normalization, for `refine` and `CRFRNN` alike (together with the same `spacing`).
-        theta_beta is a number for one channel and a list of K numbers for more.
+        theta_beta is a number, or, where contrasts differ by more than a factor of 30, a list of
+        K numbers, one per channel.
 
     Raises:
         ValueError: no images, images that are not finite or differ in K, or lists of different
@@ -164,11 +168,22 @@ def formulas(
     strength = (seen.roughness / _USUAL_ROUGHNESS) ** constants.weight_rough
     return {
         "theta_alpha": side * min(reach**power, longest),
-        "theta_beta": (constants.beta * np.sqrt(len(seen.contrast)) * seen.contrast).tolist(),
+        "theta_beta": (constants.beta * _scale(seen.contrast)).tolist(),
         "theta_gamma": side * constants.gamma**power,
         "bilateral_weight": constants.bilateral * strength,
         "spatial_weight": constants.spatial * strength,
     }
+
+
+def _scale(contrast: np.ndarray) -> np.ndarray:
+    """The contrast (K,) by which each channel is measured.
+
+    Colours share a scale, on which a faint channel rightly counts less; channels of different
+    units have each their own.
+    """
+    if contrast.max() > _ONE_SCALE * contrast.min():
+        return contrast
+    return np.full_like(contrast, contrast.mean())
 
 
 def together(guesses: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -176,7 +191,7 @@ def together(guesses: Sequence[dict[str, Any]]) -> dict[str, Any]:
     guess = {
         name: np.median([guess[name] for guess in guesses], axis=0).tolist() for name in guesses[0]
     }
-    if len(guess["theta_beta"]) == 1:
+    if len(set(guess["theta_beta"])) == 1:
         guess["theta_beta"] = guess["theta_beta"][0]
     return {**guess, "num_iterations": 5, "normalization": "after"}
 
