@@ -27,15 +27,17 @@ WEIGHTS = ("bilateral_weight", "spatial_weight")
 _FEWEST = 6  # groups; see `validation.Gain`
 OFF = {"bilateral_weight": 0.0, "spatial_weight": 0.0}
 
-# What the first guess is multiplied by, at least and at most. Wide enough for the best settings of
-# five data sets (experiments/first_guess.py), narrow enough for a hundred trials.
+# What the first guess is multiplied by, at least and at most: wide enough for what suits noisy maps
+# as well as those of well trained networks, narrow enough for a hundred trials.
 FACTORS = {
     "theta_alpha": (1 / 4, 8.0),
     "theta_beta": (1 / 5, 5.0),
-    "theta_gamma": (1 / 3, 3.0),
+    "theta_gamma": (3 / 4, 5.0),
     "bilateral_weight": (0.0, 4.0),
     "spatial_weight": (0.0, 4.0),
 }
+# Clean maps get a first guess with small weights, but a search should try usual ones too.
+_USUAL_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class SearchResult:
     """What `search` found; `print` it, `plot` it, and pass `best` on.
 
     Attributes:
-        best: arguments of the best trial, as they are for `refine` and `CRFRNN`. Where no CRF was
-            better than any CRF, both weights are 0, and `refine` returns what it gets.
+        best: arguments of the best trial, as they are for `refine` and `CRFRNN`. Where the first
+            trial is the best, both weights are 0: `refine` then changes nothing.
         score: its score, percent: the mean over the cases it was chosen on, so optimistic.
         baseline: score without CRF. guess_score: score of the first guess.
         gain: `validation.Gain` in percent points over no CRF, on cases that had no part in the
@@ -318,7 +320,10 @@ def _limits(
         raise ValueError(f"Expected `ranges` of {', '.join(FACTORS)}. Received {unknown[0]!r}.")
     limits = {}
     for name, factors in FACTORS.items():
-        low, high = ranges.get(name, tuple(level(guess[name]) * factor for factor in factors))
+        low, high = (level(guess[name]) * factor for factor in factors)
+        if name in WEIGHTS:
+            high = max(high, _USUAL_WEIGHT)
+        low, high = ranges.get(name, (low, high))
         if name in WEIGHTS:
             low = min(low, 0.0)  # no CRF, the first trial, is always in reach
         if not (low < high < math.inf and (low > 0 or (name in WEIGHTS and low == 0))):
