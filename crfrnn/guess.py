@@ -1,4 +1,4 @@
-"""A first guess of a CRF's parameters from the images alone: no labels, no trials."""
+"""A first guess of a CRF's parameters from images and probabilities: no labels, no trials."""
 
 from __future__ import annotations
 
