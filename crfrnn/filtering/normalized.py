@@ -37,21 +37,24 @@ class NormalizedFilter:
     Args:
         operator: the filter without normalisation; see `crfrnn.filtering.operator`.
         normalization: a name of the table.
+        present: (B, N, 1) float32, 1 for points and 0 for those that only lend the lattice their
+            vertices: their values and they themselves count for nothing. None: all are points.
 
     Made by `make_filter`, which has an example.
     """
 
-    def __init__(self, operator: Any, normalization: str = "after"):
+    def __init__(self, operator: Any, normalization: str = "after", present: Any = None):
         self.operator = operator
-        self.scale_in = self.scale_out = None
+        self.scale_in, self.scale_out = present, None
         if normalization == "none":
             return
         ops = namespace(operator.positions)
-        ones = ops.ones_like(operator.positions[..., :1])  # one channel: all would be the same
+        # One channel: all would be the same.
+        ones = ops.ones_like(operator.positions[..., :1]) if present is None else present
         norm = operator(ones) + _TINY_NORM
         scale = 1.0 / (ops.sqrt(norm) if normalization == "symmetric" else norm)
         if normalization in ("before", "symmetric"):
-            self.scale_in = scale
+            self.scale_in = scale if present is None else scale * present
         if normalization in ("after", "symmetric"):
             self.scale_out = scale
 

@@ -7,9 +7,9 @@ Names, arguments, defaults and results are those of pydensecrf 1.0 (and of its f
 runs on crfrnn's lattice, on all cores, and needs NumPy only. New code is better off with
 `crfrnn.refine` and `crfrnn.DenseCRF`: docs/conversion.md translates the parameters.
 
-Differences, all of them where pydensecrf crashes, or goes on with wrong numbers:
+Differences, where pydensecrf crashes, or goes on with wrong numbers:
 
-- Matrices that come back are NumPy arrays (column-major, like Eigen's), not buffers of their own
+- What comes back are NumPy arrays (column-major, like Eigen's), not buffers of their own
   type; so no `np.array(Q)` is needed, though it works.
 - A compatibility of the wrong size, an unknown normalisation, a bandwidth that is not positive, too
   many bandwidths, labels out of range, energies that are NaN: ValueError. Too few: a warning.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.filtering import NormalizedFilter
 from crfrnn.inference import PairwiseKernel, bounded, free_energy, initial, pairwise_kernel, step
 from crfrnn.native.library import contiguous
 from crfrnn.pydensecrf.eigen import MatrixXf, buffer
@@ -113,7 +114,11 @@ class DenseCRF:
 
     def __init__(self, nvar: int, nlabels: int):
         self._points, self._labels = _count("nvar", nvar), _count("nlabels", nlabels)
-        self._unary: np.ndarray | None = None  # (N, L) logits
+        # pydensecrf works on four points at a time and fills the last four up with points at the
+        # origin. They have no values, but their vertices are in its lattice, and through these the
+        # blur finds ways that there were none.
+        self._rows = self._points + -self._points % 4
+        self._unary: np.ndarray | None = None  # (rows, L) logits
         self._kernels: list[PairwiseKernel] = []
 
     def setUnary(self, u: Unary) -> None:
@@ -139,7 +144,7 @@ class DenseCRF:
                 "Expected unary energies without NaN. Received some. Was a logarithm taken of "
                 "negative numbers? utils.unary_from_softmax clips at 1e-5."
             )
-        self._unary = bounded(np.negative(u.energies.T, order="C"))
+        self._unary = bounded(self._filled(np.negative(u.energies.T, order="C")))
 
     def setUnaryEnergy(self, u: Any, f: Any = None) -> None:
         """Takes unary energies, in the place of earlier ones.
@@ -198,7 +203,7 @@ class DenseCRF:
         q = initial(unary)
         for _ in range(_whole("niter", niter)):
             step(self._kernels, unary, q)
-        return q.T
+        return q[: self._points].T
 
     def startInference(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What `stepInference` starts from: Q (L, N) and two matrices without use.
@@ -208,7 +213,7 @@ class DenseCRF:
         if self._unary is None:
             q = np.zeros((self._points, self._labels), np.float32)
         else:
-            q = initial(self._unary)
+            q = initial(self._unary)[: self._points]
         return q.T, MatrixXf(), MatrixXf()
 
     def stepInference(self, Q: np.ndarray, tmp1: Any, tmp2: Any) -> None:
@@ -222,7 +227,7 @@ class DenseCRF:
         q = self._checked(Q)
         step(self._kernels, self._logits(), q)
         if not np.may_share_memory(q, Q):
-            Q[...] = q.T
+            Q[...] = q[: self._points].T
 
     def klDivergence(self, Q: np.ndarray) -> float:
         """How far Q is from the CRF's distribution, as pydensecrf counts it.
@@ -239,30 +244,43 @@ class DenseCRF:
     def _add(self, features: np.ndarray, compat: Any, kernel: int, normalization: int) -> None:
         KernelType(kernel)
         weight, compatibility = _compatibility(compat, self._labels)
+        name = _NORMALIZATIONS[NormalizationType(normalization)]
+        added = pairwise_kernel(
+            self._filled(features.T),
+            weight,
+            self._labels,
+            compatibility=compatibility,
+            normalization="none",
+        )
+        present = None
+        if self._rows > self._points:
+            present = self._filled(np.ones((self._points, 1)))[None]
         self._kernels.append(
-            pairwise_kernel(
-                contiguous(features.T),
-                weight,
-                self._labels,
-                compatibility=compatibility,
-                normalization=_NORMALIZATIONS[NormalizationType(normalization)],
-            )
+            added._replace(filter=NormalizedFilter(added.filter.operator, name, present))
         )
 
     def _logits(self) -> np.ndarray:
         if self._unary is None:
-            return np.zeros((self._points, self._labels), np.float32)
+            return np.zeros((self._rows, self._labels), np.float32)
         return self._unary
 
+    def _filled(self, rows: np.ndarray) -> np.ndarray:
+        """(N, ...) as float32, C-contiguous, filled up with zeros to a multiple of four."""
+        if self._rows == self._points:
+            return contiguous(rows)
+        filled = np.zeros((self._rows, *rows.shape[1:]), np.float32)
+        filled[: self._points] = rows
+        return filled
+
     def _checked(self, Q: Any) -> np.ndarray:
-        """Q as (N, L) float32, the same memory if it came from `startInference`."""
+        """Q as (rows, L) float32, the same memory where possible."""
         wanted = (self._labels, self._points)
         if not isinstance(Q, np.ndarray) or Q.shape != wanted:
             received = f"shape {Q.shape}" if isinstance(Q, np.ndarray) else type(Q).__name__
             raise TypeError(
                 f"Expected Q as `startInference` returns it, shape {wanted}. Received {received}."
             )
-        return contiguous(Q.T)
+        return self._filled(Q.T)
 
 
 class DenseCRF2D(DenseCRF):

@@ -201,6 +201,28 @@ def test_real_data(theirs):
     both(theirs, any_dimensions, volume, probs, *arguments)
 
 
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("size", [(37, 41), (37, 42), (41, 39)])  # 1, 2, 3 modulo 4
+def test_numbers_of_points_that_are_no_multiple_of_four(theirs, size, normalization):
+    """pydensecrf appends points at the origin; with a dark corner they matter by up to 0.1."""
+    image = np.ascontiguousarray(photograph()[: size[0], : size[1]] // 5)
+    scale = 0.01 if normalization in ("NO_NORMALIZATION", "NORMALIZE_BEFORE") else 1
+    arguments = (
+        image,
+        probabilities(image),
+        "DIAG_KERNEL",
+        normalization,
+        COMPATS["matrix"],
+        scale,
+    )
+    both(theirs, two_dimensions, *arguments)
+    rng = np.random.default_rng(0)
+    for points in (1, 2, 3, 5, 17):
+        features = rng.normal(size=(3, points)).astype(np.float32)
+        weights = rng.normal(size=(3, 3)).astype(np.float32)
+        both(theirs, logistic, weights, features)
+
+
 def test_annotations(theirs):
     image = photograph()
     rng = np.random.default_rng(0)
