@@ -69,9 +69,17 @@ def vgg16(
         )
         if strides[index]:
             name = f"block{index + 1}_pool"
-            x = layers.MaxPooling2D(pool_size, strides[index], padding="same", name=name, **FORMAT)(
-                x
-            )
+            if pool_size % 2:
+                # As many zeros on each side, where "same" would add one less at the near end of an
+                # even size. After a ReLU they never win.
+                x = layers.ZeroPadding2D(pool_size // 2, name=f"{name}_padding", **FORMAT)(x)
+            x = layers.MaxPooling2D(
+                pool_size,
+                strides[index],
+                padding="valid" if pool_size % 2 else "same",
+                name=name,
+                **FORMAT,
+            )(x)
         features.append(x)
     return features
 

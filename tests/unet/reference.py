@@ -1,5 +1,6 @@
 """Layers in NumPy, written from their equations, and helpers that fill real ones with numbers."""
 
+import keras
 import numpy as np
 
 
@@ -66,3 +67,12 @@ def randomize(model, seed=0):
             channels = 1 if "depthwise" in weight.path else shape[-2]
             value = rng.normal(0.0, np.sqrt(1.5 / (np.prod(shape[:-2]) * channels)), shape)
         weight.assign(value.astype("float32"))
+
+
+def pass_through(model):
+    """Make every convolution of a network without normalisation hand on its first channel."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = (np.zeros(w.shape, "float32") for w in layer.weights)
+            kernel[kernel.shape[0] // 2, kernel.shape[1] // 2, 0, 0] = 1
+            layer.set_weights([kernel, bias])

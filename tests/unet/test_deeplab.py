@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.tolerances import FLOAT32, assert_close
-from tests.unet.reference import conv_norm_relu, convolve, randomize
+from tests.unet.reference import conv_norm_relu, convolve, pass_through, randomize
 from unet.blocks import convolution
 from unet.deeplabv1 import deeplabv1
 from unet.deeplabv2 import deeplabv2
@@ -98,6 +98,22 @@ def test_v1_dilates_what_follows_the_poolings_that_do_not_stride():
         for name in ("block4_conv3", "block5_conv1", "block5_conv3", "fc6")
     ]
     assert rates == [1, 2, 2, 12]
+
+
+@pytest.mark.parametrize("size", [40, 41])
+def test_v1_scores_are_centred_on_every_8th_pixel(size):
+    """Where only poolings act, a score is the largest of the pixels that they reach."""
+    model = deeplabv1((size, 53, 1), 1, width=1)
+    pass_through(model)
+    score = keras.Model(model.input, model.get_layer("fc8").output)
+    x = np.abs(image(2, size, 53, 1))
+    reach = 1 + 2 + 4 + 8 + 8  # of 3 x 3 pixels at the strides 1, 2, 4, 8, 8
+    expected = np.empty((2, -(-size // 8), 7, 1), "float32")
+    for i, j in np.ndindex(expected.shape[1:3]):
+        rows = slice(max(8 * i - reach, 0), 8 * i + reach + 1)
+        columns = slice(max(8 * j - reach, 0), 8 * j + reach + 1)
+        expected[:, i, j] = x[:, rows, columns].max(axis=(1, 2))
+    np.testing.assert_array_equal(score.predict_on_batch(x), expected)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.tolerances import FLOAT32, assert_close
-from tests.unet.reference import convolve, randomize, relu
+from tests.unet.reference import convolve, pass_through, randomize, relu
 from unet.context import DILATIONS, WIDTHS, GroupIdentity, context_module
 from unet.dilated import dilated
 
@@ -76,15 +76,6 @@ def test_context_of_any_scores():
         y = y[:, dilation:-dilation, dilation:-dilation]
     expected = convolve(y, *model.get_layer("context8").get_weights())
     assert_close(model.predict_on_batch(x), expected, FLOAT32)
-
-
-def pass_through(model):
-    """Make every convolution hand on its centre: what is left is the largest of 8 x 8 pixels."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = (np.zeros(w.shape, "float32") for w in layer.weights)
-            kernel[kernel.shape[0] // 2, kernel.shape[1] // 2, 0, 0] = 1
-            layer.set_weights([kernel, bias])
 
 
 @pytest.mark.parametrize("padding", ["mirror", "same"])
