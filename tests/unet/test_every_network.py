@@ -62,8 +62,8 @@ def test_logits_at_the_resolution_of_the_image(name: str, tmp_path):
     assert y.dtype == np.float32
     assert np.isfinite(y).all()
     assert y.std() > 0
-    # Each image by itself gives what it gives among others.
-    assert_close(model.predict_on_batch(x[1:2]), y[1:2], FLOAT32)
+    # An image gives the same among others. (The same size again: backends compile for each.)
+    assert_close(model.predict_on_batch(x[[1, 1, 1]]), y[[1, 1, 1]], FLOAT32)
 
     model.save(tmp_path / "model.keras")
     restored = keras.saving.load_model(tmp_path / "model.keras")
@@ -109,7 +109,7 @@ def test_trains_with_a_crf_behind_it(name: str):
     joint.compile(
         keras.optimizers.Adam(3e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
+        run_eagerly=True,  # a fifth of the time; test_overfit.py has compiled steps
     )
     before = [keras.ops.convert_to_numpy(w) for w in model.trainable_weights]
     losses = [float(joint.train_on_batch(x, labels)) for _ in range(6)]

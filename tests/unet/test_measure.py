@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import unet
-from unet import measure, summary
+from unet import blocks, measure, summary
+from unet.unpooling import MaxPoolingWithIndices, MaxUnpooling
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,6 +45,19 @@ def test_receptive_field(name, options, height):
     model = unet.build(name, (None, None, 1), 2, **options)
     traced = measure.trace(model, (height, 8))
     assert measure.receptive_field(traced) == widest_by_perturbation(model, height)
+
+
+def test_receptive_field_through_pooling_and_unpooling():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((None, None, 1))
+    before = blocks.convolution(image, 8, name="before")
+    pooled, indices = MaxPoolingWithIndices()(before)
+    x = blocks.convolution(pooled, 8, name="below")
+    x = MaxUnpooling()([x, indices, before])
+    model = keras.Model(image, blocks.logits(x, 2, 3))
+    traced = measure.trace(model, (48, 8))
+    assert measure.receptive_field(traced) == widest_by_perturbation(model, 48)
+    assert measure.output_stride(traced) == 2
 
 
 def test_measures_of_fcn():
