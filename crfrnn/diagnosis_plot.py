@@ -251,7 +251,9 @@ def _iterations(panel: Any, d: Diagnosis) -> None:
     panel.set_xlabel("iteration")
     panel.set_ylabel("share, or probability")
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.legend(fontsize=6.5)
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, high * (high / low) ** 0.5)  # room for the legend
+    panel.legend(fontsize=6.5, loc="upper right")
 
 
 def _divergence(panel: Any, d: Diagnosis) -> None:

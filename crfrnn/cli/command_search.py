@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -135,12 +136,14 @@ def search(
             "trials": len(result.trials),
             "score_before": result.baseline,
             "score": result.score,
-            "gain": result.gain._asdict(),
+            "gain": result.gain.mean,
+            "interval": result.gain.interval,
+            "p_value": result.gain.p_value,
             "crfrnn": __version__,
         },
     }
     with files.replacing(output) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n")
+        part.write_text(json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
     click.echo(f"{result}\nWritten: {output}")
     if plot is not None:
         with files.replacing(plot) as part:
@@ -149,6 +152,15 @@ def search(
     if result.interrupted:
         click.echo("Interrupted: these are the best parameters so far.", err=True)
         sys.exit(options.INTERRUPTED)
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN, which JSON does not know, becomes null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _paths(images: Path, probs: Path, labels: Path, glob: str, probs_glob: str) -> list[Paths]:

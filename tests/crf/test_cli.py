@@ -567,6 +567,8 @@ def test_search_writes_what_refine_takes(tmp_path):
     assert "three files, or three folders" in run(*mixed, status=2)
     one = [path / f"case0.{end}" for path, end in ((images, "png"), (probs, "npy"))]
     run("search", *one, labels / "case0.png", "-o", tmp_path / "one.json", "--trials=2")
+    assert "NaN" not in (text := (tmp_path / "one.json").read_text())  # which is not JSON
+    assert json.loads(text)["search"]["p_value"] is None
 
 
 def test_search_names_bad_labels(tmp_path):
