@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crfrnn import validation
+from crfrnn import checks, validation
 from crfrnn.guess import first_guess
+from crfrnn.pairwise import check_positive
 from crfrnn.scores import nanmean
 from crfrnn.validation import Cases, Gain
 
@@ -185,8 +186,13 @@ def search(
     >>> refined = crfrnn.refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
     optuna = _optuna()
-    if trials < 2:
-        raise ValueError(f"Expected 2 or more `trials`. Received {trials}.")
+    checks.whole("trials", trials, 2)
+    checks.whole("num_iterations", num_iterations, 0)
+    checks.whole("workers", 1 if workers is None else workers, 1)
+    check_positive("width", width)
+    for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
+        if cases_of is None or isinstance(cases_of, str):
+            raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
     options = dict(
         metric=metric,
         width=width,
@@ -199,6 +205,8 @@ def search(
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
     cases = Cases(images, probs, labels, **options, workers=workers)
+    if not any(np.any(truth) for truth in labels):
+        raise ValueError("Expected labels with some foreground. Received none but 0.")
     guess = {
         **first_guess(list(images), list(probs), spacing=spacing),
         "num_iterations": num_iterations,
@@ -249,7 +257,8 @@ def _run(
             # A sampler of its own: proposals depend on the trials before, not on interruptions.
             (state,) = np.random.SeedSequence([seed, number]).generate_state(1)
             study.sampler = optuna.samplers.TPESampler(seed=int(state), multivariate=True)
-            if number < len(queue):
+            waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+            if number < len(queue) and not waiting:  # else the process was killed right here
                 study.enqueue_trial(dict(queue[number]))
             trial = study.ask()
             try:
@@ -260,8 +269,6 @@ def _run(
                     }
                 )
                 scores = cases.scores(crf)
-                if np.isnan(scores).all():
-                    raise ValueError("Expected labels with some foreground. Received none but 0.")
                 trial.set_user_attr("arguments", crf)
                 trial.set_user_attr("scores", [float(score) for score in scores])
                 study.tell(trial, nanmean(scores))
@@ -355,9 +362,9 @@ def _open(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Stud
             f"{storage} holds a search of other cases or settings. Give another file, or delete it."
         )
     study.set_user_attr("identity", digest)
-    for trial in study.get_trials(deepcopy=False):
-        if not trial.state.is_finished():  # its process was killed
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    for trial in running:  # its process was killed
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
 
 

@@ -105,12 +105,31 @@ def test_an_interrupted_search_goes_on_where_it_was(name, tmp_path, monkeypatch)
     first.study.ask()
     second = search(*CASES, trials=12, storage=tmp_path / name, progress=False)
     assert second.trials == FOUND.trials and not second.interrupted
+    assert all(trial.state.is_finished() for trial in second.study.trials)
     assert next(calls) == 5 + 8  # none of the first four was made again
 
     with pytest.raises(ValueError, match="search of other cases"):
         search(*CASES, trials=12, seed=1, storage=tmp_path / name, progress=False)
     with pytest.raises(ValueError, match="search of other cases"):
         search(*(part[1:] for part in CASES), storage=tmp_path / name, progress=False)
+
+
+def test_a_process_killed_between_queueing_and_making_a_trial_makes_it_later(tmp_path):
+    path = tmp_path / "trials.log"
+    calls = []
+
+    def stop():
+        calls.append(1)
+        raise RuntimeError("after the first trial")
+
+    with pytest.raises(RuntimeError, match="first trial"):
+        search(*CASES, trials=12, storage=path, progress=False, callback=stop)
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    study = optuna.load_study(study_name="crfrnn", storage=optuna.storages.JournalStorage(backend))
+    assert len(study.trials) == len(calls) == 1
+    guess = FOUND.study.trials[1].params
+    study.enqueue_trial(guess)
+    assert search(*CASES, trials=12, storage=path, progress=False).trials == FOUND.trials
 
 
 def test_ctrl_c_before_there_is_anything_to_return_is_ctrl_c(monkeypatch):
@@ -164,6 +183,9 @@ def test_trials_stay_within_the_ranges():
     found = search(*CASES, trials=8, ranges=ranges, progress=False)
     assert all(2 <= trial["theta_alpha"] <= 3 for trial in found.trials)
     assert all(0 <= trial["spatial_weight"] <= 0.5 for trial in found.trials)
+    # No CRF is in reach of any range.
+    found = search(*CASES, trials=2, ranges={"spatial_weight": (1.0, 2.0)}, progress=False)
+    assert found.trials[0]["spatial_weight"] == 0
 
 
 def test_no_crf_is_best_where_nothing_can_be_gained():
