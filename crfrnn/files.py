@@ -245,7 +245,6 @@ def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:
     if ending in NIFTI:
         header = like.header.copy()
         header.set_data_dtype(labels.dtype)
-        header.set_slope_inter(1, 0)  # of the intensities
         header["cal_min"] = header["cal_max"] = 0  # a display range of intensities
         type(like)(labels, like.affine, header).to_filename(path)
         return
