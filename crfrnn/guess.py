@@ -10,6 +10,7 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.native.library import MAX_FEATURES
+from crfrnn.pairwise import check_per, check_positive
 
 # Single hot points are no contrast.
 _PERCENTILES = (0.5, 99.5)
@@ -130,6 +131,9 @@ def first_guess(
         statistics(_with_channels(image, map_), map_)
         for image, map_ in zip(images, maps, strict=True)
     ]
+    for space, s in zip(per_case(spacing, len(images)), seen, strict=True):
+        check_per(space, len(s.shape), "spacing", "axis of the grid")
+        check_positive("spacing", 1 if space is None else space)
     channels = sorted({len(s.contrast) for s in seen})
     if len(channels) > 1:
         raise ValueError(f"Expected images with equal numbers of channels. Received {channels}.")
