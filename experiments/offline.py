@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import softmax
 
 import crfrnn
-from crfrnn import parameter_search
 from experiments import runs
 from experiments.config import Config
 from experiments.inputs import Slices
@@ -76,7 +75,7 @@ def search(
         ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent,
         the first one without CRF.
     """
-    found = parameter_search.search(
+    found = crfrnn.search(
         validation.per_case(validation.images),
         [softmax(logits, axis=-1) for logits in unaries],
         validation.per_case(validation.labels),
