@@ -175,6 +175,7 @@ def search(
 
     Example:
 
+    >>> from crfrnn import refine
     >>> truth = np.zeros((2, 24, 20), int)
     >>> truth[0, 6:18, 4:14] = truth[1, 4:12, 6:18] = 1
     >>> rng = np.random.default_rng(0)
@@ -183,7 +184,7 @@ def search(
     >>> found = search(images, np.stack([1 - p, p], -1), truth, trials=8, progress=False)
     >>> found.score > found.baseline + 5
     True
-    >>> refined = crfrnn.refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
+    >>> refined = refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
     optuna = _optuna()
     checks.whole("trials", trials, 2)
