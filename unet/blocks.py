@@ -28,6 +28,7 @@ def convolution(
     use_bias: bool = True,
     normalization: str | None = None,
     activation: str | None = "relu",
+    initializer: str = INITIALIZER,
     name: str,
 ) -> Any:
     """Append convolution, normalisation and activation.
@@ -42,6 +43,7 @@ def convolution(
         use_bias: whether the convolution adds a bias.
         normalization: ``None``, ``"batch"`` or ``"group"``; see :func:`normalize`.
         activation: ``"relu"``, the name of another, or ``None``.
+        initializer: of the kernel.
         name: of the convolution; the others are called ``name_norm`` and ``name_relu``.
 
     Returns:
@@ -59,7 +61,7 @@ def convolution(
         padding=padding,
         dilation_rate=dilation,
         use_bias=use_bias,
-        kernel_initializer=INITIALIZER,
+        kernel_initializer=initializer,
         name=name,
         **FORMAT,
     )(x)

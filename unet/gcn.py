@@ -93,16 +93,20 @@ def global_convolution(x: Any, num_labels: int, kernel_size: int, name: str) -> 
     for branch, sizes in (("left", (vertical, horizontal)), ("right", (horizontal, vertical))):
         y = x
         for i, size in enumerate(sizes, start=1):
-            y = logits(y, num_labels, size, name=f"{name}_{branch}{i}")
+            # No ReLU follows, so the deviation is sqrt(1 / incoming nodes) without its factor 2.
+            y = logits(y, num_labels, size, initializer="lecun_normal", name=f"{name}_{branch}{i}")
         branches.append(y)
     return layers.Add(dtype=precise_dtype(), name=f"{name}_add")(branches)
 
 
 def refine_boundary(x: Any, name: str) -> Any:
-    """Append boundary refinement, x + conv(ReLU(conv(x))) with 3 x 3 kernels, to scores."""
+    """Append boundary refinement, x + conv(ReLU(conv(x))) with 3 x 3 kernels, to scores.
+
+    It starts as the identity: nine random ones in a row would make logits of size 50.
+    """
     y = logits(x, x.shape[-1], 3, name=f"{name}_conv1")
     y = layers.ReLU(dtype=precise_dtype(), name=f"{name}_relu")(y)
-    y = logits(y, x.shape[-1], 3, name=f"{name}_conv2")
+    y = logits(y, x.shape[-1], 3, initializer="zeros", name=f"{name}_conv2")
     return layers.Add(dtype=precise_dtype(), name=name)([x, y])
 
 
