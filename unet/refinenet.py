@@ -93,12 +93,12 @@ def refinenet(
 
 
 def residual_unit(x: Any, name: str) -> Any:
-    """Append x + conv(ReLU(conv(ReLU(x)))) with 3 x 3 kernels."""
+    """Append x + conv(ReLU(conv(ReLU(x)))) with 3 x 3 kernels; it starts as the identity."""
     channels = x.shape[-1]
     y = layers.ReLU(name=f"{name}_relu")(x)
     # One bias per unit, as in the released network.
-    y = _convolution(y, channels, f"{name}_conv1", use_bias=True, activation="relu")
-    y = _convolution(y, channels, f"{name}_conv2")
+    y = convolution(y, channels, name=f"{name}_conv1")
+    y = _convolution(y, channels, f"{name}_conv2", initializer="zeros")
     return layers.Add(name=f"{name}_add")([x, y])
 
 
@@ -115,17 +115,19 @@ def pool_chain(x: Any, num_poolings: int, name: str) -> Any:
     """Append chained residual pooling: to x adds its ever wider poolings, each convolved once more.
 
     One link is a 5 x 5 maximum, stride 1, then a 3 x 3 convolution; it takes what the link before
-    it gave, and every link's output is added.
+    it gave, and every link's output is added. The chain starts as the identity: without batch norm,
+    random links and units would make logits of some thousands.
     """
     outputs, link = [x], x
     for i in range(1, num_poolings + 1):
         link = layers.MaxPooling2D(5, strides=1, padding="same", name=f"{name}{i}", **FORMAT)(link)
-        link = _convolution(link, x.shape[-1], f"{name}{i}_conv")
+        link = _convolution(link, x.shape[-1], f"{name}{i}_conv", initializer="zeros")
         outputs.append(link)
     return layers.Add(name=f"{name}_add")(outputs) if num_poolings else x
 
 
-def _convolution(
-    x: Any, channels: int, name: str, *, use_bias: bool = False, activation: str | None = None
-) -> Any:
-    return convolution(x, channels, use_bias=use_bias, activation=activation, name=name)
+def _convolution(x: Any, channels: int, name: str, *, initializer: str = "lecun_normal") -> Any:
+    """Without bias or ReLU, so the deviation is sqrt(1 / incoming nodes)."""
+    return convolution(
+        x, channels, use_bias=False, activation=None, initializer=initializer, name=name
+    )

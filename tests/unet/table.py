@@ -21,6 +21,7 @@ class Row(NamedTuple):
     reduced: dict[str, Any]  # options: a few thousand parameters, so that a test takes a second
     counts: list[Count]  # at least one with the options of the paper
     overfit: dict[str, Any] | None = None  # to learn four images by heart; None = as reduced
+    learning_rate: float = 5e-3  # for that
 
 
 # VGG16 to fc7 and the scores of 21 labels: what FCN-32s, 16s and 8s have before up-sampling.
@@ -162,6 +163,7 @@ TABLE = {
         {"depth": 18, "width": 2},
         [Count({}, 3, 21, 118_052_437)],
         {"depth": 18, "width": 6},
+        learning_rate=1e-3,  # half of it has no batch norm
     ),
     "segnet": Row(
         {"width": 2},

@@ -50,7 +50,7 @@ def test_learns_four_images_by_heart(name):
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(5e-3, 2 * STEPS)),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(row.learning_rate, 2 * STEPS)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,
     )

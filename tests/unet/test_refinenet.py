@@ -7,7 +7,7 @@ import numpy as np
 
 from tests import backend
 from tests.tolerances import FLOAT32, assert_close
-from tests.unet.reference import convolve, relu
+from tests.unet.reference import convolve, randomize, relu
 from unet import refinenet
 
 RNG = np.random.default_rng(0)
@@ -25,6 +25,8 @@ def test_chained_residual_pooling():
     image = keras.Input((None, None, 2))
     model = keras.Model(image, refinenet.pool_chain(image, 3, "pool"))
     x = RNG.normal(size=(2, 9, 7, 2)).astype("float32")
+    np.testing.assert_array_equal(backend.array(model(x)), x)  # at the start
+    randomize(model)
     link = expected = x.astype("float64")
     for i in (1, 2, 3):
         (kernel,) = model.get_layer(f"pool{i}_conv").get_weights()
@@ -36,10 +38,10 @@ def test_chained_residual_pooling():
 def test_residual_unit():
     image = keras.Input((None, None, 3))
     model = keras.Model(image, refinenet.residual_unit(image, "unit"))
-    first, bias, second = model.get_weights()
-    bias = RNG.normal(size=bias.shape).astype("float32")
-    model.set_weights([first, bias, second])
     x = RNG.normal(size=(2, 5, 6, 3)).astype("float32")
+    np.testing.assert_array_equal(backend.array(model(x)), x)  # at the start
+    randomize(model)
+    first, bias, second = model.get_weights()
     inner = relu(convolve(relu(x), first, bias))
     assert_close(backend.array(model(x)), x + convolve(inner, second), FLOAT32)
 
