@@ -21,6 +21,9 @@ _ALIKE = 10.0
 # The same for the contrasts of channels: those of colours may differ by ten.
 _ONE_SCALE = 30.0
 
+# An axis whose points are this many times as far apart as the closest ones has no neighbours.
+_FAR = 3.0
+
 # A bandwidth that spans most of the image tells no two places apart.
 _LARGEST_SHARE = 1 / 4
 
@@ -80,9 +83,10 @@ def first_guess(
     The contrast of several channels is their mean. The bilateral kernel reaches far where regions
     are homogeneous and intensities tell the labels apart, else not. The weights are large where
     there is noise to mend, small where boundaries are clean and could only be spoilt. In volumes
-    both lengths are raised to 2/3. The constants were chosen on five sets of very different images
-    (experiments/first_guess.py); the results on other cases, and those of constants chosen without
-    the set in question, are in experiments/results/first_guess.json.
+    both lengths are raised to 2/3, unless the slices are far apart. The constants were chosen on
+    five sets of very different images (experiments/first_guess.py); the results on other cases, and
+    those of constants chosen without the set in question, are in
+    experiments/results/first_guess.json.
 
     Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
     changes nothing.
@@ -137,10 +141,10 @@ def first_guess(
     channels = sorted({len(s.contrast) for s in seen})
     if len(channels) > 1:
         raise ValueError(f"Expected images with equal numbers of channels. Received {channels}.")
-    sides = [
-        1.0 if space is None else float(np.min(space)) for space in per_case(spacing, len(images))
+    guesses = [
+        formulas(s, spacing=space)
+        for s, space in zip(seen, per_case(spacing, len(images)), strict=True)
     ]
-    guesses = [formulas(s, side=side) for s, side in zip(seen, sides, strict=True)]
     betas = np.array([guess["theta_beta"] for guess in guesses])
     if np.any(betas.max(0) > _ALIKE * betas.min(0)):
         warnings.warn(
@@ -153,23 +157,26 @@ def first_guess(
 
 
 def formulas(
-    seen: Statistics, constants: Constants = CONSTANTS, *, side: float = 1.0
+    seen: Statistics, constants: Constants = CONSTANTS, *, spacing: Any = None
 ) -> dict[str, Any]:
     """The formulas of `first_guess` for one image.
 
     Args:
         seen: what is known of the image.
         constants: see there.
-        side: length of a point.
+        spacing: distance of neighbouring points, a number or (S,); default 1.
     """
     reach = (
         constants.alpha
         * seen.detail**-constants.alpha_detail
         * (1 + constants.alpha_explained * seen.explained)
     )
-    longest = max(1.0, _LARGEST_SHARE * min(seen.shape))
-    # In a volume a kernel has as many points within reach at a smaller bandwidth.
-    power = min(1.0, 2 / len(seen.shape))
+    longest = max(1.0, _LARGEST_SHARE * max(seen.shape))
+    sides = np.broadcast_to(1.0 if spacing is None else spacing, len(seen.shape))
+    side = float(sides.min())
+    # In a volume a kernel has as many points within reach at a smaller bandwidth; but slices that
+    # are far apart are out of reach and do not count.
+    power = min(1.0, 2 / np.count_nonzero(sides < _FAR * side))
     strength = (seen.roughness / _USUAL_ROUGHNESS) ** constants.weight_rough
     return {
         "theta_alpha": side * min(reach**power, longest),

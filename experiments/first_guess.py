@@ -348,7 +348,7 @@ def rows(name: str, kind: str, constants: guess.Constants) -> dict[str, list[flo
             **PUBLISHED,
             "first guess": guess.first_guess(case.image, probs, spacing=case.spacing),
             "constants of the other sets": guess.together(
-                [guess.formulas(statistic, constants, side=min(case.spacing))]
+                [guess.formulas(statistic, constants, spacing=case.spacing)]
             ),
             "searched": found.best,
         }

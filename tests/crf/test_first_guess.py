@@ -50,6 +50,13 @@ def test_lengths_are_in_the_unit_of_the_spacing():
         assert finer[name] == points[name]
 
 
+def test_volumes_of_distant_slices_are_guessed_for_as_slices():
+    image, _ = scene((12, 40, 44))
+    near, far = (first_guess(image, spacing=(z, 1.0, 1.0)) for z in (1.0, 10.0))
+    assert near["theta_alpha"] == pytest.approx(far["theta_alpha"] ** (2 / 3))
+    assert near["theta_gamma"] == pytest.approx(far["theta_gamma"] ** (2 / 3))
+
+
 def test_noisy_images_and_smooth_maps_get_weaker_crfs():
     rng = np.random.default_rng(1)
     image, truth = scene()
