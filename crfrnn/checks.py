@@ -123,8 +123,10 @@ def same_grid(image: np.ndarray, probs: np.ndarray) -> None:
 
 
 def finite(name: str, value: Any) -> None:
-    """Raise ValueError unless a number or array of parameters is finite."""
-    if not np.isfinite(array(name, value)).all():
+    """Raise ValueError unless a number or array of parameters is finite, also as float32."""
+    with np.errstate(over="ignore"):
+        numbers = array(name, value).astype(np.float32)
+    if not np.isfinite(numbers).all():
         raise ValueError(f"Expected `{name}` to be finite. Received {value!r}.")
 
 

@@ -105,7 +105,8 @@ def refine(
 class DenseCRF:
     """A dense CRF over one image, step by step: what `refine` does in one call.
 
-    The kernels are built once, here; `set_unary` may be called any number of times.
+    The kernels are built once, here; `set_unary` may be called any number of times. `shape` is
+    (*S, L), `kernels` are the pairwise terms in use (`crfrnn.inference`), bilateral first.
 
     Args:
         image: (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,). A grey image (H, W) needs its
@@ -167,6 +168,11 @@ class DenseCRF:
         for name, value in parameters.items():
             if value is not None and (name != "compatibility" or not isinstance(value, str)):
                 checks.finite(name, value)
+        if coordinates is not None and method == "local":
+            raise ValueError(
+                'method="local" needs a grid, which points with `coordinates` have not. '
+                'Use method="lattice" or "exact".'
+            )
         if coordinates is not None:
             coordinates = checks.coordinates(coordinates, image.shape[:-1], spacing)
         self.shape = (*image.shape[:-1], num_labels)
@@ -188,7 +194,7 @@ class DenseCRF:
                 ),
             ),
         }
-        self._kernels = [
+        self.kernels = [
             inference.pairwise_kernel(
                 positions()[0],
                 weight,
@@ -231,26 +237,29 @@ class DenseCRF:
                 f"energies.T.reshape{self.shape}."
             )
         checks.no_nan("energies", energies)
-        self._start(inference.bounded(-energies.astype(np.float32, copy=False)))
+        self._start(-inference.bounded(energies))
 
     def step(self, num_iterations: int = 1) -> None:
         """Does mean-field iterations; raises RuntimeError before the first `set_unary`."""
         check_iterations(num_iterations)
         unary, q = self._state()
-        for _ in range(num_iterations if self._kernels else 0):
-            inference.step(self._kernels, unary, q)
+        for _ in range(num_iterations if self.kernels else 0):
+            inference.step(self.kernels, unary, q)
 
     def kl(self) -> float:
-        """Divergence D(Q || P) of the current probabilities from the CRF's, but for its log Z.
+        """The objective of mean field for the current probabilities, in nats, over all points.
 
-        In nats, summed over the points; what mean field makes small. Parallel updates may raise it
-        now and then, and it is exact for normalizations "symmetric" and "none" only, whose kernels
-        treat both points of a pair alike. (pydensecrf's `klDivergence` counts each pair twice.)
+        For normalizations "symmetric" and "none", whose kernels treat both points of a pair alike,
+        it is stationary exactly where an iteration changes nothing. It usually falls from step to
+        step; updates of all points at once may raise it now and then. It is the divergence
+        D(Q || P) from the CRF's distribution, less log Z, but for the pair of each point with
+        itself, which the filters contain; see `inference.free_energy`. (pydensecrf's
+        `klDivergence` counts each pair twice.)
 
         Reference:
             Krahenbuhl and Koltun 2011, section 3.
         """
-        parts = inference.free_energy(self._kernels, *self._state())
+        parts = inference.free_energy(self.kernels, *self._state())
         return parts.entropy + parts.unary + parts.pairwise / 2
 
     def probs(self) -> np.ndarray:

@@ -219,8 +219,8 @@ def _kernel_messages(model: DenseCRF, crf: dict[str, Any], q: np.ndarray) -> dic
     """What each kernel adds to the logits (N, L) of the next iteration."""
     names = [name for name in ("bilateral", "spatial") if np.any(crf[f"{name}_weight"])]
     flat = np.ascontiguousarray(q.reshape(-1, q.shape[-1]))
-    kernels = zip(names, model._kernels, strict=True)
-    return {name: -inference._energies(kernel, flat) for name, kernel in kernels}
+    kernels = zip(names, model.kernels, strict=True)
+    return {name: -inference.energies(kernel, flat) for name, kernel in kernels}
 
 
 def _messages(

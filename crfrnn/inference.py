@@ -32,7 +32,7 @@ class PairwiseKernel(NamedTuple):
 
 
 class FreeEnergy(NamedTuple):
-    """The three parts of what mean field minimises, in nats; see `free_energy`."""
+    """The three parts of mean field's objective, in nats; see `free_energy`."""
 
     entropy: float
     unary: float
@@ -110,36 +110,40 @@ def step(kernels: Sequence[PairwiseKernel], unary: np.ndarray, q: np.ndarray) ->
         return
     x = unary.copy()
     for kernel in kernels:
-        x -= _energies(kernel, q)
+        x -= energies(kernel, q)
     q[...] = numpy_ops.softmax(x)
 
 
 def free_energy(kernels: Sequence[PairwiseKernel], unary: np.ndarray, q: np.ndarray) -> FreeEnergy:
-    """The parts of the Kullback-Leibler divergence from the CRF's distribution, but for log Z.
+    """The parts of the function that mean field's updates make stationary.
 
     Args:
         kernels, unary, q: see `step`.
 
     Returns:
         entropy: sum of q log q; unary: -sum of q times logits; pairwise: sum of q mixing K q over
-        all ordered pairs of points. A pair counts once in the energy, so that the divergence is
-        entropy + unary + pairwise / 2, up to the constant log Z.
+        all ordered pairs of points, each point with itself included. The function is entropy +
+        unary + pairwise / 2, since a pair counts once in an energy. Without a point's pair with
+        itself it would be the Kullback-Leibler divergence from the CRF's distribution, less log Z;
+        the filters have it, as in the authors' code.
 
     Reference:
         Krahenbuhl and Koltun 2011, section 3.
     """
     exact = q.astype(np.float64)
     entropy = np.sum(exact * np.log(np.maximum(exact, 1e-20)))
-    pairwise = sum(float(np.sum(exact * _energies(kernel, q))) for kernel in kernels)
+    pairwise = sum(float(np.sum(exact * energies(kernel, q))) for kernel in kernels)
     return FreeEnergy(float(entropy), -float(np.sum(exact * unary)), pairwise)
 
 
 def bounded(logits: np.ndarray) -> np.ndarray:
     """Logits as C-contiguous float32 within +-1e38: infinite ones forbid or force a label."""
-    return np.clip(library.contiguous(logits), -LARGEST, LARGEST)
+    # Cut before the cast: beyond float32 it would overflow, with a warning.
+    wide = logits.astype(np.promote_types(logits.dtype, np.float32), copy=False)
+    return library.contiguous(np.clip(wide, -LARGEST, LARGEST))
 
 
-def _energies(kernel: PairwiseKernel, q: np.ndarray) -> np.ndarray:
+def energies(kernel: PairwiseKernel, q: np.ndarray) -> np.ndarray:
     """mixing K q, (N, L)."""
     filtered = kernel.filter(q[None])[0]
     if kernel.mixing.ndim == 2:

@@ -237,6 +237,13 @@ def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -
 
     unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
     """
+    shape = unaries.shape
+    for name, array in (("unaries", unaries), ("q", q)):
+        if array.dtype != np.float32 or not array.flags.c_contiguous or array.shape != shape:
+            raise ValueError(
+                f"Expected contiguous float32 unaries and q of one shape. Received {name} of shape "
+                f"{array.shape}, dtype {array.dtype}, strides {array.strides}."
+            )
     structs = (CKernel * len(kernels))()
     for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, kernels, strict=True):
         struct.lattice = c_lattice(lattice)

@@ -2,10 +2,10 @@
 // crfrnn/mean_field.py computes; there is no gradient to carry here.
 // Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
 
-// exp(x) for x <= 0, relative error below 2e-7: 2^n (n whole) times a polynomial on [-ln2/2, ln2/2] (the minimax
+// exp(x) for x <= 0, relative error below 2e-7, and 0 below exp(-87): 2^n (n whole) times a polynomial on [-ln2/2, ln2/2] (the minimax
 // coefficients of Cephes' expf). Written without branches so that loops over it become vector code.
-inline float exp_negative(float x) {
-  x = x < -87.0f ? -87.0f : x;  // exp(-87) is the smallest that keeps 2^n a normal number
+inline float exp_negative(float logit) {
+  const float x = logit < -87.0f ? -87.0f : logit;  // exp(-87) is the smallest that keeps 2^n a normal number
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, see find_simplices
   const float n = (x * 1.44269504f + kRound) - kRound;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, so that n ln 2 is exact
@@ -19,7 +19,7 @@ inline float exp_negative(float x) {
   const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
   float power;
   std::memcpy(&power, &bits, sizeof(power));
-  return p * power;
+  return logit < -87.0f ? 0.0f : p * power;
 }
 
 // Largest and sum of a row of P numbers. Eight running results instead of one: a single chain would wait for itself.

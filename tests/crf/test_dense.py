@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from crfrnn import DenseCRF, mean_field, refine
+from crfrnn import DenseCRF, mean_field, probs_from_labels, probs_from_logits, refine
 from crfrnn.filtering import native
+from tests.crf.dense_crf_reference import kernel_matrices, normalized
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
 THETAS = dict(theta_alpha=5.0, theta_beta=0.3, theta_gamma=1.5)
@@ -187,3 +188,109 @@ def test_needs_no_keras():
         "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_step_by_step(with_native):
+    image, probs = case((8, 11))
+    crf = DenseCRF(image, 3, **THETAS, **WEIGHTS)
+    crf.set_unary(probs=probs)
+    assert_close(crf.probs(), probs, FLOAT32)
+    crf.step(2)
+    after_two = crf.probs()
+    crf.step(3)
+    five = refine(image, probs, **THETAS, **WEIGHTS)
+    assert_close(crf.probs(), five, EXACT)
+    np.testing.assert_array_equal(crf.labels(), five.argmax(-1))
+    assert_close(after_two, refine(image, probs, **THETAS, **WEIGHTS, num_iterations=2), EXACT)
+    crf.set_unary(-np.log(probs))  # starts again
+    crf.step(5)
+    assert_close(crf.probs(), five, FLOAT32)
+
+
+def test_an_infinite_energy_forbids_a_label(with_native):
+    image, probs = case((8, 11))
+    energies = -np.log(probs)
+    energies[2, 3, 1] = np.inf
+    crf = DenseCRF(image, 3, **THETAS, **WEIGHTS)
+    crf.set_unary(energies)
+    crf.step(5)
+    assert crf.probs()[2, 3, 1] == 0
+    assert np.isfinite(crf.probs()).all()
+
+
+@pytest.mark.parametrize("normalization", ["symmetric", "none"])
+def test_kl_from_the_equation(normalization):
+    image, probs = case((3, 4))
+    compatibility = np.array([[-1, 0.5, 0.2], [0, -2, 0.1], [0.3, 0, -1]])
+    crf = DenseCRF(
+        image,
+        3,
+        **THETAS,
+        **WEIGHTS,
+        compatibility=compatibility,
+        normalization=normalization,
+        method="exact",
+    )
+    crf.set_unary(probs=probs)
+    crf.step()
+    q = crf.probs().reshape(12, 3).astype(float)
+    energies = -np.log(probs).reshape(12, 3)
+    spatial, bilateral = (
+        normalized(kernel, normalization)
+        for kernel in kernel_matrices(image, (5.0, 5.0), (0.3, 0.3), (1.5, 1.5), (1.0, 1.0))
+    )
+    expected = 0.0
+    for i in range(12):
+        for l in range(3):  # noqa: E741
+            expected += q[i, l] * np.log(q[i, l]) + q[i, l] * energies[i, l]
+            for j in range(12):
+                for m in range(3):
+                    pair = 2 * spatial[i, j] + 4 * bilateral[i, j]
+                    expected += q[i, l] * compatibility[l, m] * pair * q[j, m] / 2
+    assert_close(crf.kl(), expected, FLOAT32)
+
+
+@pytest.mark.parametrize("method", ["lattice", "exact"])
+def test_a_cloud_of_the_points_of_a_grid_is_the_grid(with_native, method):
+    image, probs = case((4, 5, 6))
+    crf = dict(theta_alpha=(4.0, 5.0, 6.0), theta_beta=(0.3, 0.4), theta_gamma=1.5, **WEIGHTS)
+    spacing = np.array([2.0, 1.0, 0.5])
+    coordinates = np.indices((4, 5, 6)).reshape(3, -1).T * spacing
+    cloud = refine(
+        image.reshape(-1, 2),
+        probs.reshape(-1, 3),
+        coordinates=coordinates,
+        method=method,
+        **crf,
+    )
+    grid = refine(image, probs, spacing=spacing, method=method, **crf)
+    assert_close(cloud, grid.reshape(-1, 3), EXACT)
+
+
+def test_probabilities_of_logits_and_labels():
+    logits = np.random.default_rng(0).normal(0, 3, (4, 5, 3))
+    powers = np.exp(logits)
+    assert_close(probs_from_logits(logits), powers / powers.sum(-1, keepdims=True), FLOAT32)
+    sigmoid = 1 / (1 + np.exp(-logits[..., :1]))
+    expected = np.concatenate([1 - sigmoid, sigmoid], -1)
+    assert_close(probs_from_logits(logits[..., :1]), expected, FLOAT32)
+    infinite = np.array([[np.inf, 0.0], [-np.inf, 0.0]])
+    assert_close(probs_from_logits(infinite), [[1, 0], [0, 1]], FLOAT32)
+
+    labels = np.array([[0, 1, 2], [2, -1, 0]])
+    found = probs_from_labels(labels, 4, confidence=0.7, unknown=-1)
+    for index, label in np.ndenumerate(labels):
+        expected = [0.25] * 4 if label < 0 else [0.7 if k == label else 0.1 for k in range(4)]
+        assert_close(found[index], expected, FLOAT32)
+
+
+@pytest.mark.parametrize(("theta_beta", "word"), [(30.0, "large"), (1e-3, "small")])
+def test_a_theta_beta_out_of_proportion_warns(theta_beta, word):
+    image, probs = case((8, 11))
+    with pytest.warns(UserWarning, match=f"theta_beta = .* is {word}"):
+        refine(image, probs, **{**THETAS, "theta_beta": theta_beta}, **WEIGHTS)
+
+
+def test_a_constant_image_does_not_warn():
+    _, probs = case((8, 11))
+    refine(np.full((8, 11), 7), probs, **THETAS, **WEIGHTS)
