@@ -6,6 +6,7 @@ which files. A result is complete if it exists, because it gets its name only th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -126,9 +127,10 @@ def _beside(
         while waiting or working:
             try:
                 # No more than can work at once: what is queued in the executor cannot be stopped.
-                while waiting and len(working) < processes:
-                    future = executor.submit(_work, waiting[-1], settings)
-                    working[future] = waiting.pop()
+                with _interrupts_later():
+                    while waiting and len(working) < processes:
+                        future = executor.submit(_work, waiting[-1], settings)
+                        working[future] = waiting.pop()
                 done, _ = wait(working, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt as error:
                 interrupted, waiting = error, []
@@ -156,8 +158,22 @@ def _result(future: Future) -> Outcome | str:
         return _DIED
 
 
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C takes effect at the end, and never in processes that are started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare_worker(threads: int) -> None:
-    # The parent alone reacts to Ctrl-C, which a terminal sends to all of them.
+    # The parent alone reacts to Ctrl-C, which a terminal sends to all of them. (Until a worker gets
+    # here it has inherited a blocked signal, but for Windows.)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the native library is loaded
 
