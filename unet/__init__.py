@@ -3,6 +3,8 @@
 Conventions of the package: channels last, images ``(B, H, W, K)`` or volumes ``(B, D, H, W, K)``;
 the output holds logits (larger = more likely, no softmax) at the resolution of the input. Nothing
 here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or any other.
+``unet.losses`` and ``unet.weight_maps`` have what trains them. A process that loads a saved model
+must ``import unet`` first: that registers the layers and losses of this package with Keras.
 
     >>> import unet
     >>> model = unet.build("unet", input_shape=(None, None, 1), num_labels=2, width=8, depth=2)
@@ -13,10 +15,12 @@ here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from unet import losses
 from unet.convolutionalize import convolutionalize
 from unet.registry import NETWORKS as _NETWORKS
 from unet.summary import summary_table
@@ -26,6 +30,7 @@ __all__ = [
     "build",
     "convolutionalize",
     "initialize_from",
+    "losses",
     "names",
     "options",
     "summary_table",
@@ -55,11 +60,7 @@ def build(
         >>> build("unet", (37, 53, 3), num_labels=4, width=8, depth=3).output_shape
         (None, 37, 53, 4)
     """
-    if name not in _NETWORKS:
-        raise ValueError(
-            f"Unknown network. Expected one of: {', '.join(names())}. Received: name={name!r}"
-        )
-    return _NETWORKS[name].function(input_shape, num_labels, **options)
+    return _function(name)(input_shape, num_labels, **options)
 
 
 def names() -> list[str]:
@@ -75,12 +76,23 @@ def names() -> list[str]:
 def options(name: str) -> dict[str, Any]:
     """The options that a network takes beside shape and labels, with their default values.
 
+    Raises:
+        ValueError: if the name is unknown.
+
     Example:
         >>> options("fcn8s")["upsampling"]
         'fixed'
     """
-    parameters = inspect.signature(_NETWORKS[name].function).parameters.values()
+    parameters = inspect.signature(_function(name)).parameters.values()
     found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     if isinstance(found.get("front_end"), str):  # passes on what it does not know itself
         found = options(found["front_end"]) | found
     return found
+
+
+def _function(name: str) -> Callable[..., keras.Model]:
+    if name not in _NETWORKS:
+        raise ValueError(
+            f"Unknown network. Expected one of: {', '.join(names())}. Received: name={name!r}"
+        )
+    return _NETWORKS[name].function

@@ -28,6 +28,11 @@ _POINTWISE = (
 )
 
 
+# Those of them for which the features of one position are not independent of each other, or have
+# weights of their own.
+_OVER_FEATURES = (layers.BatchNormalization, layers.LayerNormalization, layers.Softmax)
+
+
 def convolutionalize(classifier: keras.Model) -> keras.Model:
     """Build the fully convolutional twin of a classifier.
 
@@ -71,6 +76,7 @@ def convolutionalize(classifier: keras.Model) -> keras.Model:
     """
     collapse = _last_collapse(classifier)
     chain = classifier.layers[classifier.layers.index(collapse) + 1 :]
+    after = {layer.name for layer in chain}
     _check_chain(collapse, chain)
     _, *window, _ = collapse.input.shape
     rank = len(window)
@@ -81,7 +87,7 @@ def convolutionalize(classifier: keras.Model) -> keras.Model:
         windows[dense[0].name] = tuple(window)
 
     def twin_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer is collapse and isinstance(layer, layers.Flatten):
+        if isinstance(layer, layers.Flatten):
             return layers.Identity(name=layer.name)
         if layer is collapse:
             pooling = getattr(layers, _POOLING[type(layer)])
@@ -97,7 +103,10 @@ def convolutionalize(classifier: keras.Model) -> keras.Model:
             )
         if isinstance(layer, keras.Model):  # a backbone used as one layer
             return _of_any_size(layer)
-        return layer.__class__.from_config(layer.get_config())
+        config = layer.get_config()
+        if layer.name in after and "axis" in config:
+            config["axis"] = -1  # of flat features the only one, which may be called 1, too
+        return layer.__class__.from_config(config)
 
     twin = keras.models.clone_model(
         classifier, input_tensors=_any_size_input(classifier), clone_function=twin_of
@@ -152,19 +161,26 @@ def _last_collapse(classifier: keras.Model) -> keras.layers.Layer:
             f"Received layers: {', '.join(layer.name for layer in classifier.layers)}"
         )
     collapse = found[-1]
+    # Flatten after pooling changes nothing: the map ended there.
+    for layer in reversed(classifier.layers[: classifier.layers.index(collapse)]):
+        if type(layer) in _POOLING:
+            collapse = layer
+        elif not isinstance(layer, (layers.Flatten, *_POINTWISE)):
+            break
     if None in collapse.input.shape[1:]:
         raise ValueError(
             "Expected a classifier for images of one size, which gives the window. Received: "
             f"input shape {tuple(classifier.inputs[0].shape)}"
         )
-    if getattr(collapse, "data_format", "channels_last") != "channels_last":
-        raise ValueError(f"Expected channels last. Received: channels first at {collapse.name!r}")
+    for layer in classifier.layers:
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise ValueError(f"Expected channels last. Received: channels first at {layer.name!r}")
     return collapse
 
 
 def _check_chain(collapse: keras.layers.Layer, chain: list[keras.layers.Layer]) -> None:
     for layer in chain:
-        if not isinstance(layer, (layers.Dense, *_POINTWISE)):
+        if not isinstance(layer, (layers.Dense, layers.Flatten, *_POINTWISE)):
             raise ValueError(
                 "Expected only Dense, dropout, activations and normalisation after "
                 f"{collapse.name!r}. Received: {layer.name!r}, a {type(layer).__name__}"
@@ -174,9 +190,16 @@ def _check_chain(collapse: keras.layers.Layer, chain: list[keras.layers.Layer]) 
     for layer in chain:
         if isinstance(layer, layers.Dense):
             return
-        if layer.weights or isinstance(layer, layers.Softmax):
+        if isinstance(layer, _OVER_FEATURES) or _is_softmax(layer):
             raise ValueError(
                 f"Expected Dense as the first layer after {collapse.name!r} that does not work on "
                 f"each number by itself. Received: {layer.name!r}, a {type(layer).__name__}"
             )
     raise ValueError(f"Expected a Dense layer after {collapse.name!r}. Received: none")
+
+
+def _is_softmax(layer: keras.layers.Layer) -> bool:
+    return getattr(layer, "activation", None) in (
+        keras.activations.softmax,
+        keras.activations.log_softmax,
+    )

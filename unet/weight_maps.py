@@ -121,7 +121,7 @@ def border_weights(
         Weights of the labels' shape, float32. The time is that of one distance transform per cell.
 
     Raises:
-        ValueError: if labels and cells have different shapes.
+        ValueError: if labels and cells have different shapes, or a label has no ``balance``.
 
     Reference:
         - [U-Net](https://arxiv.org/abs/1505.04597), equation 2
@@ -145,6 +145,7 @@ def border_weights(
         weights = class_weights([labels], int(known.max()) + 1, ignore_class=ignore_class)
     else:
         weights = np.asarray(balance)
+        _check_labels(known, len(weights))
 
     first = np.full(labels.shape, np.inf)
     second = np.full(labels.shape, np.inf)
@@ -179,7 +180,7 @@ def class_weights(
         ``(L,)`` float64; 0 for a label that does not occur.
 
     Raises:
-        ValueError: if the rule is unknown.
+        ValueError: if the rule is unknown, or a label not in 0..L-1.
 
     Reference:
         - [SegNet](https://arxiv.org/abs/1511.00561), section 3.1 on median frequency balancing
@@ -193,6 +194,8 @@ def class_weights(
             f'Invalid rule. Expected "inverse" or "median_frequency". Received: rule={rule!r}'
         )
     known = [np.asarray(one)[_valid(np.asarray(one), ignore_class)] for one in labels]
+    for one in known:
+        _check_labels(one, num_labels)
     counts = np.array([np.bincount(one, minlength=num_labels) for one in known])  # (cases, L)
     occurs = counts.sum(axis=0) > 0
     if rule == "inverse":
@@ -209,6 +212,14 @@ def _canny(picture: np.ndarray, sigma: float, valid: np.ndarray | None) -> np.nd
     from skimage import feature  # takes a second, and only the edges need it
 
     return feature.canny(picture, sigma, low_threshold=0.1, high_threshold=0.2, mask=valid)
+
+
+def _check_labels(labels: np.ndarray, num_labels: int) -> None:
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_labels:
+        raise ValueError(
+            f"Invalid labels. Expected 0..{num_labels - 1}, and ignore_class for points without a "
+            f"label. Received: {labels.min()}..{labels.max()}"
+        )
 
 
 def _valid(labels: np.ndarray, ignore_class: int | None) -> np.ndarray:

@@ -62,7 +62,20 @@ def pooled():
     )
 
 
-@pytest.mark.parametrize("make", [sequential, functional, transfer, pooled])
+def axis_called_one():
+    return keras.Sequential(
+        [
+            keras.Input((12, 20, 3)),
+            layers.Conv2D(4, 3, strides=4, padding="same"),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.BatchNormalization(axis=1),
+            layers.Softmax(axis=1),
+        ]
+    )
+
+
+@pytest.mark.parametrize("make", [sequential, functional, transfer, pooled, axis_called_one])
 def test_same_scores_at_the_classifier_s_own_size(make):
     keras.utils.set_random_seed(0)
     classifier = randomize(make())
@@ -94,6 +107,22 @@ def test_every_position_has_the_scores_of_its_window():
     for i, j in np.ndindex(4, 4):
         window = x[:, 2 * i : 2 * i + 9, 2 * j : 2 * j + 13]
         assert_close(y[:, i, j], classifier.predict_on_batch(window), FLOAT32)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_flatten_after_pooling_changes_nothing(keepdims):
+    def make(*end):
+        pooling = layers.GlobalMaxPooling2D(keepdims=keepdims)
+        head = [keras.Input((6, 8, 1)), layers.Conv2D(2, 2, strides=2), pooling, *end]
+        return randomize(keras.Sequential([*head, layers.Dense(3)]))
+
+    x = image(2, 10, 12, 1)
+    maps = []
+    for end in ((), (layers.Dropout(0.1), layers.Flatten())):
+        keras.utils.set_random_seed(0)
+        maps.append(unet.convolutionalize(make(*end)).predict_on_batch(x))
+    assert maps[0].shape == (2, 3, 3, 3)
+    np.testing.assert_array_equal(maps[1], maps[0])
 
 
 def test_vgg16_scores_six_by_six_places_of_384_pixels():
@@ -137,9 +166,15 @@ def test_the_classifier_stays_as_it_is():
         ([], "Flatten or global pooling"),
         ([layers.Flatten()], "Expected a Dense layer"),
         ([layers.Flatten(), layers.BatchNormalization(), layers.Dense(2)], "BatchNormalization"),
+        ([layers.Flatten(), layers.LayerNormalization(scale=False, center=False)], "layer_norm"),
+        ([layers.Flatten(), layers.Activation("softmax"), layers.Dense(2)], "'activation"),
+        (
+            [layers.Conv2D(1, 1, data_format="channels_first"), layers.Flatten(), layers.Dense(2)],
+            "channels first",
+        ),
         ([layers.Flatten(), layers.Reshape((2, 8)), layers.Dense(2)], "'reshape"),
     ],
-    ids=["no end", "no Dense", "normalisation", "reshape"],
+    ids=["no end", "no Dense", "normalisation", "over all", "softmax", "channels", "reshape"],
 )
 def test_other_classifiers_are_refused(tail, message):
     classifier = keras.Sequential([keras.Input((2, 8, 1)), layers.Conv2D(1, 1), *tail])

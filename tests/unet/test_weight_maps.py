@@ -153,8 +153,13 @@ def test_median_frequency():
             r"shape of the labels, \(2, 3\). Received: shape \(3, 2\)",
         ),
         (lambda: weight_maps.class_weights([], 2, rule="none"), "rule='none'"),
+        (lambda: weight_maps.class_weights(MAPS, 4), r"Expected 0\.\.3.*Received: 0\.\.255"),
+        (
+            lambda: weight_maps.border_weights(np.array([[0, 2, 0]]), balance=(1, 1)),
+            r"Expected 0\.\.1.*Received: 0\.\.2",
+        ),
     ],
-    ids=["edges", "image", "cells", "rule"],
+    ids=["edges", "image", "cells", "rule", "labels", "balance"],
 )
 def test_errors_name_the_argument(function, message):
     with pytest.raises(ValueError, match=message):
