@@ -27,7 +27,8 @@ def check_shape_and_labels(
     if len(input_shape) not in ranks or not input_shape[-1]:
         raise ValueError(
             f"Invalid input_shape. Expected {shapes} without the batch, where only K must be a "
-            f"number >= 1. Received: input_shape={tuple(input_shape)}"
+            f"number >= 1{'' if volumes else '; the network for volumes is unet'}. "
+            f"Received: input_shape={tuple(input_shape)}"
         )
     check_at_least(1, num_labels=num_labels)
 
