@@ -65,7 +65,7 @@ def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
             repeat(config, folder, seed)
     else:
         _side_by_side(config, folder, jobs)
-    rows = comparison(config.models).rows
+    rows = comparison(config.models, config.network).rows
     results = {
         "config": dataclasses.asdict(config),
         "backend": os.environ["KERAS_BACKEND"],

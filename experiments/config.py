@@ -31,8 +31,13 @@ class Config:
     # Rows of the table instead: NAME of unet.names(), or NAME+crfrnn; none = the main job's rows.
     models: tuple[str, ...] = ()
     # Networks take of the following what they have.
-    width: int = 8  # channels of the first level; the papers' 64 is for full-size images
+    # Channels of the first level where the paper has 64, which are for full-size images; those of
+    # other networks in proportion (LiteSeg 96, the patch-wise CNN 48).
+    width: int = 8
     depth: int = 3  # U-Net's poolings
+    # Layers of the networks on a ResNet: 18 (not DeepLab v3), 34, 50, 101 or 152; None = as in the
+    # paper, for which a processor without a GPU is too slow.
+    resnet_depth: int | None = None
     # Between convolution and ReLU; None as in the paper. Not "group": on the hippocampus one of
     # four seeds then missed a label for 600 updates.
     normalization: str | None = "batch"

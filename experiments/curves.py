@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiments import runs
-from experiments.rows import comparison
+from experiments.table import compared
 
 COLOURS = {"plain": "tab:blue", "plain_again": "tab:cyan", "joint": "tab:red"}
 
@@ -22,7 +22,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
     pretrain_steps = results["config"]["pretrain_steps"]
-    rows = comparison(results["config"].get("models", ())).rows
+    rows = compared(results).rows
     networks = list(dict.fromkeys(row.network for row in rows.values()))
     cycle = matplotlib.colormaps["tab10"].colors
     for index, seed in enumerate(results["seeds"]):
@@ -34,7 +34,8 @@ def draw(results: dict[str, Any], folder: Path) -> None:
                 colour = cycle[networks.index(row.network) % len(cycle)]
                 style = "--" if row.kind == "joint" else "-"
             if row.kind == "plain":
-                title = "U-Net, pre-training" if row.network is None and not index else None
+                first = row.network is None and not index
+                title = f"{row.title}, pre-training" if first else None
                 before = colour if row.network else "0.4"
                 _lines(losses, dice, seed[name]["pretraining"], 0, before, style, title)
             title = row.title if not index else None

@@ -25,14 +25,17 @@ CRF_ARGUMENTS = (
 
 def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
     """The network: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
+    taken = unet.options(config.network)
     options = {
-        "width": config.width,
+        # Of networks of other widths the same share, so that none is thinner than the others.
+        "width": max(config.width * taken["width"] // 64, 1),
         "normalization": config.normalization,
         "dropout": config.dropout,
     }
     if config.network == "unet":
         options["depth"] = config.depth
-    taken = unet.options(config.network)
+    elif config.resnet_depth:
+        options["depth"] = config.resnet_depth
     network = unet.build(
         config.network,
         (None, None, num_channels),

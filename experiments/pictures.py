@@ -33,7 +33,7 @@ def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
     """
     # The test cases do not depend on the seed.
     cases = inputs.split(config, seed=0)["test"]
-    rows, _, pictured, change = comparison(config.models)
+    rows, _, pictured, change = comparison(config.models, config.network)
     after, before = change or (pictured[0], pictured[0])
     scores = {row: [case["dice"] for case in results["seeds"][0][row]["cases"]] for row in pictured}
     maps = {
@@ -47,7 +47,7 @@ def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
         case = cases[index]
         predictions = {row: maps[row][f"{index:05d}"] for row in pictured}
         titles = {row: f"{rows[row].title}\nDice {scores[row][index]:.1f}" for row in pictured}
-        names = ("U-Net", "CRF-RNN") if not config.models else (before, after)
+        names = (rows[before].title, "CRF-RNN") if not config.models else (before, after)
         image, truth, shown = _slice(case, predictions, config.slice_axis, after, before)
         figure, last = _figure(image, truth, shown, titles, changes=change is not None)
         rest = f"rank {rank + 1} of {len(cases)}"

@@ -29,7 +29,7 @@ def run(config: Config, seed: int, folder: Path) -> None:
         folder: of the run; everything goes to ``folder/seed-<seed>``, and there, if models are
             listed, to a folder for each network.
     """
-    rows = comparison(config.models).rows.values()
+    rows = comparison(config.models, config.network).rows.values()
     for network in dict.fromkeys(row.network for row in rows):
         of_network = {row.kind: row for row in rows if row.network == network}
         repetition = _Repetition(config, seed, folder, of_network)

@@ -31,7 +31,8 @@ class Comparison(NamedTuple):
 
 CRF = "+crfrnn"  # ends the name of a model that is a network and a CRF trained together
 
-# All start from the same pre-trained U-Net and get the same number of further updates.
+# The main job's; comparison() names another network in its place. All start from the same
+# pre-trained U-Net and get the same number of further updates.
 ROWS = {
     "plain": Row("U-Net", "the U-Net trained on; the reference of all differences", "plain"),
     "plain_again": Row(
@@ -71,19 +72,21 @@ DIFFERENCES = (
 )
 
 
-def comparison(models: Sequence[str]) -> Comparison:
+def comparison(models: Sequence[str], network: str = "unet") -> Comparison:
     """The rows of a run and what is done with them.
 
     Args:
         models: ``NAME`` of ``unet.names()``, for the network alone, or ``NAME+crfrnn``, for network
             and CRF trained together; none for the main job, ``ROWS``.
+        network: of the main job, a name of ``unet.names()``.
 
     Example:
         >>> list(comparison(["segnet", "unet", "unet+crfrnn"]).differences)
         [('unet', 'segnet'), ('unet+crfrnn', 'unet')]
     """
     if not models:
-        return Comparison(ROWS, DIFFERENCES, ("plain", "offline", "joint"), ("joint", "plain"))
+        named = {key: _of_network(row, network) for key, row in ROWS.items()}
+        return Comparison(named, DIFFERENCES, ("plain", "offline", "joint"), ("joint", "plain"))
     rows, differences = {}, []
     alone = [model for model in models if not model.endswith(CRF)]
     for model in models:
@@ -102,3 +105,10 @@ def comparison(models: Sequence[str]) -> Comparison:
     with_crf = [pair for pair in differences if pair[0].endswith(CRF)]
     change = next(iter([*with_crf, *differences]), None)
     return Comparison(rows, differences, tuple(rows), change)
+
+
+def _of_network(row: Row, network: str) -> Row:
+    if network == "unet":
+        return row
+    texts = (text.replace("U-Net", network) for text in (row.title, row.meaning))
+    return Row(*texts, row.kind)

@@ -75,8 +75,10 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
 
 
-def _compared(results: dict[str, Any]) -> Comparison:
-    return comparison(results["config"].get("models", ()))  # older results have none
+def compared(results: dict[str, Any]) -> Comparison:
+    """The rows of a run, from its results."""
+    config = results["config"]
+    return comparison(config.get("models", ()), config["network"])  # older results have no models
 
 
 def _cases(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -92,11 +94,12 @@ def _title(results: dict[str, Any]) -> list[str]:
         title = f"# {name}: networks compared"
         start = f"updates of each network (width {width}), then {config['further_steps']} more. "
     else:
-        title = f"# {name}: does a CRF help this U-Net?"
+        network = compared(results).rows["plain"].title
+        size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
+        title = f"# {name}: does a CRF help this {network}?"
         start = (
-            f"updates of the U-Net (width {width}, depth {config['depth']}), then "
-            f"{config['further_steps']} more for every row but the offline CRF, which trains "
-            "nothing. "
+            f"updates of the {network} ({size}), then {config['further_steps']} more for every row "
+            "but the offline CRF, which trains nothing. "
         )
     return [
         title,
@@ -108,7 +111,7 @@ def _title(results: dict[str, Any]) -> list[str]:
 
 
 def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
-    rows = _compared(results).rows
+    rows = compared(results).rows
 
     def cell(row: str, metric: str) -> str:
         if metric == "changed" and rows[row].kind not in ("offline", "joint"):
@@ -124,7 +127,7 @@ def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
 
 def _differences(results: dict[str, Any]) -> list[str]:
     groups = [case["group"] for case in _cases(results)]
-    rows, differences, *_ = _compared(results)
+    rows, differences, *_ = compared(results)
     lines = []
     for metric, name in COMPARED.items():
         for row, reference in differences:
@@ -153,7 +156,7 @@ def _search(results: dict[str, Any]) -> list[str]:
         )
 
     lines = []
-    for name, row in _compared(results).rows.items():
+    for name, row in compared(results).rows.items():
         if "search" not in results["seeds"][0][name]:
             continue
         lines += [
@@ -175,13 +178,13 @@ def _search(results: dict[str, Any]) -> list[str]:
 
 def _notes(results: dict[str, Any]) -> list[str]:
     width = results["config"]["boundary_width_mm"]
-    models = results["config"].get("models")
+    models, rows = results["config"].get("models"), compared(results).rows
     start = "rows of one network" if models else "all"
-    network = "network" if models else "U-Net"
+    network = "network" if models else rows["plain"].title
     return [
         f"What the rows are ({start} start from one pre-trained {network} per seed):",
         "",
-        *(f"- {row.title}: {row.meaning}." for row in _compared(results).rows.values()),
+        *(f"- {row.title}: {row.meaning}." for row in rows.values()),
         "",
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from experiments import models
+from experiments.config import Config
 from tests.tolerances import FLOAT32, assert_close
 
 
@@ -21,6 +22,18 @@ def test_only_the_layers_learning_rate_is_multiplied():
     for step, expected in zip(steps, (0.01, 0.01, 0.07, 0.07), strict=True):
         # Measured 2e-5: the step is the difference of weights a hundred times larger.
         assert_close(step, np.full_like(step, expected), 10 * FLOAT32)
+
+
+def test_networks_take_of_the_settings_what_they_have():
+    def width(network, layer):
+        config = Config(network=network, width=16, resnet_depth=34)
+        return models.front_end(config, 1, 2).get_layer(layer).output.shape[-1]
+
+    # A quarter of the papers' widths.
+    assert width("unet", "down0_conv1") == 64 // 4
+    assert width("patch_cnn", "conv1") == 48 // 4
+    assert width("liteseg", "pyramid0") == 96 // 4
+    assert width("pspnet", "conv3_block4_out") == 128 // 4  # four blocks, 128 channels: ResNet-34
 
 
 def test_the_optimizer_keeps_no_variables_of_the_layer():

@@ -55,6 +55,16 @@ def test_differences():
     assert line(title) == f"{title}| +2.00 | [+1.00, +3.00] | [+2.00, +2.00] | +2.00 +2.00 |"
 
 
+def test_the_network_is_named():
+    results = made_up()
+    assert "| U-Net + CRF-RNN |" in table.render(results)
+    results["config"]["network"] = "segnet"
+    text = table.render(results)
+    assert "# phantom: does a CRF help this segnet?" in text
+    assert "| segnet + CRF-RNN |" in text
+    assert "U-Net" not in text and "depth" not in text
+
+
 def test_a_search_that_chose_off_says_so():
     assert line("- seed 1:") == (
         '- seed 1: theta_beta 0.125; validation Dice 60.00 without, 59.50 with: so "off" was chosen'
