@@ -20,6 +20,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
 NNUNET_KEY = "probabilities"  # nnU-Net's name for the array in its .npz
 
+_UNFINISHED = ".unfinished-"
+
 # Without their palette, transparency or other colour model, which the CRF has no use for.
 _COLOUR = ("P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _GREY = ("1", "LA", "La")
@@ -221,7 +223,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def unfinished(path: Path) -> Path:
     """Where a file is written before it is complete; it begins with a dot."""
-    return path.with_name(f".unfinished-{path.name}")
+    return path.with_name(f"{_UNFINISHED}{path.name}")
 
 
 def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:
@@ -264,6 +266,7 @@ def check_label_format(path: Path, axes: int, like: Any = None) -> str:
         return ending
     if ending in (".tif", ".tiff") or (ending == ".png" and axes == 2):
         return ending
+    path = path.with_name(path.name.removeprefix(_UNFINISHED))  # the name that the user knows
     if ending in NIFTI:
         raise ValueError(
             f"{path}: NIfTI output takes its affine and header from a NIfTI image, and the image "
@@ -278,11 +281,13 @@ def check_label_format(path: Path, axes: int, like: Any = None) -> str:
 
 def write_array(path: Path, array: np.ndarray, key: str | None = None) -> None:
     """Write one array as .npy, or as compressed .npz under the name `key`."""
-    if suffix(path, ARRAYS) == ".npy":
-        np.save(path, array)
-    else:
-        content: dict[str, Any] = {key or NNUNET_KEY: array}
-        np.savez_compressed(path, **content)
+    ending = suffix(path, ARRAYS)
+    content: dict[str, Any] = {key or NNUNET_KEY: array}
+    with open(path, "wb") as file:  # to a path that ends in .NPY NumPy would add .npy
+        if ending == ".npy":
+            np.save(file, array)
+        else:
+            np.savez_compressed(file, **content)
 
 
 def needed(module: str, what: str, extra: str) -> Any:

@@ -89,6 +89,7 @@ def run(
         Each job with its outcome, or with the text of the error that it failed with.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    _end_last_line(folder / RECORD)
     outcomes = _here(jobs, settings) if processes == 1 else _beside(jobs, settings, processes)
     try:
         for job, outcome in outcomes:
@@ -189,12 +190,20 @@ def _work(job: Job, settings: Settings) -> Outcome | str:
 
 
 def _entry(case: Paths, ending: str, settings: Settings) -> dict[str, Any]:
-    inputs = {}
+    # A list: the image and its probabilities may have one name, in two folders.
+    inputs = []
     for path in (*case.image, case.probs):
         status = path.stat()
-        inputs[path.name] = [status.st_size, status.st_mtime_ns]
+        inputs.append([path.name, status.st_size, status.st_mtime_ns])
     entry = {"ending": ending, "settings": settings._asdict(), "inputs": inputs}
     return json.loads(json.dumps(entry))  # tuples become lists, as they are when read
+
+
+def _end_last_line(record: Path) -> None:
+    """What a crash has cut off would swallow the next entry."""
+    if record.exists() and not record.read_bytes().endswith(b"\n"):
+        with open(record, "a") as file:
+            file.write("\n")
 
 
 def _read_record(path: Path) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,7 @@ def find(
     *,
     images_glob: str = "*",
     probs_glob: str = "*",
+    results: Path | None = None,
 ) -> tuple[list[Paths], dict[str, str]]:
     """Which files of the folders belong together: those with one name before the extension.
 
@@ -126,6 +127,7 @@ def find(
     Args:
         images, probs, labels: folders.
         images_glob, probs_glob: which of their files count; "**/*.png" looks into folders below.
+        results: a folder whose files do not count, where it lies below one of the others.
 
     Returns:
         The cases in the order of their names, and the names of incomplete ones with the reason.
@@ -133,8 +135,8 @@ def find(
     Raises:
         ValueError: no image and no probabilities of one name.
     """
-    pictured = _by_name(images, images_glob)
-    likely = _by_name(probs, probs_glob)
+    pictured = _by_name(images, images_glob, results)
+    likely = _by_name(probs, probs_glob, results)
     labelled = {} if labels is None else _by_name(labels, "**/*" if "**" in images_glob else "*")
 
     channels: dict[str, dict[int, list[Path]]] = {}
@@ -156,7 +158,9 @@ def find(
         elif labels is not None and name not in labelled:
             problems[name] = f"there are no labels for {likely[name][0]}"
         elif several:
-            problems[name] = f"several images have this name: {', '.join(map(str, several))}"
+            problems[name] = (
+                f"several images have this name: {', '.join(map(str, several))}; choose by --glob"
+            )
         elif sorted(numbers) != list(range(len(numbers))):
             found = ", ".join(f"_{number:04d}" for number in sorted(numbers))
             problems[name] = (
@@ -167,20 +171,29 @@ def find(
             truth = labelled[name][0] if labels is not None else None
             cases.append(Paths(name, image, min(likely[name], key=_preference), truth))
     if not cases:
+        example = "".join(f" {name}: {text}." for name, text in list(problems.items())[:1])
         raise ValueError(
             f"Expected files of one name in {images} ({images_glob}) and {probs} ({probs_glob}), "
             f"such as a.png and a.npy. Received {len(pictured)} images and {len(likely)} "
-            "probabilities, none of which belong together."
+            f"probabilities, none of which belong together.{example}"
         )
     return cases, problems
 
 
-def _by_name(folder: Path, glob: str) -> dict[str, list[Path]]:
-    """The readable files of a folder by their path below it, without extension."""
+def _by_name(folder: Path, glob: str, without: Path | None = None) -> dict[str, list[Path]]:
+    """The readable files of a folder by their path below it, without extension.
+
+    without: a folder below it that does not count.
+    """
     found: dict[str, list[Path]] = {}
+    hidden = None if without is None else without.resolve()
+    if hidden is not None and not hidden.is_relative_to(folder.resolve()):
+        hidden = None
     for path in sorted(folder.glob(glob)):
         # Names that begin with a dot are unfinished files, or macOS's.
         if not path.is_file() or path.name.startswith("."):
+            continue
+        if hidden is not None and path.parent.resolve().is_relative_to(hidden):
             continue
         try:
             name = path.relative_to(folder).with_name(files.stem(path)).as_posix()

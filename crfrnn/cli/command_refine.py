@@ -78,7 +78,9 @@ def refine(
         raise click.UsageError("IMAGE and PROBS are two files, or two folders.")
     if image.is_dir():
         options.check_output_folder(output, image, probs)
-        paths, problems = cases.find(image, probs, images_glob=glob, probs_glob=probs_glob)
+        paths, problems = cases.find(
+            image, probs, images_glob=glob, probs_glob=probs_glob, results=output
+        )
         sys.exit(_folder(paths, problems, output, settings, suffix, jobs, overwrite))
     options.check_output(output, overwrite, image, probs)
     files.suffix(output)

@@ -130,6 +130,7 @@ def search(
         "parameters": result.best,
         "rescale": rescale,
         "slice_axis": slice_axis,
+        "spacing": settings.spacing,  # the unit of the bandwidths
         "search": {
             "cases": len(read),
             **how,

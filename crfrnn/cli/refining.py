@@ -75,13 +75,18 @@ def read_parameters(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object. Received {type(content).__name__}.")
     parameters = content.get("parameters", content)
+    if not isinstance(parameters, dict):
+        raise ValueError(
+            f'{path}: expected a JSON object as "parameters". Received {parameters!r}.'
+        )
     unknown = sorted(set(parameters) - {*REQUIRED, *OPTIONAL, *_WORKFLOW})
     if unknown:
         raise ValueError(
             f"{path}: expected parameters of crfrnn.refine. Received {', '.join(unknown)}. "
             f"Known are {', '.join(REQUIRED + OPTIONAL)}."
         )
-    workflow = {name: content[name] for name in _WORKFLOW if content.get(name) is not None}
+    given = {**parameters, **content}  # both places will do: `spacing` is an argument of refine
+    workflow = {name: given[name] for name in _WORKFLOW if given.get(name) is not None}
     crf = {name: value for name, value in parameters.items() if name not in _WORKFLOW}
     return {**workflow, "parameters": crf}
 

@@ -260,9 +260,13 @@ def test_parameters_come_from_a_file_and_options_override_it(tmp_path):
         run("refine", i, p, "-o", o, "--parameters", file, "--overwrite", "--theta-beta=40")
         expected = refine(image, probs, **{**content, "theta_beta": 40.0})
         assert_close(np.load(o), expected, FLOAT32)
+    file.write_text(json.dumps({"parameters": {**CRF, "spacing": [1, 2]}}))
+    run("refine", i, p, "-o", o, "--parameters", file, "--overwrite")
+    assert_close(np.load(o), refine(image, probs, **CRF, spacing=(1, 2)), FLOAT32)
     for text, message in (
         ('{"thetabeta": 3}', "Received thetabeta"),
         ("[1]", "a JSON object"),
+        ('{"parameters": null}', 'a JSON object as "parameters". Received None'),
         ("{", "cannot read the parameters"),
     ):
         file.write_text(text)
@@ -389,6 +393,55 @@ def test_folders_are_taken_up_where_they_were(tmp_path):
     record.write_text(record.read_text()[:-20])
     text = run(*arguments, *OPTIONS, "--theta-beta=99", "--overwrite", "--jobs=1")
     assert "2 refined, 2 complete already" in text
+    assert "4 complete already" in run(*arguments, *OPTIONS, "--theta-beta=99")
+
+
+def test_a_changed_image_is_noticed_though_its_probabilities_have_its_name(tmp_path):
+    image, probs, _ = scene()
+    for name, array in (("images", image), ("probs", probs)):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "case.npy", array)
+    arguments = ["refine", tmp_path / "images", tmp_path / "probs", "-o", tmp_path / "out"]
+    assert "1 refined" in run(*arguments, *OPTIONS)
+    np.save(tmp_path / "images/case.npy", image[::-1])
+    os.utime(tmp_path / "images/case.npy", ns=(1, 1))
+    assert "holds 1 results (case.png)" in run(*arguments, *OPTIONS, status=1)
+
+
+def test_results_below_a_folder_of_inputs_are_no_inputs(tmp_path):
+    arguments, _ = folder(tmp_path, 2)
+    arguments[-1] = tmp_path / "images/out"
+    below = ["--glob=**/*", "--probs-glob=**/*", "--jobs=1", *OPTIONS]
+    assert "2 refined, 0 complete already, 0 failed" in run(*arguments, *below)
+    assert "0 refined, 2 complete already, 0 failed" in run(*arguments, *below)
+
+
+def test_one_folder_for_images_and_probabilities(tmp_path):
+    image, probs, _ = scene()
+    picture(tmp_path / "data/case.png", image)
+    np.save(tmp_path / "data/case.npy", probs)
+    arguments = ["refine", tmp_path / "data", tmp_path / "data", "-o", tmp_path / "out", *OPTIONS]
+    text = run(*arguments, status=1)
+    assert "case: several images have this name" in text and "choose by --glob" in text
+    assert "1 refined" in run(*arguments, "--glob=*.png")
+
+
+@pytest.mark.parametrize("name", ["o.NPY", "o.Npz", "o.PNG"])
+def test_extensions_in_capitals(tmp_path, name):
+    image, probs, _ = scene()
+    i, p, o = picture(tmp_path / "i.PNG", image), tmp_path / "p.npy", tmp_path / name
+    np.save(p, probs)
+    run("refine", i, p, "-o", o, *OPTIONS)
+    assert sorted(tmp_path.iterdir()) == sorted([i, o, p])
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    i, p = tmp_path / "i.npy", tmp_path / "p.npy"
+    image, probs, _ = scene(VOLUME)
+    np.save(i, image)
+    np.save(p, probs)
+    text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, status=1)
+    assert f"Error: {tmp_path / 'o.png'}: PNG cannot hold a volume" in text
 
 
 def test_a_failing_case_is_named_and_the_others_go_on(tmp_path):
@@ -566,9 +619,11 @@ def test_search_writes_what_refine_takes(tmp_path):
     mixed = ["search", images / "case0.png", probs, labels, "-o", "x.json"]
     assert "three files, or three folders" in run(*mixed, status=2)
     one = [path / f"case0.{end}" for path, end in ((images, "png"), (probs, "npy"))]
-    run("search", *one, labels / "case0.png", "-o", tmp_path / "one.json", "--trials=2")
+    how = ["-o", tmp_path / "one.json", "--trials=2", "--spacing=2,3"]
+    run("search", *one, labels / "case0.png", *how)
     assert "NaN" not in (text := (tmp_path / "one.json").read_text())  # which is not JSON
     assert json.loads(text)["search"]["p_value"] is None
+    assert json.loads(text)["spacing"] == [2, 3]  # the bandwidths are in its unit
 
 
 def test_search_names_bad_labels(tmp_path):
