@@ -101,7 +101,8 @@ def probabilities(probs: Any, shape: tuple[int, ...] | None = None) -> np.ndarra
         raise ValueError(
             "Expected probabilities that are not negative and sum to 1 over the last axis. "
             f"Received: values in [{smallest}, {probs.max()}], sums in [{least}, {most}]. "
-            "Apply a softmax to logits (`probs_from_logits`), and move the label axis last."
+            "Apply a softmax to logits (`probs_from_logits`), move the label axis last, and make "
+            "two of one probability per point: np.stack([1 - p, p], -1)."
         )
     return probs
 
@@ -114,8 +115,12 @@ def same_grid(image: np.ndarray, probs: np.ndarray) -> None:
             hint = " Labels become probabilities by `probs_from_labels`."
         elif probs.ndim > 1 and probs.shape[-2::-1] in (image.shape, image.shape[:-1]):
             hint = " The axes are in opposite order: transpose one of them."
+        elif probs.shape in (image.shape, image.shape[:-1]):
+            hint = " One probability per point becomes two: np.stack([1 - probs, probs], -1)."
+        elif probs.ndim > 1 and image.shape[1:] == probs.shape[:-1]:
+            hint = " The channels come first: np.moveaxis(image, 0, -1)."
         elif probs.ndim > 1 and probs.shape[1:] in (image.shape, image.shape[:-1]):
-            hint = " The labels come first: np.moveaxis(probs, 0, -1)."
+            hint = " The labels come first: np.moveaxis(probs, 0, -1), before any softmax."
         raise ValueError(
             "Expected an image (*S,) or (*S, K) and probabilities (*S, L), L >= 2, of the same S. "
             f"Received: image of shape {image.shape}, probs of shape {probs.shape}.{hint}"

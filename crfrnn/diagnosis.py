@@ -140,8 +140,8 @@ def diagnose(
     if crf.get("coordinates") is not None:
         raise ValueError("Expected an image on a grid. Received `coordinates`.")
     image = checks.array("image", image)
+    checks.same_grid(image, checks.array("unaries", unaries))
     probs = _probabilities(unaries)
-    checks.same_grid(image, probs)
     grid, num_labels = probs.shape[:-1], probs.shape[-1]
     if not probs.size:
         raise ValueError(f"Expected an image with points. Received shape {image.shape}.")

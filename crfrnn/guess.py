@@ -97,8 +97,9 @@ def first_guess(
             one of three is (H, W, K): a grey volume needs its channel axis, `volume[..., None]`.
         probs: (*S, L), or a list: probabilities that are to be refined. Without them the guess is
             for maps of usual quality.
-        spacing: distance of neighbouring points, (S,), or a list of these; default 1. theta_alpha
-            and theta_gamma are then in its unit, and a point is as long as its shortest side.
+        spacing: distance of neighbouring points, a number or (S,), or a list of these, one per
+            image; default 1. theta_alpha and theta_gamma are then in its unit, and a point is as
+            long as its shortest side.
 
     Returns:
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations and
@@ -123,18 +124,16 @@ def first_guess(
     1000
     """
     if not isinstance(images, Sequence):  # one array
-        probs = None if probs is None else [np.asarray(probs)]
-        images, spacing = [images], [spacing]
+        probs = None if probs is None else [checks.array("probs", probs)]
+        images = [checks.array("images", images)]
+        spacing = [spacing] if np.ndim(spacing) else spacing
     if not images or (probs is not None and len(probs) != len(images)):
         raise ValueError(
             "Expected at least one image, and as many probabilities as images. "
             f"Received {len(images)} images, {0 if probs is None else len(probs)} probs."
         )
-    maps = [None] * len(images) if probs is None else [checks.probabilities(p) for p in probs]
-    seen = [
-        statistics(_with_channels(image, map_), map_)
-        for image, map_ in zip(images, maps, strict=True)
-    ]
+    maps = [None] * len(images) if probs is None else probs
+    seen = [statistics(*_checked(image, map_)) for image, map_ in zip(images, maps, strict=True)]
     for space, s in zip(per_case(spacing, len(images)), seen, strict=True):
         check_per(space, len(s.shape), "spacing", "axis of the grid")
         check_positive("spacing", 1 if space is None else space)
@@ -343,12 +342,14 @@ def _box(array: np.ndarray, axis: int) -> np.ndarray:
     return np.moveaxis(padded[:-2] + padded[1:-1] + padded[2:], 0, axis)
 
 
-def _with_channels(image: Any, probs: np.ndarray | None) -> np.ndarray:
-    """An image (*S, K); the probabilities (*S, L) tell what S is."""
+def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """An image (*S, K) and its probabilities (*S, L), if any, which tell what S is."""
     image = checks.array("image", image)
     if probs is not None:
+        probs = checks.array("probs", probs)
         checks.same_grid(image, probs)
-        return checks.image(image.reshape(*probs.shape[:-1], -1))
+        probs = checks.probabilities(probs)
+        return checks.image(image.reshape(*probs.shape[:-1], -1)), probs
     if image.ndim < 3:
         image = image[..., None]
     if image.shape[-1] > MAX_FEATURES:
@@ -356,4 +357,4 @@ def _with_channels(image: Any, probs: np.ndarray | None) -> np.ndarray:
             f"Expected an image (*S, K) of at most {MAX_FEATURES} channels. Received shape "
             f"{image.shape}. A grey volume gets its channel axis by volume[..., None]."
         )
-    return checks.image(image)
+    return checks.image(image), None

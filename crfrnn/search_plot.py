@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crfrnn.files import needed
 from crfrnn.parameter_search import FACTORS, THETAS, SearchResult, level
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def draw(result: SearchResult) -> Figure:
 
     Trials far below the baseline are triangles at the lower edge: they would squeeze the others.
     """
+    needed("matplotlib", "Figures", "plot")
     # Without pyplot: no window, no state, no backend to choose.
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D

@@ -290,9 +290,10 @@ def _checked(
     image: Any, probs: Any, labels: Any, spacing: Any
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, ...] | None]:
     """Image (*S, K), probabilities (*S, L), labels (*S) and spacing (S,) or None of one case."""
-    probs = checks.probabilities(probs)
     image = checks.array("image", image)
+    probs = checks.array("probs", probs)
     checks.same_grid(image, probs)
+    probs = checks.probabilities(probs)
     image = checks.image(image.reshape(*probs.shape[:-1], -1))
     labels = checks.array("labels", labels)
     grid, count = probs.shape[:-1], probs.shape[-1]

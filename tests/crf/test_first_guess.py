@@ -44,6 +44,7 @@ def test_colours_share_a_theta_beta_and_units_do_not():
 def test_lengths_are_in_the_unit_of_the_spacing():
     image, _ = scene()
     points, finer = first_guess(image), first_guess(image, spacing=(0.5, 2.0))
+    assert first_guess(image, spacing=0.5) == first_guess(image, spacing=(0.5, 0.5))
     for name in ("theta_alpha", "theta_gamma"):
         assert finer[name] == pytest.approx(0.5 * points[name])  # of the shortest side
     for name in ("theta_beta", "bilateral_weight", "spatial_weight"):

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 import data
-from crfrnn import parameter_search, refine, validation
+from crfrnn import parameter_search, refine, search_plot, validation
 from crfrnn.guess import first_guess
 from crfrnn.parameter_search import search
 from crfrnn.scores import label_map_score
@@ -346,3 +346,9 @@ def test_what_is_found_on_some_real_cases_helps_another(name):
     score = label_map_score(case.label, labels)
     assert score(refined.argmax(-1)) > score(probs.argmax(-1)) + 1
     assert found.score >= found.guess_score > found.baseline
+
+
+def test_without_matplotlib_the_plot_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'crfrnn\[plot\]'"):
+        search_plot.draw(None)
