@@ -408,7 +408,8 @@ def _optuna() -> Any:
         import scipy  # noqa: F401
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"crfrnn.search needs {error.name}, which is not installed: pip install crfrnn[search]"
+            f"crfrnn.search needs {error.name}, which is not installed: "
+            "pip install 'crfrnn[search]'"
         ) from error
     return optuna
 
