@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crfrnn import checks, inference, numpy_ops, scores
+from crfrnn import checks, inference, numpy_ops, scores, slices
 from crfrnn.filtering.normalized import NormalizedFilter, make_filter
 from crfrnn.guess import per_case
 from crfrnn.mean_field import logits_from_probabilities
@@ -268,14 +268,7 @@ def _units(
     if axis is None:
         pieces = [(image, probs)]
     else:
-        if not 0 <= axis < image.ndim - 1:
-            raise ValueError(
-                f"Expected `slice_axis` to be one of the {image.ndim - 1} axes of the grid. "
-                f"Received {axis}."
-            )
-        moved = (np.moveaxis(array, axis, 0) for array in (image, probs))
-        pieces = list(zip(*moved, strict=True))
-        spacing = spacing and (*spacing[:axis], *spacing[axis + 1 :])
+        pieces, spacing = slices.cut(image, probs, spacing, axis)
     return [
         _Unit(
             np.ascontiguousarray(image, np.float32)[None],

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crfrnn import files
+from crfrnn import files, slices
 from crfrnn.cli import cases
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.dense import refine
@@ -157,8 +157,6 @@ def _refine(
 ) -> np.ndarray:
     if slice_axis is None:
         return refine(image, probs, spacing=spacing, **parameters)
-    if spacing is not None:
-        spacing = spacing[:slice_axis] + spacing[slice_axis + 1 :]
-    slices = zip(np.moveaxis(image, slice_axis, 0), np.moveaxis(probs, slice_axis, 0), strict=True)
-    refined = [refine(i, p, spacing=spacing, **parameters) for i, p in slices]
+    pieces, spacing = slices.cut(image, probs, spacing, slice_axis)
+    refined = [refine(i, p, spacing=spacing, **parameters) for i, p in pieces]
     return np.stack(refined, slice_axis)
