@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.native.library import MAX_FEATURES
+from crfrnn.native import library
 from crfrnn.pairwise import check_per, check_positive
 
 # Single hot points are no contrast.
@@ -352,9 +352,9 @@ def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
         return checks.image(image.reshape(*probs.shape[:-1], -1)), probs
     if image.ndim < 3:
         image = image[..., None]
-    if image.shape[-1] > MAX_FEATURES:
+    if image.shape[-1] > library.MAX_FEATURES:
         raise ValueError(
-            f"Expected an image (*S, K) of at most {MAX_FEATURES} channels. Received shape "
+            f"Expected an image (*S, K) of at most {library.MAX_FEATURES} channels. Received shape "
             f"{image.shape}. A grey volume gets its channel axis by volume[..., None]."
         )
     return checks.image(image), None

@@ -15,7 +15,6 @@ import numpy as np
 
 from crfrnn import numpy_ops
 from crfrnn.native import library
-from crfrnn.native.library import Lattice
 
 
 def available() -> bool:
@@ -150,7 +149,7 @@ def _backend() -> Any:
 
 
 def _apply_numpy(
-    values: Any, scale_in: Any, scale_out: Any, lattice: Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
 ) -> np.ndarray:
     return library.apply(lattice, values, scale_in, scale_out, transposed)
 
@@ -170,7 +169,7 @@ def _tensorflow() -> Any:
         )
 
     def build(positions):
-        return Lattice(*ops.crfrnn_lattice(positions=positions))
+        return library.Lattice(*ops.crfrnn_lattice(positions=positions))
 
     def apply(values, scale_in, scale_out, lattice, transposed):
         none = tf.zeros((0,), tf.float32)
@@ -238,11 +237,11 @@ def _jax() -> Any:
 
     def as_jax(lattice):
         # JAX has no 64-bit integers by default; no split exceeds the number of chained vertices.
-        return Lattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
+        return library.Lattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
 
     def as_native(lattice):
         arrays = [np.asarray(array) for array in lattice]
-        return Lattice(*arrays[:3], *(splits.astype(np.int64) for splits in arrays[3:]))
+        return library.Lattice(*arrays[:3], *(splits.astype(np.int64) for splits in arrays[3:]))
 
     def build(positions):
         if not traced(positions):
@@ -268,7 +267,9 @@ def _jax() -> Any:
             chains[: len(lattice.chains)] = lattice.chains
             return tuple(lattice._replace(chains=chains))
 
-        return Lattice(*jax.pure_callback(on_host, outputs, positions, vmap_method="sequential"))
+        return library.Lattice(
+            *jax.pure_callback(on_host, outputs, positions, vmap_method="sequential")
+        )
 
     def filtered(transposed, values, scale_in, scale_out, lattice):
         def on_host(values, scale_in, scale_out, lattice):

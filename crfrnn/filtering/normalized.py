@@ -13,7 +13,7 @@ from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
 from crfrnn.filtering.operator import position_limit
-from crfrnn.native.library import MAX_FEATURES
+from crfrnn.native import library
 from crfrnn.numpy_ops import check_array, concrete, namespace
 
 METHODS = ("lattice", "exact", "local")
@@ -233,8 +233,10 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
             _check_numbers(positions, method)
             raise
     if native:
-        if positions.shape[-1] > MAX_FEATURES:
-            why = f"It takes at most {MAX_FEATURES} features, received {positions.shape[-1]}."
+        if positions.shape[-1] > library.MAX_FEATURES:
+            why = (
+                f"It takes at most {library.MAX_FEATURES} features, received {positions.shape[-1]}."
+            )
         else:
             why = native_lattice.backend_error() or "The positions are not on a CPU."
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")

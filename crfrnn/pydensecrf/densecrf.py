@@ -15,7 +15,7 @@ import numpy as np
 
 from crfrnn.filtering import NormalizedFilter
 from crfrnn.inference import PairwiseKernel, bounded, free_energy, initial, pairwise_kernel, step
-from crfrnn.native.library import contiguous
+from crfrnn.native import library
 from crfrnn.pydensecrf.eigen import MatrixXf, buffer
 from crfrnn.pydensecrf.utils import create_pairwise_bilateral, create_pairwise_gaussian
 
@@ -267,7 +267,7 @@ class DenseCRF:
     def _filled(self, rows: np.ndarray) -> np.ndarray:
         """(N, ...) as float32, C-contiguous, filled up with zeros to a multiple of four."""
         if self._rows == self._points:
-            return contiguous(rows)
+            return library.contiguous(rows)
         filled = np.zeros((self._rows, *rows.shape[1:]), np.float32)
         filled[: self._points] = rows
         return filled
