@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from crfrnn.diagnosis import diagnose
     from crfrnn.guess import first_guess
     from crfrnn.layer import CRFRNN
+    from crfrnn.loss import DenseCRFLoss
     from crfrnn.parameter_search import search
 
-# Found when they are first used: the first two need Keras, the others are seldom needed.
+# Found when they are first used: the first three need Keras, the others are seldom needed.
 _LAZY = {
     # Both from one module: a saved model may contain layers of either.
     "CRFRNN": "crfrnn.attachment",
+    "DenseCRFLoss": "crfrnn.loss",
     "attach": "crfrnn.attachment",
     "diagnose": "crfrnn.diagnosis",
     "first_guess": "crfrnn.guess",
@@ -42,6 +44,7 @@ _LAZY = {
 __all__ = [
     "CRFRNN",
     "DenseCRF",
+    "DenseCRFLoss",
     "__version__",
     "attach",
     "diagnose",

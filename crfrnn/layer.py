@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from crfrnn import arguments
 from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
 from crfrnn.mean_field import check_shapes, logits_from_probabilities, mean_field
@@ -108,20 +109,20 @@ class CRFRNN(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.num_iterations = _count("num_iterations", num_iterations)
         self.num_test_iterations = _count("num_test_iterations", num_test_iterations)
-        self.theta_alpha = _positive("theta_alpha", theta_alpha)
-        self.theta_beta = _positive("theta_beta", theta_beta)
-        self.theta_gamma = _positive("theta_gamma", theta_gamma)
+        self.theta_alpha = arguments.positive("theta_alpha", theta_alpha)
+        self.theta_beta = arguments.positive("theta_beta", theta_beta)
+        self.theta_gamma = arguments.positive("theta_gamma", theta_gamma)
         self.bilateral_weight = float(bilateral_weight)
         self.spatial_weight = float(spatial_weight)
-        self.kernel_weights = _choice("kernel_weights", kernel_weights, KERNEL_WEIGHTS)
+        self.kernel_weights = arguments.choice("kernel_weights", kernel_weights, KERNEL_WEIGHTS)
         self.compatibility = _compatibility(compatibility)
         self.trainable_thetas = bool(trainable_thetas)
-        self.normalization = _choice("normalization", normalization, NORMALIZATIONS)
-        self.method = _choice("method", method, METHODS)
+        self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
+        self.method = arguments.choice("method", method, METHODS)
         self.native = native
-        self.window = _window(window)
+        self.window = arguments.window(window)
         self.from_logits = bool(from_logits)
-        self.spacing = None if spacing is None else _positive("spacing", spacing)
+        self.spacing = None if spacing is None else arguments.positive("spacing", spacing)
         self.supports_jit = not _native_op_in_tensorflow(self.method, native)
 
     def build(self, input_shape: Any) -> None:
@@ -225,36 +226,9 @@ def _count(name: str, value: int) -> int:
     return int(value)
 
 
-def _positive(name: str, value: Any) -> Any:
-    """A float or a list of floats, as a configuration stores them."""
-    array = np.asarray(value, "float64")
-    if array.ndim > 1 or not np.all(array > 0) or not np.all(np.isfinite(array)):
-        raise ValueError(
-            f"Expected `{name}` to be a positive number or a list of them. Received {value!r}."
-        )
-    return array.tolist()
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise ValueError(f"Expected `{name}` to be one of {choices}. Received {value!r}.")
-    return value
-
-
-def _window(value: Any) -> Any:
-    """An odd number or a list of them."""
-    array = np.asarray(value)
-    if array.ndim > 1 or array.dtype.kind not in "iu" or not np.all((array > 0) & (array % 2 == 1)):
-        raise ValueError(
-            "Expected `window` to be an odd number of points, or one per axis of the grid: it "
-            f"has a centre. Received {value!r}."
-        )
-    return array.tolist()
-
-
 def _compatibility(value: Any) -> Any:
     if isinstance(value, str):
-        return _choice("compatibility", value, ("potts",))
+        return arguments.choice("compatibility", value, ("potts",))
     array = np.asarray(value, "float64")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise ValueError(

@@ -111,15 +111,8 @@ def mean_field(
     ops = namespace(unaries, image, *given, *thetas)
 
     batch, *grid, channels = ops.shape(unaries)
-    x = ops.cast(unaries, "float32")
-    if ops is numpy_ops:
-        checks.no_nan("unaries", x)
-    if unaries.shape[-1] == 1:
-        x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
-    labels = max(unaries.shape[-1], 2)
-    unary = ops.clip(
-        ops.reshape(x, (batch, math.prod(grid), labels)), -LARGEST, LARGEST
-    )  # (B, N, L)
+    unary = flat_logits(unaries, ops)  # (B, N, L)
+    labels = unary.shape[-1]
 
     options = dict(
         method=method, normalization=normalization, native=native, window=window, grid=grid
@@ -172,6 +165,18 @@ def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...])
             f"Received shapes {unaries} and {image}. Resize one of them; "
             "`crfrnn.attach` does so for a whole model."
         )
+
+
+def flat_logits(unaries: Any, ops: Any) -> Any:
+    """Unaries (B, *S, L) as finite float32 logits (B, N, L); L = 1 becomes the labels (0, x)."""
+    batch, *grid, _ = ops.shape(unaries)
+    x = ops.cast(unaries, "float32")
+    if ops is numpy_ops:
+        checks.no_nan("unaries", x)
+    if unaries.shape[-1] == 1:
+        x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
+    labels = max(unaries.shape[-1], 2)
+    return ops.clip(ops.reshape(x, (batch, math.prod(grid), labels)), -LARGEST, LARGEST)
 
 
 def check_iterations(num_iterations: int) -> None:

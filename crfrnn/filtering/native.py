@@ -53,7 +53,7 @@ def usable(positions: Any) -> bool:
         return False
     if numpy_ops.namespace(positions) is numpy_ops:
         return True
-    return backend_error() is None and _backend().on_cpu(positions)
+    return backend_error() is None and _backend().serves(positions)
 
 
 @functools.cache
@@ -159,6 +159,7 @@ _NUMPY = SimpleNamespace(build=library.build, apply=_apply_numpy)
 
 def _tensorflow() -> Any:
     import tensorflow as tf
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
     file = library.path("crfrnn_tensorflow")
     ops: Any = tf.load_op_library(str(file)) if file else None
@@ -185,12 +186,16 @@ def _tensorflow() -> Any:
 
     tf.no_gradient("CrfrnnLattice")
 
-    def on_cpu(array):
+    def serves(array):
         if tf.executing_eagerly() and not tf.is_symbolic_tensor(array):
             return "GPU" not in array.device
+        # What `tf.function(jit_compile=True)` traces takes no custom op: XLA has no kernel for it.
+        # A layer tells Keras so (`supports_jit`); a loss cannot.
+        if GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+            return False
         return not tf.config.list_logical_devices("GPU")
 
-    return SimpleNamespace(build=build, apply=apply, on_cpu=on_cpu)
+    return SimpleNamespace(build=build, apply=apply, serves=serves)
 
 
 def _torch() -> Any:
@@ -219,7 +224,7 @@ def _torch() -> Any:
         tensors = (_as_tensor(a) for a in (values, scale_in, scale_out))
         return Apply.apply(*tensors, lattice, transposed)
 
-    return SimpleNamespace(build=build, apply=apply, on_cpu=lambda a: a.device.type == "cpu")
+    return SimpleNamespace(build=build, apply=apply, serves=lambda a: a.device.type == "cpu")
 
 
 def _as_tensor(array: Any) -> Any:
@@ -300,9 +305,9 @@ def _jax() -> Any:
     def apply(values, scale_in, scale_out, lattice, transposed):
         return differentiable(transposed, values, scale_in, scale_out, lattice)
 
-    def on_cpu(array):
+    def serves(array):
         if traced(array):
             return jax.default_backend() == "cpu"
         return all(device.platform == "cpu" for device in array.devices())
 
-    return SimpleNamespace(build=build, apply=apply, on_cpu=on_cpu)
+    return SimpleNamespace(build=build, apply=apply, serves=serves)

@@ -238,7 +238,9 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
                 f"It takes at most {library.MAX_FEATURES} features, received {positions.shape[-1]}."
             )
         else:
-            why = native_lattice.backend_error() or "The positions are not on a CPU."
+            why = native_lattice.backend_error() or (
+                "The positions are not on a CPU, or XLA compiles the function."
+            )
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {why}")
     _check_numbers(positions, method)
     return LatticeFilter(positions)
