@@ -41,6 +41,20 @@ def test_boundary_dice_width_is_in_millimetres():
     assert scores.boundary_dice(truth, prediction, (1.0, 0.5), 0.5) == 100 * 2 * 1 / (1 + 2)
 
 
+@pytest.mark.parametrize("side", ["thing", "all but it"])
+def test_boundary_band_by_comparing_all_pairs_of_points(side):
+    # A small thing near one corner: the band is narrower than the image, and beyond it on one side.
+    thing = np.zeros((13, 11, 6), bool)
+    thing[1:4, 5:7, 2:5] = thing[3:6, 6:8, 4] = True
+    truth = thing if side == "thing" else ~thing
+    spacing, width = (0.5, 1.3, 0.9), 1.7
+    points = np.argwhere(thing | True) * spacing
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
+    across = np.where(truth.ravel()[:, None] != truth.ravel(), distances, np.inf).min(axis=1)
+    band = scores.boundary_band(truth, spacing, width)
+    assert np.array_equal(band, (across <= width).reshape(truth.shape))
+
+
 @pytest.mark.parametrize("metric", [scores.dice, scores.iou])
 def test_overlap_of_empty_masks(metric):
     assert np.isnan(metric(EMPTY, EMPTY))  # nothing to find, nothing invented
