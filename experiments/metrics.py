@@ -15,22 +15,30 @@ Overlaps are those of `crfrnn.scores`, which searches maximise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from crfrnn.scores import boundary_dice, dice, iou, nanmean
+from crfrnn import checks
+from crfrnn.scores import boundary_band, boundary_dice, dice, iou, nanmean
 
 METRICS = (
     "dice",
     "iou",
     "pixel_accuracy",
-    "hd95",
     "boundary_dice",
+    "boundary_accuracy",
+    "hd95",
+    "assd",
+    "surface_dice",
+    "ece",
     "published_iu",
     "published_dsc",
     "published_pa",
 )
+
+_CONFIDENCE_BINS = 15
 
 
 def pixel_accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -49,37 +57,179 @@ def pixel_accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
     return float(100 * np.sum(truth == prediction) / truth.size)
 
 
-def hd95(truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    """95th percentile of the Hausdorff distance between the surfaces of two masks.
+def boundary_accuracy(
+    truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float], width_mm: float
+) -> float:
+    """Share of points with the right label near the true boundaries, where a CRF can act.
+
+    Counts the points whose nearest point of another true label, background included, is at most
+    ``width_mm`` away: the bands of `crfrnn.scores.boundary_band` of all labels together. Unlike
+    boundary Dice it sees every label at once, background too.
+
+    Args:
+        truth, prediction: label maps (*S) of one shape.
+        spacing_mm: one number per axis.
+        width_mm: half width of the band.
+
+    Returns:
+        Percent, 0..100; NaN if the truth has one label only: there is no boundary.
+
+    Example:
+        >>> truth, prediction = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 0, 0, 1, 2, 2])
+        >>> boundary_accuracy(truth, prediction, (1.0,), 1.0)  # points 2 to 5
+        75.0
+    """
+    band = np.zeros(truth.shape, bool)
+    # Every boundary has two sides, so the bands of all labels but one cover it.
+    for label in np.unique(truth)[1:]:
+        band |= boundary_band(truth == label, spacing_mm, width_mm)
+    return 100 * nanmean(truth[band] == prediction[band])
+
+
+class SurfaceDistances(NamedTuple):
+    """How far two masks' surfaces are from each other, in millimetres.
+
+    from_truth: from every surface point of the truth to the surface of the prediction.
+    from_prediction: from every surface point of the prediction to the surface of the truth.
+    """
+
+    from_truth: np.ndarray
+    from_prediction: np.ndarray
+
+
+def surface_distances(
+    truth: np.ndarray, prediction: np.ndarray, spacing_mm: Sequence[float]
+) -> SurfaceDistances:
+    """What `hd95`, `assd` and `surface_dice` of two masks are computed from.
 
     The surface of a mask is its points with a face neighbour outside the mask or outside the
-    image. Of the distances from each surface point to the other mask's surface, the 95th
-    percentile is taken in each direction and the larger of the two returned (MONAI's and
-    DeepMind's definition; MedPy pools both directions and so reports less).
+    image, every point counted once: MONAI's definition. DeepMind's ``surface-distance`` puts
+    surface elements between the points instead and weighs them by their area.
 
     Args:
         truth, prediction: boolean masks (*S) of one shape.
         spacing_mm: one number per axis.
 
     Returns:
+        Distances (n,) and (m,) of n and m surface points. If one mask is empty, the points of the
+        other are as far away as the diagonal of the image, and the empty one has no points.
+
+    Example:
+        >>> surface_distances(np.array([1, 0, 0]) > 0, np.array([0, 1, 1]) > 0, (2.0,))
+        SurfaceDistances(from_truth=array([2.]), from_prediction=array([2., 4.]))
+    """
+    if not truth.any() and not prediction.any():
+        return SurfaceDistances(np.empty(0), np.empty(0))
+    diagonal = np.linalg.norm(np.multiply(truth.shape, spacing_mm))
+    # No surface changes where the box is cut: what lies outside it is outside both masks.
+    (box,) = ndimage.find_objects((truth | prediction).astype(np.uint8))
+    masks = (truth[box], prediction[box])
+    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in masks]
+    to_truth, to_prediction = (
+        ndimage.distance_transform_edt(~surface, sampling=spacing_mm)
+        if surface.any()
+        else np.full(surface.shape, diagonal)
+        for surface in surfaces
+    )
+    return SurfaceDistances(to_prediction[surfaces[0]], to_truth[surfaces[1]])
+
+
+def hd95(distances: SurfaceDistances) -> float:
+    """95th percentile of the Hausdorff distance between the surfaces of two masks.
+
+    The 95th percentile of the distances is taken in each direction and the larger of the two
+    returned (MONAI's and DeepMind's definition; MedPy pools both directions and so reports less).
+
+    Args:
+        distances: of `surface_distances`.
+
+    Returns:
         Millimetres; NaN if both masks are empty; the diagonal of the image if one is.
 
     Example:
-        >>> hd95(np.array([True, False, False]), np.array([False, False, True]), (2.0,))
+        >>> truth, prediction = np.array([True, False, False]), np.array([False, False, True])
+        >>> hd95(surface_distances(truth, prediction, (2.0,)))
         4.0
     """
-    if not truth.any() and not prediction.any():
-        return float("nan")
-    if not truth.any() or not prediction.any():
-        return float(np.linalg.norm(np.multiply(truth.shape, spacing_mm)))
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (truth, prediction)]
-    to_truth, to_prediction = (_distance_to(surface, spacing_mm) for surface in surfaces)
-    return float(
-        max(
-            np.percentile(to_prediction[surfaces[0]], 95),
-            np.percentile(to_truth[surfaces[1]], 95),
+    directed = [np.percentile(each, 95) for each in distances if each.size]
+    return float(max(directed, default=float("nan")))
+
+
+def assd(distances: SurfaceDistances) -> float:
+    """Average symmetric surface distance of two masks.
+
+    The mean over all surface points of both masks (MONAI's and DeepMind's definition; MedPy
+    averages the means of the two directions).
+
+    Args:
+        distances: of `surface_distances`.
+
+    Returns:
+        Millimetres; NaN if both masks are empty; the diagonal of the image if one is.
+
+    Example:
+        >>> assd(SurfaceDistances(np.array([2.0]), np.array([2.0, 5.0])))
+        3.0
+    """
+    return nanmean(np.concatenate(distances))
+
+
+def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
+    """Normalised surface Dice: share of both surfaces that is near the other one.
+
+    Nikolov et al., arXiv:1809.04430, on surface points (as in MONAI and arXiv:2111.05408).
+
+    Args:
+        distances: of `surface_distances`.
+        tolerance_mm: distances up to it count as agreement; smaller than the image.
+
+    Returns:
+        Percent, 0..100; NaN if both masks are empty; 0 if one is.
+
+    Example:
+        >>> surface_dice(SurfaceDistances(np.array([1.0]), np.array([1.0, 0.0, 5.0])), 1.0)
+        75.0
+    """
+    return 100 * nanmean(np.concatenate(distances) <= tolerance_mm)
+
+
+def ece(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error: how far confidence is from accuracy.
+
+    The confidence of a point is the probability of its most likely label. Points are sorted into
+    15 bins of confidence, (0, 1/15] to (14/15, 1]; the differences between the mean confidence and
+    the share of right labels of each bin are averaged, weighted by the points in it. Guo et al.,
+    "On Calibration of Modern Neural Networks", ICML 2017, eq. 3. Background counts: most points of
+    most images are background, confident and right, so values of segmentations are small.
+
+    Args:
+        truth: label map (*S).
+        probabilities: (*S, L), rows of sum 1.
+
+    Returns:
+        Percent, 0..100.
+
+    Raises:
+        ValueError: shapes that do not fit together; rows that are no probabilities.
+
+    Example:
+        >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
+        >>> round(ece(np.array([0, 1, 1]), probabilities), 6)  # 2/3 |0.9 - 1/2| + 1/3 |0.8 - 1|
+        33.333333
+    """
+    probabilities = checks.probabilities(probabilities)
+    if probabilities.shape[:-1] != truth.shape:
+        raise ValueError(
+            f"Expected probabilities (*S, L) of the points {truth.shape} of the truth. "
+            f"Received shape {probabilities.shape}."
         )
-    )
+    confidence = probabilities.max(axis=-1).astype(np.float64).ravel()
+    right = (probabilities.argmax(axis=-1) == truth).ravel()
+    inner_edges = np.arange(1, _CONFIDENCE_BINS) / _CONFIDENCE_BINS
+    bins = np.digitize(confidence, inner_edges, right=True)
+    # The number of points in a bin cancels: its weight times the difference of its means.
+    excess = np.bincount(bins, weights=confidence - right)
+    return float(100 * np.sum(np.abs(excess)) / truth.size)
 
 
 def published(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
@@ -115,6 +265,8 @@ def case_metrics(
     spacing_mm: Sequence[float],
     width_mm: float,
     slice_axis: int = 0,
+    probabilities: np.ndarray | None = None,
+    tolerance_mm: float = 1.0,
 ) -> dict[str, float]:
     """All metrics of one case, label-wise ones averaged over the foreground labels present.
 
@@ -123,14 +275,16 @@ def case_metrics(
             slice, three are a volume measured as a whole.
         num_labels: L, background included.
         spacing_mm: one number per axis.
-        width_mm: half width of the band of `crfrnn.scores.boundary_dice`.
+        width_mm: half width of the band of boundary Dice and boundary accuracy.
         slice_axis: the axis along which the published metrics cut a volume into slices.
+        probabilities: (*S, L) behind the prediction, for ``ece``, which is NaN without.
+        tolerance_mm: of surface Dice; 1 is the spacing of most images here.
 
     Returns:
         One number per name in ``METRICS``, and ``dice_1`` ... ``dice_<L-1>`` per label.
 
     Raises:
-        ValueError: if the two shapes differ.
+        ValueError: if the shapes differ; see also `ece`.
 
     Example:
         >>> truth = np.array([[0, 0, 1], [0, 2, 1]])
@@ -143,10 +297,13 @@ def case_metrics(
             f"Received: truth {truth.shape}, prediction {prediction.shape}"
         )
     masks = [(truth == label, prediction == label) for label in range(1, num_labels)]
+    distances = [surface_distances(t, p, spacing_mm) for t, p in masks]
     per_label = {
         "dice": [dice(t, p) for t, p in masks],
         "iou": [iou(t, p) for t, p in masks],
-        "hd95": [hd95(t, p, spacing_mm) for t, p in masks],
+        "hd95": [hd95(each) for each in distances],
+        "assd": [assd(each) for each in distances],
+        "surface_dice": [surface_dice(each, tolerance_mm) for each in distances],
         "boundary_dice": [boundary_dice(t, p, spacing_mm, width_mm) for t, p in masks],
     }
     as_slices = (
@@ -157,13 +314,11 @@ def case_metrics(
     return {
         **{name: nanmean(values) for name, values in per_label.items()},
         "pixel_accuracy": pixel_accuracy(truth, prediction),
+        "boundary_accuracy": boundary_accuracy(truth, prediction, spacing_mm, width_mm),
+        "ece": float("nan") if probabilities is None else ece(truth, probabilities),
         **published(*as_slices),
         **{f"dice_{label}": value for label, value in enumerate(per_label["dice"], start=1)},
     }
-
-
-def _distance_to(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
-    return ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
 
 
 def _published_slice(truth: np.ndarray, prediction: np.ndarray) -> tuple[float, float, float]:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial.distance import cdist
 
 from experiments import metrics
 
@@ -18,6 +20,26 @@ EMPTY = np.zeros((5, 6), bool)
 ONE = (1.0, 1.0)
 
 
+def hd95(truth, prediction, spacing):
+    return metrics.hd95(metrics.surface_distances(truth, prediction, spacing))
+
+
+def blobs(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A ragged mask of several pieces, some of which touch the image's border."""
+    noise = np.random.default_rng(seed).normal(size=shape)
+    return ndimage.gaussian_filter(noise, 1.2) > 0.15
+
+
+def on_surface(mask: np.ndarray, point: tuple[int, ...]) -> bool:
+    """Whether a point of the mask has a face neighbour outside mask or image."""
+    steps = [sign * unit for unit in np.eye(mask.ndim, dtype=int) for sign in (1, -1)]
+    neighbours = [tuple(point + step) for step in steps]
+    inside = [all(0 <= i < n for i, n in zip(p, mask.shape, strict=True)) for p in neighbours]
+    return bool(mask[point]) and not all(
+        ok and mask[p] for p, ok in zip(neighbours, inside, strict=True)
+    )
+
+
 def test_pixel_accuracy_of_shifted_squares():
     # Of 30 points 2 + 2 are wrong.
     assert metrics.pixel_accuracy(TRUTH, SHIFTED) == 100 * 26 / 30
@@ -27,11 +49,37 @@ def test_pixel_accuracy_compares_labels_not_foreground():
     assert metrics.pixel_accuracy(draw("012 012"), draw("021 012")) == 100 * 4 / 6
 
 
+def test_boundary_accuracy_counts_points_near_any_boundary():
+    truth = draw("00001122 00001122 00001122")
+    prediction = draw("10001122 00001212 00011122")
+    # Width 1: columns 3 to 6, 12 points. Wrong there: (1, 5), (1, 6) and (2, 3); the wrong (0, 0)
+    # lies outside.
+    assert metrics.boundary_accuracy(truth, prediction, ONE, 1.0) == pytest.approx(100 * 9 / 12)
+    # Columns 2.5 apart: no column has another label within 2.
+    assert np.isnan(metrics.boundary_accuracy(truth, prediction, (1.0, 2.5), 2.0))
+
+
+def test_boundary_accuracy_by_comparing_all_pairs_of_points():
+    random = np.random.default_rng(0)
+    truth = 3 - random.integers(0, 3, (4, 5, 6)).cumsum(axis=2).clip(0, 2)  # labels 1, 2, 3
+    prediction = np.where(random.random(truth.shape) < 0.3, 1, truth)
+    spacing, width = (1.5, 0.8, 1.0), 1.75
+    points = np.argwhere(truth >= 0) * spacing
+    far = np.where(truth.ravel()[:, None] != truth.ravel(), cdist(points, points), np.inf).min(1)
+    expected = 100 * np.mean((truth == prediction).ravel()[far <= width])
+    assert 0.1 < np.mean(far <= width) < 0.9
+    assert metrics.boundary_accuracy(truth, prediction, spacing, width) == pytest.approx(expected)
+
+
+def test_without_boundaries_there_is_nothing_to_measure():
+    assert np.isnan(metrics.boundary_accuracy(EMPTY.astype(int), TRUTH.astype(int), ONE, 2.0))
+
+
 def test_hd95_is_in_millimetres_along_the_right_axis():
     # The left column of the truth is one step along axis 1 from the prediction, the right column
     # lies in it: distances 0 0 d d, whose 95th percentile (position 2.85 of 0..3) is d.
-    assert metrics.hd95(TRUTH, SHIFTED, (3.0, 2.0)) == 2.0
-    assert metrics.hd95(TRUTH.T, SHIFTED.T, (3.0, 2.0)) == 3.0
+    assert hd95(TRUTH, SHIFTED, (3.0, 2.0)) == 2.0
+    assert hd95(TRUTH.T, SHIFTED.T, (3.0, 2.0)) == 3.0
 
 
 def test_hd95_is_the_larger_directed_percentile_of_surfaces():
@@ -40,25 +88,73 @@ def test_hd95_is_the_larger_directed_percentile_of_surfaces():
     prediction[0, 13] = True
     # From the prediction: ten 0 and one 13 - 9 = 4; position .95 * 10 = 9.5 lies midway: 2.
     # From the truth: all 0. (Pooling both, as MedPy does, would give 0.)
-    assert metrics.hd95(truth, prediction, ONE) == 2.0
-    assert metrics.hd95(prediction, truth, ONE) == 2.0
+    assert hd95(truth, prediction, ONE) == 2.0
+    assert hd95(prediction, truth, ONE) == 2.0
 
 
-def test_hd95_measures_surfaces_not_interiors():
+def test_distances_are_of_surfaces_not_interiors():
     # A 9 x 9 square against its outline: the same surface, although 49 inner points differ.
     square = np.zeros((11, 13), bool)
     square[1:10, 1:10] = True
     outline = square.copy()
     outline[2:9, 2:9] = False
     # The outline also has an inner surface: none, since it is one point thick.
-    assert metrics.hd95(square, outline, ONE) == 0.0
+    distances = metrics.surface_distances(square, outline, ONE)
+    assert [len(each) for each in distances] == [32, 32]
+    assert not np.any(distances)
+
+
+def test_assd_and_surface_dice_pool_both_surfaces():
+    truth, prediction = np.zeros((1, 20), bool), np.zeros((1, 20), bool)
+    truth[0, :10] = prediction[0, 9] = prediction[0, 12] = True
+    # From the truth: 9 8 ... 1 0. From the prediction: 0 and 3.
+    distances = metrics.surface_distances(truth, prediction, ONE)
+    assert metrics.assd(distances) == (45 + 3) / (10 + 2)
+    assert metrics.surface_dice(distances, 3.0) == 50  # 3 included: (4 + 2) / (10 + 2)
+    assert metrics.surface_dice(distances, 2.9) == pytest.approx(100 * (3 + 1) / (10 + 2))
+
+
+def test_surface_distances_by_comparing_all_pairs_of_points():
+    spacing = (2.0, 0.7, 1.1)
+    truth, prediction = blobs(1, (7, 12, 9)), blobs(2, (7, 12, 9))
+    points = [
+        np.array([p for p in np.ndindex(m.shape) if on_surface(m, p)]) for m in (truth, prediction)
+    ]
+    pairs = cdist(*(each * spacing for each in points))
+    found = metrics.surface_distances(truth, prediction, spacing)
+    np.testing.assert_allclose(found.from_truth, pairs.min(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.from_prediction, pairs.min(axis=0), rtol=1e-12)
 
 
 def test_distances_of_empty_masks():
-    assert np.isnan(metrics.hd95(EMPTY, EMPTY, ONE))
+    both = metrics.surface_distances(EMPTY, EMPTY, ONE)
+    assert np.isnan([metrics.hd95(both), metrics.assd(both), metrics.surface_dice(both, 1.0)]).all()
     diagonal = np.hypot(5 * 3.0, 6 * 2.0)
-    assert metrics.hd95(TRUTH, EMPTY, (3.0, 2.0)) == diagonal
-    assert metrics.hd95(EMPTY, TRUTH, (3.0, 2.0)) == diagonal
+    for masks in ((TRUTH, EMPTY), (EMPTY, TRUTH)):
+        one = metrics.surface_distances(*masks, (3.0, 2.0))
+        assert metrics.hd95(one) == metrics.assd(one) == diagonal
+        assert metrics.surface_dice(one, 1.0) == 0
+
+
+def test_ece_by_hand():
+    # Confidence .55 (right) and .6 (wrong) lie in the bin (8/15, 9/15], its upper edge included:
+    # |.55 + .6 - 1| = .15. Confidence .62 (right) lies in the next bin: .38. 1 (right): 0.
+    probabilities = np.array([[[0.55, 0.4, 0.05], [0.1, 0.3, 0.6]], [[0.62, 0.3, 0.08], [0, 1, 0]]])
+    found = metrics.ece(np.array([[0, 1], [0, 1]]), probabilities)
+    assert found == pytest.approx(100 * (0.15 + 0.38) / 4)
+
+
+def test_ece_adds_up_sizes_of_errors_not_errors():
+    # Too sure by .95 in one bin and unsure by .45 in another: they do not cancel.
+    probabilities = np.array([[0.95, 0.05], [0.55, 0.45]])
+    assert metrics.ece(np.array([1, 0]), probabilities) == pytest.approx(100 * (0.95 + 0.45) / 2)
+
+
+def test_ece_refuses_what_are_no_probabilities_of_the_points():
+    with pytest.raises(ValueError, match="softmax"):
+        metrics.ece(np.array([1, 0]), np.array([[3.0, -1.0], [0.0, 2.0]]))
+    with pytest.raises(ValueError, match=r"\(3,\).*\(2, 2\)"):
+        metrics.ece(np.array([1, 0, 1]), np.full((2, 2), 0.5))
 
 
 def test_published_metrics_are_means_over_slices_with_their_empty_rule():
@@ -87,6 +183,26 @@ def test_case_metrics_average_the_labels_present():
     assert scores["dice"] == pytest.approx(100 * (2 / 3 + 1) / 2)
     assert scores["iou"] == pytest.approx(100 * (1 / 2 + 1) / 2)
     assert set(metrics.METRICS) <= set(scores)
+    assert np.isnan(scores["ece"])  # without probabilities
+
+
+def test_case_metrics_hand_on_spacing_width_tolerance_and_probabilities():
+    truth, prediction = np.where(TRUTH, 2, 0), np.where(SHIFTED, 2, 0)  # L = 3, no label 1
+    spacing, width, tolerance = (3.0, 2.0), 2.5, 1.9
+    probabilities = 0.1 + 0.7 * np.eye(3)[prediction]
+    found = metrics.case_metrics(
+        truth, prediction, 3, spacing, width, probabilities=probabilities, tolerance_mm=tolerance
+    )
+    distances = metrics.surface_distances(TRUTH, SHIFTED, spacing)
+    assert found["hd95"] == 2.0
+    assert found["assd"] == metrics.assd(distances) == 1.0
+    assert found["surface_dice"] == metrics.surface_dice(distances, tolerance) == 50.0
+    # Rows are 3 mm apart, so the band is a column on either side of each vertical edge of the
+    # truth: 2 rows of 4 points, 2 wrong in each.
+    assert found["boundary_accuracy"] == 50.0
+    assert found["boundary_dice"] == 100 * 2 * 2 / (4 + 4)
+    # Confidence .8 everywhere, 26 of 30 right.
+    assert found["ece"] == pytest.approx(100 * abs(0.8 - 26 / 30))
 
 
 def test_case_metrics_measure_a_volume_as_a_whole_and_slice_it_where_told():
