@@ -199,15 +199,19 @@ def gain(before: np.ndarray, after: np.ndarray, groups: Sequence[Hashable], seed
 
 
 def bootstrap_interval(
-    values: np.ndarray, groups: Sequence[Hashable], seed: int = 0
+    values: np.ndarray,
+    groups: Sequence[Hashable],
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over cases, resampling groups of them.
+    """Bootstrap interval of a mean over cases, resampling groups of them.
 
     Args:
         values: (N,); NaN are left out.
         groups: N names; cases of one group (one patient) stay together, since they are not
             independent.
         seed: of the resampling.
+        confidence: of the interval, 0..1.
 
     Returns:
         Lower and upper bound, in the unit of the values; NaN for fewer than two groups.
@@ -232,7 +236,7 @@ def bootstrap_interval(
         paired=True,
         vectorized=True,
         n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
+        confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
