@@ -144,9 +144,10 @@ def search(
         trials: how many CRFs to try, both first trials included.
         seed: of the proposals.
         ranges: lowest and highest value of some of theta_alpha, theta_beta, theta_gamma (> 0),
-            bilateral_weight, spatial_weight (>= 0; 0 is always tried). Default: multiples of the
-            first guess, `FACTORS`. With several channels the range of theta_beta is that of the
-            geometric mean; their proportions are those of the first guess.
+            bilateral_weight, spatial_weight (>= 0; 0 is always tried, and (0, 0) leaves the kernel
+            out). Default: multiples of the first guess, `FACTORS`. With several channels the range
+            of theta_beta is that of the geometric mean; their proportions are those of the first
+            guess.
         spacing: distance of neighbouring points, (S,) for all cases or N of these; default 1.
         slice_axis: refine each slice across this axis by itself, as a 2-D network would, but score
             whole volumes; None: refine volumes as such.
@@ -334,9 +335,12 @@ def _limits(
         low, high = ranges.get(name, (low, high))
         if name in WEIGHTS:
             low = min(low, 0.0)  # no CRF, the first trial, is always in reach
-        if not (low < high < math.inf and (low > 0 or (name in WEIGHTS and low == 0))):
+        left_out = name in WEIGHTS and low == high == 0
+        ordered = low < high < math.inf and (low > 0 or (name in WEIGHTS and low == 0))
+        if not (ordered or left_out):
             raise ValueError(
-                f"Expected a range of {name} with 0 <{'=' * (name in WEIGHTS)} lowest < highest. "
+                f"Expected a range of {name} with 0 <{'=' * (name in WEIGHTS)} lowest < highest"
+                f"{', or 0, 0 to leave the kernel out' * (name in WEIGHTS)}. "
                 f"Received {ranges.get(name)}."
             )
         limits[name] = (float(low), float(high))

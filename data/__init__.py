@@ -19,7 +19,7 @@ from . import splits
 from .case import Case
 from .fetch import install
 from .folder import load_folder, read_description
-from .prepare import batch, crop, normalise, shrink, slices
+from .prepare import batch, crop, normalise, resize, shrink, slices
 from .sources import SOURCES
 from .splits import split
 from .synthetic import LABELS, Difficulty, phantom
@@ -35,6 +35,7 @@ __all__ = [
     "names",
     "normalise",
     "phantom",
+    "resize",
     "root_folder",
     "shrink",
     "slices",

@@ -1,12 +1,14 @@
-"""The main job: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly.
+"""The main job: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly; and the studies.
 
     python -m experiments.compare                                  the phantom, minutes
     python -m experiments.compare --dataset hippocampus --quick    real volumes, a first look
     python -m experiments.compare --dataset hippocampus            real volumes, hours
     python -m experiments.compare --models fcn8s unet unet+crfrnn  other networks, a row for each
+    python -m experiments.compare --config experiments/studies/controlled.toml     a study, hours
 
-Writes runs/<name>/: table.md, results.json, curves.png, pictures/. May be interrupted at any time
-(Ctrl-C, power cut): the same command goes on where it was and ends with the same table.
+Writes runs/<name>/: table.md, results.json, curves.png, pictures/; of a study, one such folder per
+setting, and study.json. May be interrupted at any time (Ctrl-C, power cut): the same command goes
+on where it was and ends with the same table.
 """
 
 from __future__ import annotations
@@ -17,82 +19,106 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from experiments import config as configuration
-from experiments import curves, inputs, pictures, presets, runs, table
+from experiments import curves, inputs, pictures, presets, runs, study, table
 from experiments.config import Config
-from experiments.rows import CRF, comparison
+from experiments.rows import CRF, Comparison, comparison
+from experiments.study import Study
+
+
+class Run(NamedTuple):
+    """A folder and what is compared there."""
+
+    folder: Path
+    config: Config
+    comparison: Comparison
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "results.json").exists()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison from command line arguments; returns the exit status."""
-    config, folder, options = open_run(make_parser(__doc__), arguments)
-    if (folder / "results.json").exists():
-        print((folder / "table.md").read_text())
-        print(f"This run was finished before: {folder}. --force repeats it.")
-        return 0
+    parser = make_parser(__doc__)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="of a study, see study.py")
+    parser.add_argument("--settings", nargs="+", metavar="NAME", help="of the study; default: all")
+    options = parser.parse_args(arguments)
+    folders = open_runs(parser, options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: ends the workers too
+    finished = all(run.finished for run in folders)
     try:
-        compare(config, folder, options.jobs)
+        compare(folders, options.jobs)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. The same command goes on from the last checkpoint in {folder}.")
+        places = folders[0].folder if len(folders) == 1 else folders[0].folder.parent
+        print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
-    print((folder / "table.md").read_text())
-    print(f"Table, results, learning curves and pictures: {folder}")
+    for run in folders:
+        print((run.folder / "table.md").read_text())
+        print(f"Table, results, learning curves and pictures: {run.folder}\n")
+    if options.config:
+        path = study.collect(read_study(options), folders[0].folder.parent)
+        print(f"Results of the study: {path or 'when its other settings have run, too'}")
+    if finished:
+        print("This run was finished before. --force repeats it.")
     return 0
 
 
-def compare(config: Config, folder: Path, jobs: int | None = None) -> None:
-    """Run all repetitions, then write results, table, curves and pictures.
+def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
+    """Make all repetitions of all runs, and write results, table, curves and pictures of each.
 
     Args:
-        config: see ``Config``.
-        folder: of the run; what is finished there is kept.
+        folders: the runs; what is finished there is kept.
         jobs: repetitions side by side; None = as many as the cores allow. The results do not
             depend on it.
     """
-    start = time.monotonic()
-    jobs = jobs or max(1, min(config.seeds, runs.num_cores() // config.threads))
-    if jobs == 1:
-        for seed in range(config.seeds):
-            repeat(config, folder, seed)
-    else:
-        _side_by_side(config, folder, jobs)
-    rows = comparison(config.models, config.network).rows
+    left = [run for run in folders if not run.finished]
+    work = [(run, seed) for run in left for seed in range(run.config.seeds)]
+    if not work:
+        return
+    jobs = jobs or max(1, min(len(work), runs.num_cores() // work[0][0].config.threads))
+    missing = {run.folder: run.config.seeds for run in left}
+    done = map(lambda one: repeat(*one) or one[0], work) if jobs == 1 else _side_by_side(work, jobs)
+    for run in done:
+        missing[run.folder] -= 1
+        if not missing[run.folder]:
+            finish(run)
+
+
+def finish(run: Run) -> None:
+    """Write results, table, curves and pictures of a run whose repetitions are done."""
+    folder, rows = run.folder, run.comparison.rows
+    seeds = [folder / f"seed-{seed}" for seed in range(run.config.seeds)]
     results = {
-        "config": dataclasses.asdict(config),
+        "config": dataclasses.asdict(run.config),
+        "comparison": dataclasses.asdict(run.comparison),
         "backend": os.environ["KERAS_BACKEND"],
         **runs.environment(),
-        "seconds": round(time.monotonic() - start),  # of this process: less if it was resumed
-        "seeds": [
-            {
-                name: runs.read_json(folder / f"seed-{seed}" / f"{row.result}.json")
-                for name, row in rows.items()
-            }
-            for seed in range(config.seeds)
-        ],
+        # Of all repetitions together, as if none had run beside another.
+        "seconds": round(sum(runs.read_json(seed / "seconds.json") for seed in seeds)),
+        "seeds": [{key: runs.read_json(seed / f"{key}.json") for key in rows} for seed in seeds],
     }
     table.write(results, folder)
     curves.draw(results, folder)
-    pictures.draw(config, results, folder)
+    pictures.draw(run.config, run.comparison, results, folder)
     # Last: its presence says that everything is there.
     runs.write_json(folder / "results.json", results)
 
 
-def repeat(config: Config, folder: Path, seed: int) -> None:
-    """Train and evaluate all rows of one seed; see ``repetition.run``."""
+def repeat(run: Run, seed: int) -> None:
+    """Make and evaluate all rows of one seed; see ``repetition.run``."""
     # Imported here: Keras reads its backend and the number of threads when it is imported, and
     # the process that only waits for others needs none.
     from experiments import repetition
 
-    repetition.run(config, seed, folder)
+    repetition.run(run.config, run.comparison, seed, run.folder)
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -106,40 +132,68 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="delete the run that is there")
     parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
     configuration.add_arguments(parser)
-    parser.set_defaults(dataset="phantom")
     return parser
 
 
-def open_run(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
-) -> tuple[Config, Path, argparse.Namespace]:
-    """Read the arguments, check that the data are there, and make or take up the run's folder.
+def open_runs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Run]:
+    """Check that the data are there, and make or take up the folders of the runs.
 
     What is wrong with the arguments ends the program with a message and status 2.
     """
-    options = parser.parse_args(arguments)
     try:
-        preset = presets.preset(options.dataset, options.quick)
-        config = configuration.from_arguments(preset, options)
-        _set_environment(config.threads)
-        _check_names(config)
-        inputs.split(config, seed=0)
-        name = options.name or "-".join(
-            [Path(options.dataset).name, *config.models, *(["quick"] if options.quick else [])]
-        )
-        folder = Path(options.runs, name)
-        runs.open_run(folder, config, os.environ["KERAS_BACKEND"], options.force)
+        asked = _of_study(options) if getattr(options, "config", None) else [_single(options)]
+        _set_environment(asked[0].config.threads)
+        for run in asked:
+            _check_names(run)
+            inputs.split(run.config, seed=0)
+        for run in asked:
+            identity = {
+                "config": dataclasses.asdict(run.config),
+                "comparison": dataclasses.asdict(run.comparison),
+                "backend": os.environ["KERAS_BACKEND"],
+            }
+            runs.open_run(run.folder, identity, options.force)
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
-    return config, folder, options
+    return asked
 
 
-def _check_names(config: Config) -> None:
-    if not config.models and config.network == Config.network:
+def _single(options: argparse.Namespace) -> Run:
+    dataset = getattr(options, "dataset", Config.dataset)
+    preset = presets.preset(dataset, options.quick)
+    config = configuration.from_arguments(preset, options)
+    name = options.name or "-".join(
+        [Path(dataset).name, *config.models, *(["quick"] if options.quick else [])]
+    )
+    return Run(Path(options.runs, name), config, comparison(config.models, config.network))
+
+
+def _of_study(options: argparse.Namespace) -> list[Run]:
+    asked = read_study(options)
+    wanted = options.settings or [*asked.settings]
+    if unknown := [name for name in wanted if name not in asked.settings]:
+        raise ValueError(f"No setting {unknown[0]!r}. Expected some of {', '.join(asked.settings)}")
+    folder = Path(options.runs, options.name or asked.name)
+    return [Run(folder / name, *asked.settings[name]) for name in wanted]
+
+
+def read_study(options: argparse.Namespace) -> Study:
+    """The study of ``--config``, with the settings given as options changed everywhere."""
+    if options.quick:
+        raise ValueError(
+            "--quick is of the main job. Of a study, change settings by their options."
+        )
+    return study.read(options.config, configuration.given(options))
+
+
+def _check_names(run: Run) -> None:
+    rows = run.comparison.rows.values()
+    named = {run.config.network, *(row.settings.get("network", Config.network) for row in rows)}
+    if named == {Config.network}:
         return
     import unet  # not above: it imports Keras, which the waiting process does not need otherwise
 
-    for name in (config.network, *(model.removesuffix(CRF) for model in config.models)):
+    for name in sorted(named):
         if name not in unet.names():
             raise ValueError(
                 f"Unknown network {name!r}. Expected one of {', '.join(unet.names())}, in --models "
@@ -147,7 +201,8 @@ def _check_names(config: Config) -> None:
             )
 
 
-def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
+def _side_by_side(work: Sequence[tuple[Run, int]], jobs: int) -> Iterator[Run]:
+    """Repeat in several processes; yields the run of each repetition when it is done."""
     # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
     spawn = multiprocessing.get_context("spawn")
     pool = futures.ProcessPoolExecutor(
@@ -157,9 +212,10 @@ def _side_by_side(config: Config, folder: Path, jobs: int) -> None:
         initargs=(spawn.RLock(),),  # so that progress bars take turns
     )
     try:
-        running = [pool.submit(repeat, config, folder, seed) for seed in range(config.seeds)]
+        running = {pool.submit(repeat, *one): one[0] for one in work}
         for done in futures.as_completed(running):
             done.result()  # raises what the worker raised
+            yield running[done]
     except BaseException:
         # Not pool.shutdown: it would wait for the repetitions that are running.
         for process in multiprocessing.active_children():

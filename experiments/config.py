@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
@@ -21,6 +21,11 @@ class Config:
     validation_cases: int | None = None  # the first so many; None = all
     test_cases: int | None = None  # the first so many; None = all
     slice_axis: int = 0  # volumes are cut into slices across this axis (0 = sagittal in RAS)
+    scale: float = 1.0  # images are resized by this factor first
+    # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
+    # "scribbles", "points", "outlines". Validation and test cases keep their full labels.
+    labels: str = "full"
+    train_on: str = "train"  # the further updates: "train", "val" or "train+val" cases
 
     # --- repetitions ----------------------------------------------------------------------------
     seeds: int = 4  # repetitions 0..seeds-1: initial weights, training cases, batch order
@@ -52,12 +57,29 @@ class Config:
     further_learning_rate: float = 6e-4  # the same for the further updates
     warmup_steps: int = 50  # updates of linear warm-up
     clip_norm: float = 5.0  # the gradient of all weights together is scaled down to this norm
+    flips: bool = False  # mirror each training slice along each axis at random
+    batch_order: int = 1  # 1..9; rows of one order see the same batches in their further updates
+    pretrain_loss: str = "cross_entropy+dice"  # one of models.LOSSES, of the pre-training
+    loss: str = "cross_entropy+dice"  # the same, of the unaries in the further updates
+    # Weight of each point in the cross-entropy of the further updates: "none", "edges" of the
+    # labels five times that of the rest, "classes" each label as much as any other.
+    point_weights: str = "none"
+    energy_weight: float = 0.0  # of crfrnn.DenseCRFLoss on the unaries; 0 = without
 
     # --- CRF ------------------------------------------------------------------------------------
     crf_learning_rate: float = 5e-3  # Adam's peak for the CRF's weights, which are of order 1..10
     crf_train_iterations: int = 5  # T while training: more makes gradients vanish
     crf_test_iterations: int = 10  # T for validation and test, offline and joint
     kernel_weights: str = "per_label"  # of CRFRNN: "full", "per_label" or "shared"
+    # Of the compatibility matrix, from Potts on: "free", "symmetric", or "fixed", not trained.
+    compatibility: str = "free"
+    kernels: str = "both"  # or "bilateral", "spatial": the other has weight 0 and stays there
+    trainable_thetas: bool = False  # learn the bandwidths, too
+    crf_method: str = "lattice"  # of CRFRNN: "lattice", "exact" or "local"
+    crf_window: int = 11  # points, of "local"
+    refined_loss: str = "dice"  # one of models.LOSSES, of the CRF's output
+    # theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight; none = search them.
+    crf: tuple[float, ...] = ()
 
     # --- search of the CRF's start values on the validation split --------------------------------
     search_trials: int = 40  # settings tried, "off" and the first guess included
@@ -70,6 +92,16 @@ class Config:
     # --- evaluation -----------------------------------------------------------------------------
     boundary_width_mm: float = 2.0  # the band of boundary Dice, to either side of the true boundary
     pictures: int = 5  # test cases shown, from the best change to the worst
+    keep_models: bool = True  # save every trained model as .keras
+
+
+CHOICES = {
+    "labels": ("full", "scribbles", "points", "outlines"),
+    "train_on": ("train", "val", "train+val"),
+    "point_weights": ("none", "edges", "classes"),
+    "compatibility": ("free", "symmetric", "fixed"),
+    "kernels": ("both", "bilateral", "spatial"),
+}
 
 
 def make(preset: Mapping[str, Any]) -> Config:
@@ -92,6 +124,11 @@ def make(preset: Mapping[str, Any]) -> Config:
     for key in ("seeds", "threads", "batch_size", "checkpoint_steps"):
         if getattr(config, key) < 1:
             raise ValueError(f"{key} must be at least 1. Received: {getattr(config, key)}")
+    for key, choices in CHOICES.items():
+        if getattr(config, key) not in choices:
+            raise ValueError(f"{key} must be one of {choices}. Received: {getattr(config, key)!r}")
+    if len(config.crf) not in (0, 5):
+        raise ValueError(f"crf must be five numbers, or none. Received: {config.crf}")
     if len(set(config.models)) < len(config.models):
         raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config
@@ -99,7 +136,12 @@ def make(preset: Mapping[str, Any]) -> Config:
 
 def from_json(saved: Mapping[str, Any]) -> Config:
     """A Config from its JSON form, where tuples have become lists."""
-    return make({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()})
+    return make(as_settings(saved))
+
+
+def as_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings from JSON or TOML, whose lists are tuples here."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,12 +152,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kinds = [kind for kind in typing.get_args(hint) if kind is not types.NoneType] or [hint]
         several = {"nargs": None, "metavar": kinds[0].__name__.upper()}
         if typing.get_origin(hint) is tuple and Ellipsis in kinds:
-            several = {"nargs": "+", "metavar": "NAME"}
+            several = {"nargs": "+", "metavar": kinds[0].__name__.upper()}
         elif typing.get_origin(hint) is tuple:
             several = {"nargs": 2, "metavar": ("LOW", "HIGH")}
+        kind = _boolean if kinds[0] is bool else kinds[0]
         group.add_argument(
             "--" + name.replace("_", "-"),
-            type=_or_none(kinds[0]) if types.NoneType in typing.get_args(hint) else kinds[0],
+            type=_or_none(kind) if types.NoneType in typing.get_args(hint) else kind,
             **several,
             default=argparse.SUPPRESS,
             dest=name,
@@ -124,13 +167,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def from_arguments(preset: Mapping[str, Any], arguments: argparse.Namespace) -> Config:
     """The preset, changed by the options the user gave."""
+    return make({**preset, **given(arguments)})
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the options the user gave."""
     keys = {field.name for field in dataclasses.fields(Config)}
-    given = {
-        key: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for key, value in vars(arguments).items()
-        if key in keys
-    }
-    return make({**preset, **given})
+    return as_settings({key: value for key, value in vars(arguments).items() if key in keys})
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, received {text!r}")
+    return text.lower() == "true"
 
 
 def _or_none(kind: type) -> Callable[[str], Any]:

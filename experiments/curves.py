@@ -9,35 +9,30 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiments import runs
+from experiments.rows import TRAINED, WITH_CRF
 from experiments.table import compared
-
-COLOURS = {"plain": "tab:blue", "plain_again": "tab:cyan", "joint": "tab:red"}
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Write ``curves.png``: one line per row and seed, after the pre-training they share.
+    """Write ``curves.png``: one line per trained row and seed, after the pre-training they share.
 
-    Where several networks are compared, each has a colour, and its joint training is dashed.
+    Each row has a colour; rows with a CRF are dashed.
     """
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
     pretrain_steps = results["config"]["pretrain_steps"]
-    rows = compared(results).rows
-    networks = list(dict.fromkeys(row.network for row in rows.values()))
-    cycle = matplotlib.colormaps["tab10"].colors
+    trained = {k: row for k, row in compared(results).rows.items() if row.kind in TRAINED}
+    cycle = matplotlib.colormaps["tab20"].colors
     for index, seed in enumerate(results["seeds"]):
-        for name, row in rows.items():
-            if "history" not in seed[name]:
-                continue
-            colour, style = COLOURS[row.kind], "-"
-            if row.network:
-                colour = cycle[networks.index(row.network) % len(cycle)]
-                style = "--" if row.kind == "joint" else "-"
-            if row.kind == "plain":
-                first = row.network is None and not index
-                title = f"{row.title}, pre-training" if first else None
-                before = colour if row.network else "0.4"
-                _lines(losses, dice, seed[name]["pretraining"], 0, before, style, title)
+        drawn: list[Any] = []
+        for number, (name, row) in enumerate(trained.items()):
+            colour = cycle[number % len(cycle)]
+            before = seed[name].get("pretraining")
+            if before and before not in drawn:
+                drawn.append(before)
+                title = f"{row.title}, pre-training" if not index else None
+                _lines(losses, dice, before, 0, "0.4" if len(drawn) == 1 else colour, ":", title)
+            style = "--" if row.kind in WITH_CRF else "-"
             title = row.title if not index else None
             _lines(losses, dice, seed[name]["history"], pretrain_steps, colour, style, title)
     for axes in (losses, dice):
@@ -46,8 +41,8 @@ def draw(results: dict[str, Any], folder: Path) -> None:
         axes.grid(alpha=0.3)
     losses.set_ylabel("training loss on the unaries")
     losses.set_yscale("log")
-    dice.set_ylabel("validation Dice, % (CRF-RNN: refined)")
-    dice.legend()
+    dice.set_ylabel("validation Dice, % (with a CRF: refined)")
+    dice.legend(fontsize="small" if len(trained) < 6 else "xx-small")
     figure.suptitle(f"{Path(results['config']['dataset']).name}: one line per seed")
     runs.write(folder / "curves.png", lambda file: figure.savefig(file, dpi=150))
 

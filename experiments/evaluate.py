@@ -24,12 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path, help="runs/<name>/seed-<n>/{plain,joint}.keras")
+    parser.add_argument("model", type=Path, help="runs/<name>/seed-<n>/<row>.keras")
     parser.add_argument("--dataset", help="default: that of the run")
     options = parser.parse_args(arguments)
-    # A model lies in the folder of its seed, or of its network there.
-    found = (runs.read_json(folder / "run.json") for folder in list(options.model.parents)[1:3])
-    run = next(filter(None, found), None)
+    run = runs.read_json(options.model.parent.parent / "run.json")
     if run is None or not options.model.exists():
         parser.error(f"{options.model} is no model of a run: expected runs/<name>/seed-<n>/*.keras")
     config = from_json(run["config"])
@@ -59,12 +57,11 @@ def _evaluate(config: Config, path: Path) -> list[str]:
     model = keras.models.load_model(path, compile=False)
     test = inputs.load(config, seed=0).test
     logits = evaluation.predict(model, test, config.batch_size)
-    maps = {name: evaluation.label_maps(test, scores) for name, scores in logits.items()}
     num_labels = logits["unaries"][0].shape[-1]
     lines = []
-    for name, predicted in maps.items():
-        before = maps["unaries"] if name == "refined" else None
-        cases = evaluation.evaluate(config, test, predicted, num_labels, before)
+    for name, scores in logits.items():
+        before = logits["unaries"] if name == "refined" else None
+        cases = evaluation.evaluate(config, test, scores, num_labels, before)
         means = [nanmean([case[metric] for case in cases]) for metric in COLUMNS]
         lines.append([name, *(f"{mean:.2f}" for mean in means)])
     return markdown([f"{len(test.cases)} cases", *COLUMNS.values()], lines)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from crfrnn.scores import nanmean
 from experiments import metrics
 from experiments.config import Config
 from experiments.inputs import Slices
 from experiments.training import model_input
+
+TINY = 1e-12  # below any probability that matters; its logarithm is finite
 
 
 def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, list[np.ndarray]]:
@@ -28,7 +32,33 @@ def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, li
     """
     logits = model.predict(model_input(model, slices), batch_size=batch_size, verbose=0)
     named = logits if isinstance(logits, dict) else {"unaries": logits}
-    return {name: slices.per_case(np.asarray(array)) for name, array in named.items()}
+    # "energy" is the unaries once more.
+    kept = (name for name in ("unaries", "refined") if name in named)
+    return {name: slices.per_case(np.asarray(named[name])) for name in kept}
+
+
+def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> list[np.ndarray]:
+    """Logits of the mean probability over the four mirrorings of every slice.
+
+    Args:
+        model, slices, batch_size: as in `predict`; of a model with a CRF, its refined output.
+
+    Returns:
+        One array (D, h, w, L) per case.
+    """
+    total = None
+    for axes in ((), (1,), (2,), (1, 2)):
+        mirrored = dataclasses.replace(
+            slices,
+            images=np.flip(slices.images, axes),
+            references=np.flip(slices.references, axes),
+        )
+        logits = model.predict(model_input(model, mirrored), batch_size=batch_size, verbose=0)
+        named = logits if isinstance(logits, dict) else {"unaries": logits}
+        probabilities = softmax(np.asarray(named.get("refined", named["unaries"])), axis=-1)
+        probabilities = np.flip(probabilities, axes)
+        total = probabilities if total is None else total + probabilities
+    return slices.per_case(np.log(np.maximum(total / 4, TINY)))
 
 
 def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -39,20 +69,23 @@ def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]
     ]
 
 
+def dice_per_case(slices: Slices, maps: Sequence[np.ndarray], num_labels: int) -> list[float]:
+    """Dice in percent, mean over foreground labels, of every case."""
+    return [
+        nanmean([metrics.dice(c.label == k, m == k) for k in range(1, num_labels)])
+        for c, m in zip(slices.cases, maps, strict=True)
+    ]
+
+
 def mean_dice(slices: Slices, maps: Sequence[np.ndarray], num_labels: int) -> float:
-    """Dice in percent, mean over foreground labels and then over cases: what searches maximise."""
-    return nanmean(
-        [
-            nanmean([metrics.dice(c.label == k, m == k) for k in range(1, num_labels)])
-            for c, m in zip(slices.cases, maps, strict=True)
-        ]
-    )
+    """Dice in percent, mean over cases: what searches maximise."""
+    return nanmean(dice_per_case(slices, maps, num_labels))
 
 
 def evaluate(
     config: Config,
     slices: Slices,
-    maps: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
     num_labels: int,
     before: Sequence[np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
@@ -61,14 +94,16 @@ def evaluate(
     Args:
         config: slice axis and width of the boundary band.
         slices: the split, with its N cases.
-        maps: N predicted label maps.
+        scores: N arrays (D, h, w, L) of logits.
         num_labels: L.
-        before: N label maps of the unaries that a CRF started from; None without a CRF.
+        before: the scores that a CRF started from; None without a CRF.
 
     Returns:
         N entries: id, group, all of ``metrics.case_metrics``, and ``changed``, the percentage of
         points whose label the CRF changed (0 without one).
     """
+    maps = label_maps(slices, scores)
+    earlier = maps if before is None else label_maps(slices, before)
     return [
         {
             "id": case.id,
@@ -80,8 +115,11 @@ def evaluate(
                 case.spacing,
                 config.boundary_width_mm,
                 config.slice_axis,
+                probabilities=slices.restore(softmax(score, axis=-1), case),
             ),
-            "changed": float(100 * np.mean(predicted != earlier)),
+            "changed": float(100 * np.mean(predicted != unrefined)),
         }
-        for case, predicted, earlier in zip(slices.cases, maps, before or maps, strict=True)
+        for case, score, predicted, unrefined in zip(
+            slices.cases, scores, maps, earlier, strict=True
+        )
     ]

@@ -31,8 +31,9 @@ class Slices:
         cases: the N cases; a 2-D case is its own only slice.
         images: (B, H, W, K) float32 in [0, 1], the border repeated where padded.
         references: the same with ``FAR`` where padded: what a CRF compares.
-        labels: (B, H, W) int32, ``VOID`` where padded.
+        labels: (B, H, W) int32, ``VOID`` where padded and where a weak label has none.
         axis: the axis across which volumes were cut.
+        weights: (B, H, W) float32 of each point in the cross-entropy; None = all the same.
     """
 
     cases: Sequence[data.Case]
@@ -40,6 +41,7 @@ class Slices:
     references: np.ndarray
     labels: np.ndarray
     axis: int
+    weights: np.ndarray | None = None
 
     def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
         """Cut arrays (B, H, W, ...) into one per case, without padding, slices first.
@@ -84,11 +86,16 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
         "val": config.validation_cases,
         "test": config.test_cases,
     }
-    return data.split(
+    parts = data.split(
         data.load(config.dataset),
         subset=seed,
         **{name: size for name, size in sizes.items() if size is not None},
     )
+    if config.scale == 1:
+        return parts
+    return {
+        name: [data.resize(case, config.scale) for case in part] for name, part in parts.items()
+    }
 
 
 def load(config: Config, seed: int) -> Inputs:
@@ -101,6 +108,10 @@ def load(config: Config, seed: int) -> Inputs:
         ValueError, FileNotFoundError: as :func:`split`.
     """
     parts = split(config, seed)
+    if config.labels != "full":
+        parts["train"] = [
+            data.weaken(case, config.labels, seed, config.slice_axis) for case in parts["train"]
+        ]
     cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
     # One size for all splits, so that every network is compiled once.
     shapes = [case.label.shape for cases in cut.values() for case in cases]
@@ -110,6 +121,8 @@ def load(config: Config, seed: int) -> Inputs:
         for name in parts
     }
     num_labels = len(data.labels(config.dataset))
+    chosen = {"train": ("train",), "val": ("val",), "train+val": ("train", "val")}[config.train_on]
+    slices["train"] = _weighted(_join([slices[name] for name in chosen]), config, num_labels)
     return Inputs(slices["train"], slices["val"], slices["test"], num_labels)
 
 
@@ -162,6 +175,30 @@ def _pad(
         labels=np.where(mask, labels, VOID).astype("int32"),
         axis=axis,
     )
+
+
+def _join(parts: Sequence[Slices]) -> Slices:
+    if len(parts) == 1:
+        return parts[0]
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("images", "references", "labels")
+    }
+    return Slices([case for part in parts for case in part.cases], axis=parts[0].axis, **arrays)
+
+
+def _weighted(slices: Slices, config: Config, num_labels: int) -> Slices:
+    if config.point_weights == "none":
+        return slices
+    from unet import weight_maps  # imports Keras, which the waiting process does not need
+
+    if config.point_weights == "edges":
+        maps = [weight_maps.edge_weights(one, ignore_class=VOID) for one in slices.labels]
+        return dataclasses.replace(slices, weights=np.stack(maps))
+    per_label = weight_maps.class_weights(slices.labels, num_labels, ignore_class=VOID)
+    # Points without label have weight 0 in the loss already.
+    per_label = np.append(per_label, np.zeros(VOID + 1 - num_labels)).astype("float32")
+    return dataclasses.replace(slices, weights=per_label[slices.labels])
 
 
 def _as_slices(label: np.ndarray, axis: int) -> np.ndarray:

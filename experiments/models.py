@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,14 @@ import unet
 from experiments.config import Config
 from experiments.inputs import VOID
 from unet.losses import CrossEntropyAndDice, SoftDice
+
+LOSSES = {
+    "cross_entropy": functools.partial(CrossEntropyAndDice, dice_weight=0.0),
+    "cross_entropy+dice": CrossEntropyAndDice,
+    # What a joint training has on unaries and output together: the control for its loss.
+    "cross_entropy+2dice": functools.partial(CrossEntropyAndDice, dice_weight=2.0),
+    "dice": SoftDice,
+}
 
 CRF_ARGUMENTS = (
     "theta_alpha",
@@ -50,61 +59,126 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
     return network
 
 
-def with_crf(network: keras.Model, config: Config, crf: Mapping[str, float]) -> keras.Model:
-    """A network with a CRFRNN layer behind it.
+def with_head(
+    network: keras.Model, config: Config, head: str | None, crf: Mapping[str, Any] | None
+) -> keras.Model:
+    """A network with what follows it: a CRF, a calibration, an energy, or nothing.
 
     Args:
         network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
-        config: iterations and kind of weights.
+        config: of the CRF.
+        head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
         crf: start values for CRF_ARGUMENTS.
 
     Returns:
-        A model from ``{"image", "reference"}``, both (B, H, W, K), to ``{"unaries", "refined"}``,
-        both logits (B, H, W, L). The reference is what the CRF compares.
+        The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
+        (B, H, W, K), to ``{"unaries"}`` and, where asked for, ``"refined"`` (the head's) and
+        ``"energy"`` (once more the unaries, for ``config.energy_weight``), all logits (B, H, W, L).
+        The reference is what a CRF compares.
     """
+    if head is None and not config.energy_weight:
+        return network
     image = keras.Input(network.input_shape[1:], name="image")
     reference = keras.Input(network.input_shape[1:], name="reference")
-    unaries = network(image)
-    refined = crfrnn.CRFRNN(
+    outputs = {"unaries": network(image)}
+    if head == "affine":
+        layer = keras.layers.Dense(
+            network.output_shape[-1], kernel_initializer="identity", name="head"
+        )
+        outputs["refined"] = layer(outputs["unaries"])
+    elif head == "crf":
+        layer = _crf(config, crf)
+        outputs["refined"] = layer([outputs["unaries"], reference])
+        _restrict(layer, config)
+    if config.energy_weight:
+        outputs["energy"] = keras.layers.Identity(name="energy")(outputs["unaries"])
+    return keras.Model({"image": image, "reference": reference}, outputs)
+
+
+def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
+    weights = {
+        name: 0.0 if config.kernels not in ("both", name.removesuffix("_weight")) else crf[name]
+        for name in ("bilateral_weight", "spatial_weight")
+    }
+    return crfrnn.CRFRNN(
         config.crf_train_iterations,
         config.crf_test_iterations,
         kernel_weights=config.kernel_weights,
-        name="crf",
-        **{name: crf[name] for name in CRF_ARGUMENTS},
-    )([unaries, reference])
-    return keras.Model(
-        {"image": image, "reference": reference}, {"unaries": unaries, "refined": refined}
+        trainable_thetas=config.trainable_thetas,
+        method=config.crf_method,
+        window=config.crf_window,
+        name="head",
+        **{name: crf[name] for name in CRF_ARGUMENTS} | weights,
     )
 
 
-def compile_front_end(model: keras.Model, config: Config, steps: int, peak_rate: float) -> None:
-    """Compile for training the network alone: cross-entropy + Dice."""
-    model.compile(
-        keras.optimizers.Adam(
-            _schedule(config, steps, peak_rate), global_clipnorm=config.clip_norm
-        ),
-        loss=CrossEntropyAndDice(ignore_class=VOID),
-    )
+def _restrict(layer: crfrnn.CRFRNN, config: Config) -> None:
+    """Keep what is not to be learned."""
+    if config.kernels == "spatial":
+        layer.bilateral_weights.trainable = False
+    elif config.kernels == "bilateral":
+        layer.spatial_weights.trainable = False
+    matrix = layer.compatibility_matrix
+    if config.compatibility == "fixed":
+        matrix.trainable = False
+    elif config.compatibility == "symmetric":
+        matrix.constraint = lambda mu: (mu + ops.transpose(mu)) / 2  # applied after each update
 
 
-def compile_with_crf(model: keras.Model, config: Config, steps: int, peak_rate: float) -> None:
-    """Compile for joint training: cross-entropy + Dice on the unaries, Dice alone on the output.
+def compile(
+    model: keras.Model,
+    config: Config,
+    loss: str,
+    steps: int,
+    peak_rate: float,
+    crf: Mapping[str, Any] | None = None,
+) -> None:
+    """Compile for training.
 
-    Cross-entropy on the refined output would punish the over-confidence of mean field, which
-    shrinks the CRF's weights until it does nothing, and the network would take over its work.
+    The head's output gets Dice alone unless the configuration says otherwise: cross-entropy there
+    would punish the over-confidence of mean field, which shrinks the CRF's weights until it does
+    nothing, and the network would take over its work.
+
+    Args:
+        model: of ``front_end`` or ``with_head``.
+        config: rates and weights.
+        loss: one of LOSSES, of the unaries.
+        steps: updates in all.
+        peak_rate: of the network; its head has ``config.crf_learning_rate``.
+        crf: bandwidths of the energy.
     """
-    model.compile(
+    rate = _schedule(config, steps, peak_rate)
+    heads = [layer for layer in model.layers if layer.name == "head"]
+    optimizer = (
         AdamWithFactor(
-            _schedule(config, steps, peak_rate),
+            rate,
             global_clipnorm=config.clip_norm,
-            layer=model.get_layer("crf"),
+            layer=heads[0],
             factor=config.crf_learning_rate / peak_rate,
-        ),
-        loss={
-            "unaries": CrossEntropyAndDice(ignore_class=VOID),
-            "refined": SoftDice(ignore_class=VOID),
-        },
+        )
+        if heads
+        else keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm)
     )
+    if not isinstance(model.output, dict):
+        model.compile(optimizer, loss=make_loss(loss))
+        return
+    losses = {"unaries": make_loss(loss), "refined": make_loss(config.refined_loss)}
+    weights = {"unaries": 1.0, "refined": 1.0, "energy": config.energy_weight}
+    if "energy" in model.output:
+        bandwidths = {name: crf[name] for name in ("theta_alpha", "theta_beta")}
+        losses["energy"] = crfrnn.DenseCRFLoss(**bandwidths)
+    model.compile(
+        optimizer,
+        loss={name: losses[name] for name in model.output},
+        loss_weights={name: weights[name] for name in model.output},
+    )
+
+
+def make_loss(name: str) -> keras.losses.Loss:
+    """A loss by its name in LOSSES; points labelled VOID do not count."""
+    if name not in LOSSES:
+        raise ValueError(f"Unknown loss {name!r}. Expected one of {', '.join(LOSSES)}.")
+    return LOSSES[name](ignore_class=VOID)
 
 
 class AdamWithFactor(keras.optimizers.Adam):

@@ -13,13 +13,13 @@ from matplotlib.patches import Patch
 import data
 from experiments import inputs, runs
 from experiments.config import Config
-from experiments.rows import comparison
+from experiments.rows import Comparison
 
 MENDED, BROKEN, OTHER = "tab:green", "tab:red", "gold"
 MARGIN = 8  # points around the structures
 
 
-def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
+def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder: Path) -> None:
     """Write ``pictures/<rank>-<case>.png`` for some test cases of seed 0.
 
     The cases are spread evenly over the change of Dice from one row to another (from U-Net to
@@ -28,17 +28,16 @@ def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
 
     Args:
         config: data set, number of pictures, slice axis.
+        comparison: which rows are shown and which change of Dice ranks them.
         results: as in ``results.json``.
         folder: of the run, with the label maps of seed 0.
     """
     # The test cases do not depend on the seed.
     cases = inputs.split(config, seed=0)["test"]
-    rows, _, pictured, change = comparison(config.models, config.network)
+    rows, pictured, change = comparison.rows, comparison.pictured, comparison.change
     after, before = change or (pictured[0], pictured[0])
     scores = {row: [case["dice"] for case in results["seeds"][0][row]["cases"]] for row in pictured}
-    maps = {
-        row: runs.read_arrays(folder / "seed-0" / f"{rows[row].result}.npz") for row in pictured
-    }
+    maps = {row: runs.read_arrays(folder / "seed-0" / f"{row}.npz") for row in pictured}
     gain = np.nan_to_num(np.subtract(scores[after], scores[before]))
     ranking = np.argsort(-gain, kind="stable")
     picked = np.unique(np.linspace(0, len(cases) - 1, min(config.pictures, len(cases))).round())
@@ -47,7 +46,7 @@ def draw(config: Config, results: dict[str, Any], folder: Path) -> None:
         case = cases[index]
         predictions = {row: maps[row][f"{index:05d}"] for row in pictured}
         titles = {row: f"{rows[row].title}\nDice {scores[row][index]:.1f}" for row in pictured}
-        names = (rows[before].title, "CRF-RNN") if not config.models else (before, after)
+        names = rows[before].title, rows[after].title
         image, truth, shown = _slice(case, predictions, config.slice_axis, after, before)
         figure, last = _figure(image, truth, shown, titles, changes=change is not None)
         rest = f"rank {rank + 1} of {len(cases)}"

@@ -1,140 +1,273 @@
-"""One repetition of the comparison: every row trained and evaluated from one seed."""
+"""One repetition of a comparison: every row made and evaluated from one seed."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from crfrnn.monitor import crf_parameters
 from tqdm import tqdm
 
-from experiments import evaluation, inputs, models, offline, runs, training
+from experiments import calibration, evaluation, inputs, models, offline, runs, training
 from experiments.config import Config
-from experiments.rows import Row, comparison
+from experiments.rows import TRAINED, Comparison, Row
+
+# The settings a pre-training depends on, where a row may differ: rows of equal ones share it.
+OF_PRETRAINING = (
+    *("network", "width", "depth", "resnet_depth", "normalization", "dropout"),
+    *("labels", "pretrain_loss"),
+)
+HEADS = {"joint": "crf", "crf": "crf", "affine": "affine"}
+
+Scores = Sequence[np.ndarray]  # logits (D, h, w, L) per case
 
 
-def run(config: Config, seed: int, folder: Path) -> None:
-    """Train and evaluate all rows of one seed, or what is left of them.
+def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None:
+    """Make and evaluate all rows of one seed, or what is left of them.
 
     Networks are taken up from their checkpoints, so calling this again after it was killed goes on
     where it was, and after it was finished does nothing.
 
     Args:
         config: see ``Config``.
+        comparison: its rows.
         seed: 0, 1, ...: training cases, initial weights, batch orders, search.
-        folder: of the run; everything goes to ``folder/seed-<seed>``, and there, if models are
-            listed, to a folder for each network.
+        folder: of the run; everything goes to ``folder/seed-<seed>``.
     """
-    rows = comparison(config.models, config.network).rows.values()
-    for network in dict.fromkeys(row.network for row in rows):
-        of_network = {row.kind: row for row in rows if row.network == network}
-        repetition = _Repetition(config, seed, folder, of_network)
-        if not all(repetition.result(kind).exists() for kind in of_network):
-            repetition.run()
+    repetition = Repetition(config, comparison.rows, seed, folder)
+    missing = [key for key in comparison.rows if not repetition.path(key).exists()]
+    if missing:
+        start = time.monotonic()
+        for key in missing:
+            repetition.make(key)
+        spent = runs.read_json(repetition.folder / "seconds.json") or 0
+        runs.write_json(repetition.folder / "seconds.json", spent + time.monotonic() - start)
+    # What they are for, going on, is over.
+    for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
+        checkpoint.unlink()
+    keras.utils.clear_session()  # the next repetition in this process needs none of these models
 
 
-class _Repetition:
-    """What the rows of one network and seed share: the data, the folder and the order of events."""
+class Repetition:
+    """The rows of one seed, each made when it, or one that rests on it, is asked for."""
 
-    def __init__(self, config: Config, seed: int, folder: Path, rows: Mapping[str, Row]):
-        network = next(iter(rows.values())).network
-        self.config = dataclasses.replace(config, network=network) if network else config
-        self.seed = seed
+    def __init__(self, config: Config, rows: Mapping[str, Row], seed: int, folder: Path):
+        self.config = config
         self.rows = rows
-        self.folder = folder / f"seed-{seed}" / (network or "")
-        self.title = f"seed {seed}: {network}" if network else f"seed {seed}"
+        self.seed = seed
+        self.folder = folder / f"seed-{seed}"
+        self.title = f"{folder.name}, seed {seed}"
+        self._details: dict[str, dict[str, Any]] = {key: {} for key in rows}
+        # Not decorators: their caches would outlive this repetition, and hold all its models.
+        for name in (
+            "scores",
+            "_load",
+            "_predictions",
+            "_model",
+            "_pretrained",
+            "_bias",
+            "_search",
+        ):
+            setattr(self, name, functools.cache(getattr(self, name)))
 
-    @functools.cached_property
-    def inputs(self) -> inputs.Inputs:
-        return inputs.load(self.config, self.seed)
+    def path(self, key: str) -> Path:
+        """Of a row's result."""
+        return self.folder / f"{key}.json"
 
-    def result(self, kind: str) -> Path:
-        return self.folder / f"{kind}.json"
+    def make(self, key: str) -> None:
+        """Make one row and write its result."""
+        row, config, details = self.rows[key], self._config(key), self._details[key]
+        test, num_labels = self._inputs(key).test, self._inputs(key).num_labels
+        scores, before = self.scores(key, "test"), None
+        if row.kind in ("joint", "crf", "retest"):
+            before = self._predictions(key, "test")["unaries"]
+        elif row.kind == "offline":
+            before = self.scores(row.of[0], "test")
+        cases = evaluation.evaluate(config, test, scores, num_labels, before)
+        if row.kind in TRAINED and config.keep_models:
+            self._save(key)
+        if not self.seed:  # pictures are of seed 0
+            maps = evaluation.label_maps(test, scores)
+            named = {f"{index:05d}": map_ for index, map_ in enumerate(maps)}
+            runs.write_arrays(self.folder / f"{key}.npz", named)
+        if before is not None:
+            maps = evaluation.label_maps(test, before)
+            details["unaries_dice"] = evaluation.dice_per_case(test, maps, num_labels)
+        runs.write_json(self.path(key), {"cases": cases, **details})
+        dice = evaluation.nanmean([case["dice"] for case in cases])
+        tqdm.write(f"{self.title}: {row.title}: Dice {dice:.2f}")
 
-    def run(self) -> None:
-        config, test = self.config, self.inputs.test
+    def scores(self, key: str, split: str) -> Scores:
+        """The logits of a row: of the "validation" or the "test" cases."""
+        row, slices = self.rows[key], getattr(self._inputs(key), split)
+        details, batch_size = self._details[key], self.config.batch_size
+        if row.kind in TRAINED or row.kind == "retest":
+            named = self._predictions(key, split)
+            return named.get("refined", named["unaries"])
+        if row.kind == "unaries":
+            return self._predictions(row.of[0], split)["unaries"]
+        if row.kind == "flips":
+            return evaluation.predict_mirrored(self._model(row.of[0]), slices, batch_size)
+        if row.kind == "best":
+            dice = {of: self._validation_dice(of) for of in row.of}
+            details.update(validation_dice=dice, chosen=max(dice, key=dice.__getitem__))
+            return self.scores(details["chosen"], split)
+        (of,) = row.of
+        if row.kind == "bias":
+            details["bias"] = self._bias(of).tolist()
+            return [score + self._bias(of) for score in self.scores(of, split)]
+        found = self._search(key)
+        details["search"] = _without_trials(found)
+        if not found["use"]:
+            return self.scores(of, split)
+        iterations = self._config(key).crf_test_iterations
+        refined = offline.refine_all(slices, self.scores(of, split), found["best"], iterations)
+        return [np.log(np.maximum(one, evaluation.TINY)) for one in refined]
+
+    def _config(self, key: str) -> Config:
+        return dataclasses.replace(self.config, **self.rows[key].settings)
+
+    def _inputs(self, key: str) -> inputs.Inputs:
+        config = self._config(key)
+        return self._load(config.labels, config.train_on, config.point_weights)
+
+    def _load(self, labels: str, train_on: str, point_weights: str) -> inputs.Inputs:
+        config = dataclasses.replace(
+            self.config, labels=labels, train_on=train_on, point_weights=point_weights
+        )
+        return inputs.load(config, self.seed)
+
+    def _validation_dice(self, key: str) -> float:
+        loaded = self._inputs(key)
+        maps = evaluation.label_maps(loaded.validation, self.scores(key, "validation"))
+        return evaluation.mean_dice(loaded.validation, maps, loaded.num_labels)
+
+    def _predictions(self, key: str, split: str) -> dict[str, list[np.ndarray]]:
+        slices = getattr(self._inputs(key), split)
+        return evaluation.predict(self._model(key), slices, self.config.batch_size)
+
+    def _model(self, key: str) -> keras.Model:
+        """The trained model of a row."""
+        row, config = self.rows[key], self._config(key)
+        if row.kind == "retest":
+            trained = self._model(row.of[0])
+            network, crf = self._front_end(config), self._search(key)["best"]
+            model = models.with_head(network, config, "crf", crf)
+            model.set_weights(trained.get_weights())
+            return model
+        details = self._details[key]
         steps, rate = config.further_steps, config.further_learning_rate
-
-        network = self._front_end()
-        models.compile_front_end(network, config, config.pretrain_steps, config.learning_rate)
-        pretraining = self._train(network, "pretrain", config.pretrain_steps, order=0)
-        start = network.get_weights()
-
-        # "plain" last: its network and its unaries are what the offline CRF works on.
-        for row, order in (("plain_again", 2), ("plain", 1)):
-            if row == "plain_again" and row not in self.rows:
-                continue
-            network = self._front_end(start)
-            models.compile_front_end(network, config, steps, rate)
-            history = self._train(network, row, steps, order)
-            unaries = evaluation.predict(network, test, config.batch_size)["unaries"]
-            maps = evaluation.label_maps(test, unaries)
-            self._finish(row, maps, history=history, pretraining=pretraining)
-        self._save(network, "plain")
-        if self.rows.keys() <= {"plain", "plain_again"}:
-            return
-
-        found = self._search(network)
-        if "offline" in self.rows:
-            refined = maps
-            if found["use"]:
-                arguments = (found["best"], config.crf_test_iterations)
-                refined = evaluation.label_maps(test, offline.refine_all(test, unaries, *arguments))
-            self._finish("offline", refined, before=maps, search=found)
-
-        joint = models.with_crf(self._front_end(start), config, found["best"])
-        models.compile_with_crf(joint, config, steps, rate)
-        history = self._train(joint, "joint", steps, order=1)  # the batches of "plain"
-        logits = evaluation.predict(joint, test, config.batch_size)
-        self._save(joint, "joint")
-        before, after = (evaluation.label_maps(test, logits[k]) for k in ("unaries", "refined"))
-        self._finish("joint_unaries", before)
-        details = {"history": history, "weights": _crf_weights(joint)}
-        if "offline" not in self.rows:  # whose place it is
-            details["search"] = found
-        self._finish("joint", after, before=before, **details)
-
-    def _front_end(self, weights: Sequence[np.ndarray] | None = None) -> keras.Model:
-        keras.utils.set_random_seed(self.seed)
-        num_channels = self.inputs.train.images.shape[-1]
-        network = models.front_end(self.config, num_channels, self.inputs.num_labels)
-        if weights is not None:
+        frozen = row.kind in ("crf", "affine")
+        network = self._front_end(config)
+        if frozen:
+            network.set_weights(self._network_weights(row.of[0]))
+            network.trainable = False
+        else:
+            weights, pretraining = self._pretrain(key)
             network.set_weights(weights)
-        return network
+            if row.kind == "network":
+                details["pretraining"] = pretraining
+        crf = None
+        if row.kind in ("joint", "crf") or config.energy_weight:
+            found = self._search(key)
+            details["search"], crf = _without_trials(found), found["best"]
+        model = models.with_head(network, config, HEADS.get(row.kind), crf)
+        models.compile(model, config, config.loss, steps, rate, crf)
+        details["history"] = self._train(model, key, key, steps, config.batch_order)
+        if row.kind in ("joint", "crf"):
+            details["weights"] = _plain(crf_parameters(model.get_layer("head")))
+        return model
 
-    def _train(self, model: keras.Model, row: str, steps: int, order: int) -> training.History:
-        def score(model: keras.Model) -> float:
-            validation = self.inputs.validation
-            logits = evaluation.predict(model, validation, self.config.batch_size)
-            maps = evaluation.label_maps(validation, logits.get("refined", logits["unaries"]))
-            return evaluation.mean_dice(validation, maps, self.inputs.num_labels)
+    def _network_weights(self, key: str) -> list[np.ndarray]:
+        model = self._model(key)
+        if not isinstance(model.output, dict):
+            return model.get_weights()
+        # A model with a head holds its network as a layer, among few.
+        network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+        return network.get_weights()
+
+    def _pretrain(self, key: str) -> tuple[list[np.ndarray], training.History]:
+        """Weights that the further updates of a row start from, and how they came about."""
+        different = {k: v for k, v in self.rows[key].settings.items() if k in OF_PRETRAINING}
+        return self._pretrained(tuple(sorted(different.items())), key)
+
+    def _pretrained(
+        self, different: tuple[tuple[str, Any], ...], key: str
+    ) -> tuple[list[np.ndarray], training.History]:
+        name = "-".join(["pretrain", *(str(value) for _, value in different)])
+        config = dataclasses.replace(self.config, **dict(different))
+        network, steps = self._front_end(config), config.pretrain_steps
+        models.compile(network, config, config.pretrain_loss, steps, config.learning_rate)
+        history = self._train(network, name, key, steps, order=0)
+        return network.get_weights(), history
+
+    def _front_end(self, config: Config) -> keras.Model:
+        keras.utils.set_random_seed(self.seed)
+        loaded = self._load(self.config.labels, "train", "none")
+        num_channels = loaded.train.images.shape[-1]
+        return models.front_end(config, num_channels, loaded.num_labels)
+
+    def _train(
+        self, model: keras.Model, name: str, key: str, steps: int, order: int
+    ) -> training.History:
+        config, loaded = self._config(key), self._inputs(key)
+        if not order:  # pre-training, which the rows share
+            loaded = self._load(config.labels, "train", "none")
+
+        def measure(model: keras.Model) -> dict[str, Any]:
+            logits = evaluation.predict(model, loaded.validation, self.config.batch_size)
+            maps = evaluation.label_maps(
+                loaded.validation, logits.get("refined", logits["unaries"])
+            )
+            dice = evaluation.mean_dice(loaded.validation, maps, loaded.num_labels)
+            heads = [layer for layer in model.layers if layer.name == "head"]
+            if not heads or self.rows[key].kind == "affine":
+                return {"validation_dice": dice}
+            return {"validation_dice": dice, "crf": _plain(crf_parameters(heads[0]))}
 
         return training.train(
             model,
-            self.inputs.train,
-            self.folder / f"{row}.checkpoint.npz",
+            loaded.train,
+            self.folder / f"{name}.checkpoint.npz",
             steps=steps,
-            batch_size=self.config.batch_size,
+            batch_size=config.batch_size,
             order_seed=10 * self.seed + order,  # fewer than ten orders per seed
-            checkpoint_steps=self.config.checkpoint_steps,
-            score=score,
-            title=f"{self.title}: {row}",
+            checkpoint_steps=config.checkpoint_steps,
+            flips=config.flips,
+            measure=measure,
+            title=f"{self.title}: {name}",
             position=self.seed,
         )
 
-    def _search(self, network: keras.Model) -> dict[str, Any]:
-        path = self.folder / "search.json"
+    def _bias(self, key: str) -> np.ndarray:
+        loaded = self._inputs(key)
+        scores = self.scores(key, "validation")
+        return calibration.class_bias(loaded.validation, scores, loaded.num_labels)
+
+    def _search(self, key: str) -> dict[str, Any]:
+        """The offline CRF for the scores of the row that this one rests on."""
+        row, config = self.rows[key], self._config(key)
+        (of,) = row.of
+        if row.kind == "retest":
+            return self._search(of)
+        if config.crf:
+            best = dict(zip(offline.PARAMETERS, config.crf, strict=True))
+            return {"best": best, "use": True}
+        own = "kernels" in row.settings or any(name.startswith("search") for name in row.settings)
+        path = self.folder / f"search-{of}{f'-{key}' if own else ''}.json"
         found = runs.read_json(path)
         if found is None:
-            validation = self.inputs.validation
+            scores = self.scores(of, "validation")
             found = offline.search(
-                self.config,
-                validation,
-                evaluation.predict(network, validation, self.config.batch_size)["unaries"],
+                config,
+                self._inputs(of).validation,
+                scores,
                 self.seed,
                 title=f"{self.title}: search",
                 position=self.seed,
@@ -142,35 +275,18 @@ class _Repetition:
             runs.write_json(path, found)
         return found
 
-    def _save(self, model: keras.Model, row: str) -> None:
+    def _save(self, key: str) -> None:
         # Keras writes to a name that ends in .keras, so not by runs.write.
-        unfinished = self.folder / f"unfinished-{row}.keras"
-        model.save(unfinished)
-        unfinished.replace(self.folder / f"{row}.keras")
-
-    def _finish(
-        self,
-        row: str,
-        maps: Sequence[np.ndarray],
-        before: Sequence[np.ndarray] | None = None,
-        **details: Any,
-    ) -> None:
-        if row not in self.rows or self.result(row).exists():
-            return
-        cases = evaluation.evaluate(
-            self.config, self.inputs.test, maps, self.inputs.num_labels, before
-        )
-        runs.write_arrays(
-            self.folder / f"{row}.npz", {f"{index:05d}": map_ for index, map_ in enumerate(maps)}
-        )
-        runs.write_json(self.result(row), {"cases": cases, **details})
-        dice = evaluation.nanmean([case["dice"] for case in cases])
-        tqdm.write(f"seed {self.seed}: {self.rows[row].title}: Dice {dice:.2f}")
+        unfinished = self.folder / f"unfinished-{key}.keras"
+        self._model(key).save(unfinished)
+        unfinished.replace(self.folder / f"{key}.keras")
 
 
-def _crf_weights(model: keras.Model) -> dict[str, Any]:
-    layer = model.get_layer("crf")
-    return {
-        variable.name: keras.ops.convert_to_numpy(variable.value).tolist()
-        for variable in layer.trainable_variables
-    }
+def _without_trials(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search chose; search-*.json has the trials."""
+    return {name: value for name, value in found.items() if name != "trials"}
+
+
+def _plain(parameters: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Arrays as JSON has them, of as many digits as anybody looks at."""
+    return {name: np.round(value, 4).tolist() for name, value in parameters.items()}

@@ -9,7 +9,6 @@ runs/<name>/
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import multiprocessing
 import os
@@ -22,8 +21,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-
-from experiments.config import Config
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
 
@@ -52,9 +49,10 @@ def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
     os.replace(unfinished, path)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; floats keep every bit."""
-    text = json.dumps(content, indent=1, default=_plain)
+def write_json(path: Path, content: Any, compact: bool = False) -> None:
+    """Write JSON atomically; floats keep every bit; compact = in one line without spaces."""
+    layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    text = json.dumps(content, default=_plain, **layout)
     write(path, lambda file: file.write(text.encode()))
 
 
@@ -74,20 +72,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def open_run(folder: Path, config: Config, backend: str, force: bool = False) -> None:
+def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
     """Make the folder of a run, or take up the one that is there.
 
     Args:
         folder: where the run lives.
-        config: its settings.
-        backend: Keras backend: the same settings give other last digits on another one.
+        identity: ``config``, its settings; ``comparison``, its rows; ``backend``, Keras's: the same
+            settings give other last digits on another one.
         force: delete the run that is there and start anew.
 
     Raises:
         ValueError: if the folder holds something else: a run of other settings or another backend,
             or files that are no run at all (which ``force`` does not delete either).
     """
-    identity = json.loads(json.dumps({"config": dataclasses.asdict(config), "backend": backend}))
+    identity = json.loads(json.dumps(identity))  # as it is read back, tuples as lists
     found = read_json(folder / "run.json")
     if found is None and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} exists and is no run of this program. Give another --name.")
@@ -143,7 +141,10 @@ def num_cores() -> int:
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    flat = [{**run["config"], "backend": run["backend"]} for run in (found, wanted)]
+    flat = [
+        {**run["config"], "backend": run["backend"], "rows": run.get("comparison")}
+        for run in (found, wanted)
+    ]
     return ", ".join(
         f"{key} is {flat[0].get(key)!r} there, {flat[1].get(key)!r} here"
         for key in sorted(flat[0].keys() | flat[1].keys())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from experiments import runs, stats
-from experiments.rows import Comparison, comparison
+from experiments.rows import WITH_CRF, Comparison, comparison
 
 COLUMNS = {
     "dice": "Dice %",
@@ -77,8 +77,10 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 def compared(results: dict[str, Any]) -> Comparison:
     """The rows of a run, from its results."""
-    config = results["config"]
-    return comparison(config.get("models", ()), config["network"])  # older results have no models
+    if "comparison" in results:
+        return Comparison.from_json(results["comparison"])
+    config = results["config"]  # of an older run, which had no other rows
+    return comparison(config.get("models", ()), config["network"])
 
 
 def _cases(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,7 +96,7 @@ def _title(results: dict[str, Any]) -> list[str]:
         title = f"# {name}: networks compared"
         start = f"updates of each network (width {width}), then {config['further_steps']} more. "
     else:
-        network = compared(results).rows["plain"].title
+        network = next(iter(compared(results).rows.values())).title
         size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
         title = f"# {name}: does a CRF help this {network}?"
         start = (
@@ -114,7 +116,7 @@ def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
     rows = compared(results).rows
 
     def cell(row: str, metric: str) -> str:
-        if metric == "changed" and rows[row].kind not in ("offline", "joint"):
+        if metric == "changed" and rows[row].kind not in WITH_CRF:
             return "-"
         mean, sd = stats.mean_and_sd(values(results, row, metric))
         return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
@@ -127,7 +129,7 @@ def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
 
 def _differences(results: dict[str, Any]) -> list[str]:
     groups = [case["group"] for case in _cases(results)]
-    rows, differences, *_ = compared(results)
+    rows, differences = compared(results).rows, compared(results).differences
     lines = []
     for metric, name in COMPARED.items():
         for row, reference in differences:
@@ -155,22 +157,20 @@ def _search(results: dict[str, Any]) -> list[str]:
             for name, value in sorted(crf.items())
         )
 
-    lines = []
+    lines, shown = [], set()
     for name, row in compared(results).rows.items():
-        if "search" not in results["seeds"][0][name]:
+        # One search serves all rows that rest on the same scores.
+        if "off" not in results["seeds"][0][name].get("search", {}) or row.of in shown:
             continue
-        lines += [
-            "Offline CRF, chosen on the validation split:"
-            if row.network is None
-            else f"Start of {row.title}, chosen on the validation split:",
-            "",
-        ]
+        shown.add(row.of)
+        lines += [f"CRF of {row.title}, chosen on the validation split:", ""]
         for index, seed in enumerate(results["seeds"]):
             search = seed[name]["search"]
+            off = row.kind == "offline" and not search["use"]
             lines.append(
                 f"- seed {index}: {describe(search['best'])}; validation Dice "
                 f"{search['off']:.2f} without, {search['best_dice']:.2f} with"
-                + ("" if search["use"] or row.network else ': so "off" was chosen')
+                + (': so "off" was chosen' if off else "")
             )
         lines.append("")
     return lines
@@ -180,7 +180,7 @@ def _notes(results: dict[str, Any]) -> list[str]:
     width = results["config"]["boundary_width_mm"]
     models, rows = results["config"].get("models"), compared(results).rows
     start = "rows of one network" if models else "all"
-    network = "network" if models else rows["plain"].title
+    network = "network" if models else next(iter(rows.values())).title
     return [
         f"What the rows are ({start} start from one pre-trained {network} per seed):",
         "",

@@ -17,11 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train from command line arguments; returns the exit status."""
     parser = compare.make_parser(__doc__)
     parser.add_argument("--seed", type=int, default=0, help="0 .. seeds-1 (default: %(default)s)")
-    config, folder, options = compare.open_run(parser, arguments)
-    if not 0 <= options.seed < config.seeds:
-        parser.error(f"--seed must be from 0 to {config.seeds - 1}. Received: {options.seed}")
+    options = parser.parse_args(arguments)
+    (run,) = compare.open_runs(parser, options)
+    folder, seeds = run.folder, run.config.seeds
+    if not 0 <= options.seed < seeds:
+        parser.error(f"--seed must be from 0 to {seeds - 1}. Received: {options.seed}")
     try:
-        compare.repeat(config, folder, options.seed)
+        compare.repeat(run, options.seed)
     except KeyboardInterrupt:
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {folder}.")
         return 130

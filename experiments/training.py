@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def train(
     batch_size: int,
     order_seed: int,
     checkpoint_steps: int,
-    score: Callable[[keras.Model], float],
+    flips: bool,
+    measure: Callable[[keras.Model], Mapping[str, Any]],
     title: str,
     position: int = 0,
 ) -> History:
@@ -42,13 +44,14 @@ def train(
         steps: updates in total.
         batch_size: slices per batch.
         order_seed: of the order of the slices.
-        checkpoint_steps: updates between two checkpoints, and between two calls of ``score``.
-        score: model to its validation Dice in percent, for the learning curves only.
+        checkpoint_steps: updates between two checkpoints, and between two calls of ``measure``.
+        flips: mirror each slice along each axis at random.
+        measure: model to what the history shall tell of it, for the learning curves only.
         title: of the progress bar.
         position: row of the progress bar, where several processes draw.
 
     Returns:
-        One entry per checkpoint: step, mean losses since the last one, validation Dice.
+        One entry per checkpoint: step, mean losses since the last one, what was measured.
     """
     step, history = load_state(model, checkpoint) if checkpoint.exists() else (0, [])
     with tqdm(
@@ -60,13 +63,15 @@ def train(
                 keras.utils.set_random_seed(1_000_000 * order_seed + step)
                 model.reset_metrics()
             chosen = batch_indices(len(slices.images), batch_size, order_seed, step)
+            mirrored = _mirrored(len(chosen), order_seed, step) if flips else None
+            batch = _batch(model, slices, chosen, mirrored)
             # The logs are means since the last reset: the losses since the last checkpoint.
-            logs = model.train_on_batch(*_batch(model, slices, chosen), return_dict=True)
+            logs = model.train_on_batch(*batch, return_dict=True)
             step += 1
             bar.update()
             if step % checkpoint_steps == 0 or step == steps:
                 losses = {name: float(value) for name, value in logs.items()}
-                history.append({"step": step, **losses, "validation_dice": score(model)})
+                history.append({"step": step, **losses, **measure(model)})
                 _save_state(model, checkpoint, step, history)
                 bar.set_postfix(loss=f"{losses['loss']:.3f}")
                 runs.stop_if_orphaned()
@@ -115,9 +120,36 @@ def _variables(model: keras.Model) -> list[Any]:
     return own + list(model.optimizer.variables)
 
 
-def _batch(model: keras.Model, slices: Slices, chosen: np.ndarray) -> tuple[Any, Any]:
-    labels = slices.labels[chosen]
-    outputs = model.output.keys() if isinstance(model.output, dict) else None
-    return model_input(model, slices, chosen), (
-        labels if outputs is None else {name: labels for name in outputs}
+def _mirrored(size: int, order_seed: int, step: int) -> np.ndarray:
+    """Which slices of a batch are mirrored along which axis: (B, 2), the same when resumed."""
+    return np.random.default_rng([order_seed, step, 1]).random((size, 2)) < 0.5
+
+
+def _batch(
+    model: keras.Model, slices: Slices, chosen: np.ndarray, mirrored: np.ndarray | None
+) -> tuple[Any, Any, Any]:
+    """Input, targets and weights of ``train_on_batch``."""
+    part = dataclasses.replace(
+        slices,
+        **{
+            name: _mirror(array[chosen], mirrored)
+            for name in ("images", "references", "labels", "weights")
+            if (array := getattr(slices, name)) is not None
+        },
     )
+    image = model_input(model, part)
+    if not isinstance(model.output, dict):
+        return image, part.labels, part.weights
+    # The energy compares the prediction with the image, not with labels.
+    targets = {name: part.references if name == "energy" else part.labels for name in model.output}
+    if part.weights is None:
+        return image, targets, None
+    alike = np.ones(len(chosen), "float32")
+    return image, targets, {n: part.weights if n == "unaries" else alike for n in targets}
+
+
+def _mirror(array: np.ndarray, mirrored: np.ndarray | None) -> np.ndarray:
+    if mirrored is None:
+        return array
+    pieces = [np.flip(one, np.flatnonzero(axes)) for one, axes in zip(array, mirrored, strict=True)]
+    return np.stack(pieces)

@@ -242,6 +242,7 @@ class CrossEntropyAndDice(_LabelLoss):
     their share.
 
     Args:
+        dice_weight: >= 0, of the Dice part; 0 leaves cross-entropy alone.
         ignore_class, name, **arguments: as in :class:`SoftDice`.
 
     Call arguments:
@@ -265,17 +266,24 @@ class CrossEntropyAndDice(_LabelLoss):
     def __init__(
         self,
         *,
+        dice_weight: float = 1.0,
         ignore_class: int | None = None,
         name: str = "cross_entropy_and_dice",
         **arguments: Any,
     ):
         super().__init__(ignore_class, name, **arguments)
+        self.dice_weight = dice_weight
         self._dice = SoftDice(ignore_class=ignore_class)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         truth, logits, valid = self._compare(y_true, y_pred)
-        each = -_log_probability(truth, logits)
-        return _mean_over_valid(each, valid) + self._dice.call(y_true, y_pred)
+        cross_entropy = _mean_over_valid(-_log_probability(truth, logits), valid)
+        if not self.dice_weight:
+            return cross_entropy
+        return cross_entropy + self.dice_weight * self._dice.call(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dice_weight": self.dice_weight}
 
 
 def _log_probability(truth: Any, logits: Any) -> Any:

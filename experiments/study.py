@@ -1,0 +1,174 @@
+"""A study: one file that says which rows are compared on which data, and what differs.
+
+title = "..."            of its section in docs/results.md
+text = "..."             what is asked, in a paragraph
+differences = [["joint", "plain"], ...]     pairs (row, reference)
+pictured = ["plain", "joint"]               from the reference to what is compared with it
+
+[common]                 keys of config.Config for all settings
+[settings.NAME]          keys of config.Config that differ, and `without`, rows left out there
+[rows.NAME]              title, meaning, kind and of, as in rows.Row, and any keys of
+                         config.Config that differ for this row
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments import config as configuration
+from experiments import runs
+from experiments.config import Config
+from experiments.rows import Comparison, Row
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KEYS = ("title", "text", "differences", "pictured", "common", "settings", "rows")
+OF_A_ROW = ("title", "meaning", "kind", "of")
+WITHOUT = "without"
+
+
+class Setting(NamedTuple):
+    """One run of a study: its settings and the rows compared there."""
+
+    config: Config
+    comparison: Comparison
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a study's file says.
+
+    Attributes:
+        name: of the file, without ending.
+        title, text: what is asked.
+        comparison: of all its rows.
+        settings: by name.
+    """
+
+    name: str
+    title: str
+    text: str
+    comparison: Comparison
+    settings: Mapping[str, Setting]
+
+
+def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
+    """Read a study's file.
+
+    Args:
+        path: a TOML file.
+        changes: keys of ``Config`` for all settings, whatever the file says.
+
+    Returns:
+        The study.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no TOML, an unknown key or kind, a row that rests on one that is not there.
+
+    Example:
+        >>> study = read("experiments/studies/controlled.toml")
+        >>> study.settings["wbc1-10"].config.train_cases
+        10
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML file: {error}") from None
+    try:
+        return _study(path.stem, content, changes or {})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def collect(study: Study, folder: Path) -> Path | None:
+    """Put the results of all settings into one file, from which tables and figures are made.
+
+    Args:
+        study: what was asked.
+        folder: of its runs, one folder per setting.
+
+    Returns:
+        ``folder/study.json``; None if a setting is not finished.
+    """
+    found = {name: runs.read_json(folder / name / "results.json") for name in study.settings}
+    if None in found.values():
+        return None
+    asked = {"name": study.name, "title": study.title, "text": study.text.strip()}
+    results = {
+        "study": {**asked, **dataclasses.asdict(study.comparison)},
+        "settings": {
+            name: {
+                **{key: value for key, value in result.items() if key != "comparison"},
+                "rows": [*result["comparison"]["rows"]],
+                "seeds": [
+                    {key: {**row, "cases": _columns(row["cases"])} for key, row in seed.items()}
+                    for seed in result["seeds"]
+                ],
+            }
+            for name, result in found.items()
+        },
+    }
+    path = folder / "study.json"
+    runs.write_json(path, results, compact=True)
+    return path
+
+
+def _columns(cases: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A list per metric in place of an entry per case: a third of the size."""
+    return {name: [_short(case[name]) for case in cases] for name in cases[0]}
+
+
+def _short(value: Any) -> Any:
+    # JSON has no NaN. A hundredth of a percent or of a millimetre is beyond any difference.
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else round(value, 3)
+
+
+def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Study:
+    for key in KEYS:
+        if key not in content:
+            raise ValueError(f"{key!r} is missing. Expected {', '.join(KEYS)}.")
+    if unknown := [*content.keys() - {*KEYS}]:
+        raise ValueError(f"Unknown key {unknown[0]!r}. Expected {', '.join(KEYS)}.")
+    rows = {key: _row(key, row) for key, row in content["rows"].items()}
+    pairs = [(row, reference) for row, reference in content["differences"]]
+    pictured = content["pictured"]
+    comparison = Comparison(rows, pairs, pictured, (pictured[-1], pictured[0]))
+    settings = {}
+    for key, own in content["settings"].items():
+        merged = {**content["common"], **own, **changes}
+        without = merged.pop(WITHOUT, [])
+        config = configuration.make(configuration.as_settings(merged))
+        settings[key] = Setting(config, _leave_out(comparison, without))
+        for row in rows.values():
+            configuration.make({**dataclasses.asdict(config), **row.settings})
+    return Study(name, content["title"], content["text"], comparison, settings)
+
+
+def _row(key: str, content: Mapping[str, Any]) -> Row:
+    of = content.get("of", ())
+    known = {name: value for name, value in content.items() if name in OF_A_ROW}
+    others = {name: value for name, value in content.items() if name not in OF_A_ROW}
+    settings = configuration.as_settings(others)
+    of = (of,) if isinstance(of, str) else tuple(of)
+    return Row(**{"title": key, **known, "of": of}, settings=settings)
+
+
+def _leave_out(comparison: Comparison, without: list[str]) -> Comparison:
+    if unknown := {*without} - comparison.rows.keys():
+        raise ValueError(f"No such rows: {sorted(unknown)}. Expected {[*comparison.rows]}")
+    kept = {key: row for key, row in comparison.rows.items() if key not in without}
+    pairs = [pair for pair in comparison.differences if {*pair} <= kept.keys()]
+    pictured = [key for key in comparison.pictured if key in kept]
+    return Comparison(kept, pairs, pictured, (pictured[-1], pictured[0]))
