@@ -1,24 +1,81 @@
-"""Mean and spread over seeds; paired differences with confidence intervals.
+"""Mean and spread over seeds; paired differences with intervals, tests and effect sizes.
 
 Differences are arrays (R, N): R seeds (training runs), N test cases, the same cases in the same
-order for both rows compared. NaN marks a case that a metric leaves out.
+order for both rows compared. NaN marks a case that a metric leaves out. Cases of one group (one
+patient) are not independent: intervals resample groups, and tests count every group once.
 
-Two intervals answer two questions, and neither stands for the other:
+Three intervals answer three questions, and none stands for another:
 
 - over groups: had other patients been in the test set, with these trained networks?
 - over seeds: had the networks been trained again (weights, batches, training cases), with this
   test set?
+- over both: had new networks met new patients? This is what a reader wants to know.
+
+`compare` gives everything about one difference at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from crfrnn.scores import nanmean
-from crfrnn.validation import CONFIDENCE, bootstrap_interval
+from crfrnn.validation import CONFIDENCE, RESAMPLES, bootstrap_interval
+
+Interval = tuple[float, float]
+EQUIVALENCE_CONFIDENCE = 0.90  # two one-sided tests at 5 % each
+
+
+class Comparison(NamedTuple):
+    """What is known about the difference of two rows, in the unit of the metric.
+
+    mean: over seeds and cases. per_seed: R means over cases. over_groups, over_seeds, over_both:
+    95 % intervals of the mean. p_value: of `wilcoxon`, not corrected (see `holm`). cohens_dz,
+    rank_biserial: effect sizes over groups. groups: how many there are.
+    """
+
+    mean: float
+    per_seed: tuple[float, ...]
+    over_groups: Interval
+    over_seeds: Interval
+    over_both: Interval
+    p_value: float
+    cohens_dz: float
+    rank_biserial: float
+    groups: int
+
+
+def compare(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Comparison:
+    """Everything about a paired difference that a table shows.
+
+    Args:
+        differences: (R, N), one row's metric minus another's.
+        groups: N names.
+        seed: of the resampling.
+
+    Returns:
+        `Comparison`.
+
+    Example:
+        >>> result = compare(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), ["a", "b", "c"])
+        >>> result.mean, result.per_seed, result.p_value, result.rank_biserial
+        (2.0, (2.0, 2.0), 0.25, 1.0)
+    """
+    per_seed = _row_means(differences)
+    return Comparison(
+        mean=float(np.mean(per_seed)),
+        per_seed=tuple(map(float, per_seed)),
+        over_groups=interval_over_groups(differences, groups, seed),
+        over_seeds=interval_over_seeds(differences),
+        over_both=interval_over_both(differences, groups, seed),
+        p_value=wilcoxon(differences, groups),
+        cohens_dz=cohens_dz(differences, groups),
+        rank_biserial=rank_biserial(differences, groups),
+        groups=len(_group_means(differences, groups)),
+    )
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
@@ -40,17 +97,21 @@ def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
 
 
 def interval_over_groups(
-    differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0
-) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean difference, resampling groups of test cases.
+    differences: np.ndarray,
+    groups: Sequence[Hashable],
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Bootstrap interval of the mean difference, resampling groups of test cases.
 
-    Each case counts with its mean over the seeds; cases of one group (one patient) stay together,
-    since they are not independent. Covers the choice of test cases, not the noise of training.
+    Each case counts with its mean over the seeds. Covers the choice of test cases, not the noise
+    of training.
 
     Args:
         differences: (R, N).
         groups: N names.
         seed: of the resampling.
+        confidence: of the interval, 0..1.
 
     Returns:
         Lower and upper bound, in the unit of the differences; NaN for fewer than two groups.
@@ -59,12 +120,11 @@ def interval_over_groups(
         >>> interval_over_groups(np.array([[1.0, 1.0, 1.0]]), ["a", "b", "c"])
         (1.0, 1.0)
     """
-    per_case = np.array([nanmean(column) for column in np.asarray(differences, np.float64).T])
-    return bootstrap_interval(per_case, groups, seed)
+    return bootstrap_interval(_case_means(differences), groups, seed, confidence)
 
 
-def interval_over_seeds(differences: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the mean difference over repeated trainings (Student's t).
+def interval_over_seeds(differences: np.ndarray, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of the mean difference over repeated trainings (Student's t).
 
     From the per-seed mean differences. A bootstrap of three to five numbers cannot reach beyond
     the extremes it has seen and is far too narrow; Student's t with R - 1 degrees of freedom says
@@ -73,6 +133,7 @@ def interval_over_seeds(differences: np.ndarray) -> tuple[float, float]:
 
     Args:
         differences: (R, N).
+        confidence: of the interval, 0..1.
 
     Returns:
         Lower and upper bound, in the unit of the differences; NaN for one seed.
@@ -85,9 +146,209 @@ def interval_over_seeds(differences: np.ndarray) -> tuple[float, float]:
     per_seed = _row_means(differences)
     if len(per_seed) < 2:
         return float("nan"), float("nan")
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(per_seed) - 1) * stats.sem(per_seed)
+    half = stats.t.ppf((1 + confidence) / 2, len(per_seed) - 1) * stats.sem(per_seed)
     return float(np.mean(per_seed) - half), float(np.mean(per_seed) + half)
 
 
+def interval_over_both(
+    differences: np.ndarray,
+    groups: Sequence[Hashable],
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Interval of the mean difference that covers training noise and the choice of test cases.
+
+    A hierarchical bootstrap: each round resamples the groups, takes the per-seed means of what
+    was drawn, and draws the mean over all possible seeds from Student's t around them. Where all
+    groups are equal this is `interval_over_seeds`; where all seeds are equal it is
+    `interval_over_groups`.
+
+    Resampling the seeds as well, the usual hierarchical bootstrap, is too narrow for a few seeds:
+    in simulations with normal effects of seeds, groups and both together its 95 % intervals held
+    the truth in 70 % of cases with 3 seeds and 84 % with 6 where training noise dominates; these
+    hold it in 92 to 100 % (too often where neither of the two dominates).
+
+    Args:
+        differences: (R, N).
+        groups: N names.
+        seed: of the resampling.
+        confidence: of the interval, 0..1.
+
+    Returns:
+        Lower and upper bound, in the unit of the differences; NaN for one seed or fewer than two
+        groups.
+
+    Example:
+        >>> interval_over_both(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]), ["a", "b", "c"])
+        (1.0, 1.0)
+    """
+    differences, members = _present(differences, groups)
+    num_seeds, num_groups = len(differences), len(set(members))
+    if num_seeds < 2 or num_groups < 2:
+        return float("nan"), float("nan")
+    of_group = np.eye(num_groups)[members]  # (M, G)
+    sums = np.nan_to_num(differences) @ of_group  # (R, G)
+    counts = ~np.isnan(differences) @ of_group  # (R, G)
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), RESAMPLES)  # (B, G)
+    with np.errstate(invalid="ignore"):  # a round without any case of some seed: NaN, left out
+        per_seed = (times @ sums.T) / (times @ counts.T)  # (B, R)
+    noise = rng.standard_t(num_seeds - 1, RESAMPLES)
+    means = per_seed.mean(axis=1) + stats.sem(per_seed, axis=1) * noise
+    low, high = np.nanquantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def wilcoxon(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
+    """Two-sided p-value of the Wilcoxon signed-rank test over groups.
+
+    Each group counts once, with the mean over its cases of their means over the seeds. Groups
+    without a difference are left out. Like `interval_over_groups` it takes the trained networks
+    as given. With G groups it cannot be below 2 / 2^G.
+
+    Args:
+        differences: (R, N).
+        groups: N names.
+
+    Returns:
+        0..1; 1 if no group differs; NaN for fewer than two groups.
+
+    Example:
+        >>> wilcoxon(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), "abcde")  # 2 / 2^5
+        0.0625
+    """
+    means = _group_means(differences, groups)
+    if len(means) < 2:
+        return float("nan")
+    changed = means[means != 0]
+    return float(stats.wilcoxon(changed).pvalue) if changed.size else 1.0
+
+
+def cohens_dz(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
+    """Cohen's d for paired samples: mean over groups, divided by the standard deviation over them.
+
+    About 0.2 is called small, 0.5 medium, 0.8 large (Cohen, 1988).
+
+    Args:
+        differences: (R, N).
+        groups: N names.
+
+    Returns:
+        Any number, positive where the differences are; 0 if no group differs, infinite if all
+        differ equally; NaN for fewer than two groups.
+
+    Example:
+        >>> cohens_dz(np.array([[1.0, 2.0, 3.0]]), "abc")
+        2.0
+    """
+    means = _group_means(differences, groups)
+    if len(means) < 2:
+        return float("nan")
+    if np.ptp(means) == 0:  # else rounding would leave a tiny deviation
+        return float(np.copysign(np.inf, means[0])) if means[0] else 0.0
+    return float(np.mean(means) / np.std(means, ddof=1))
+
+
+def rank_biserial(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
+    """Matched-pairs rank-biserial correlation: the effect size that belongs to `wilcoxon`.
+
+    The groups' means are ranked by their size; of the sum of the ranks, the share of the positive
+    ones minus the share of the negative ones (Kerby, 2014). Zeros are left out.
+
+    Args:
+        differences: (R, N).
+        groups: N names.
+
+    Returns:
+        -1 (every group is worse) to 1 (every group is better); 0 if no group differs; NaN for
+        fewer than two groups.
+
+    Example:
+        >>> rank_biserial(np.array([[2.0, 3.0, -1.0]]), "abc")  # (2 + 3 - 1) / 6
+        0.6666666666666666
+    """
+    means = _group_means(differences, groups)
+    if len(means) < 2:
+        return float("nan")
+    changed = means[means != 0]
+    ranks = stats.rankdata(np.abs(changed))
+    return float(np.sum(np.sign(changed) * ranks) / np.sum(ranks)) if changed.size else 0.0
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """P-values of several tests, corrected so that any false alarm is as rare as of one test.
+
+    Holm's step-down method: valid however the tests depend on each other, and never weaker than
+    Bonferroni's.
+
+    Args:
+        p_values: M numbers 0..1; NaN (no test was possible) stays NaN and is not counted.
+
+    Returns:
+        (M,) in the same order, 0..1; compare these with 0.05.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])  # 3 * 0.01, then 2 * 0.03, then no less
+        array([0.03, 0.06, 0.06])
+    """
+    from statsmodels.stats.multitest import multipletests  # takes most of a second
+
+    corrected = np.array(p_values, np.float64)
+    tested = ~np.isnan(corrected)
+    if tested.any():
+        corrected[tested] = multipletests(corrected[tested], method="holm")[1]
+    return corrected
+
+
+def equivalent(
+    differences: np.ndarray, groups: Sequence[Hashable], margin: float, seed: int = 0
+) -> bool:
+    """Whether two rows are shown to be equal up to a margin.
+
+    Two one-sided tests at 5 %, as intervals: both the 90 % interval over groups and the 90 %
+    interval over seeds lie within the margin. False means "not shown", not "different": a wide
+    interval shows neither.
+
+    Args:
+        differences: (R, N).
+        groups: N names.
+        margin: the largest difference, in the unit of the differences, that does not matter.
+        seed: of the resampling.
+
+    Returns:
+        True if equivalent; False also for one seed or fewer than two groups.
+
+    Example:
+        >>> differences = np.array([[0.1, -0.1, 0.0], [0.0, 0.1, 0.1]])
+        >>> equivalent(differences, "abc", margin=0.5), equivalent(differences, "abc", margin=0.1)
+        (True, False)
+    """
+    intervals = (
+        interval_over_groups(differences, groups, seed, EQUIVALENCE_CONFIDENCE),
+        interval_over_seeds(differences, EQUIVALENCE_CONFIDENCE),
+    )
+    return bool(np.all(np.abs(intervals) <= margin))
+
+
 def _row_means(values: np.ndarray) -> np.ndarray:
+    """(R, N) to (R,): the mean of every seed over its cases."""
     return np.array([nanmean(row) for row in np.asarray(values, np.float64)])
+
+
+def _case_means(values: np.ndarray) -> np.ndarray:
+    """(R, N) to (N,): the mean of every case over the seeds."""
+    return _row_means(np.transpose(values))
+
+
+def _group_means(values: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
+    """(R, N) to (G,): over the seeds, then over the cases of a group."""
+    values, members = _present(values, groups)
+    return np.bincount(members, _case_means(values)) / np.bincount(members)
+
+
+def _present(values: np.ndarray, groups: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:
+    """The M cases that some seed has a number for: values (R, M) and numbers 0..G-1 of groups."""
+    values = np.asarray(values, np.float64)
+    present = ~np.isnan(values).all(axis=0)
+    names = np.array(list(groups), dtype=str)[present]
+    return values[:, present], np.unique(names, return_inverse=True)[1]
