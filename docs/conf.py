@@ -1,0 +1,65 @@
+"""How Sphinx builds the documentation: `make docs`, or `python -m sphinx -W docs PLACE`."""
+
+import logging
+import os
+import re
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from crfrnn import __version__
+
+project = "crfrnn"
+release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["*.template.md"]
+
+html_theme = "furo"
+html_title = f"crfrnn {release}"
+html_copy_source = False
+highlight_language = "none"  # what is not marked as Python is a shell command or its output
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say more: shapes, units and ranges
+default_role = "code"
+napoleon_custom_sections = [
+    ("Call arguments", "params_style"),
+    ("Input shape", "notes_style"),
+    ("Output shape", "notes_style"),
+    "Input shape, output shape",
+    ("Reference", "notes_style"),
+]
+
+
+# Results and notebooks are made by other commands: their pages join when they are there. (Without a
+# type, the warning is out of reach for suppress_warnings.)
+logging.getLogger("sphinx.sphinx.directives.other").addFilter(
+    lambda record: not str(record.msg).startswith("toctree glob pattern")
+)
+
+
+def plain_text(app, what, name, obj, options, lines):
+    """Docstrings are plain text: what would be markup in reStructuredText is taken literally."""
+    text = "\n".join(lines)
+    # Names of arguments that go on in a second line.
+    text = re.sub(r"^( +)([\w, ]+,)\n\1 +([\w, ]+:)", r"\1\2 \3", text, flags=re.M)
+    # An indented paragraph after a colon holds an equation or code.
+    text = re.sub(r"(?<![:\n]):\n\n(?=( +)\S)", _literal_if_deeper(text), text)
+    kept = re.split(r"(``?[^`]+``?|^ *(?:>>>|\.\.\.) .*$|^ *\|.*\|$)", text, flags=re.M)
+    kept[::2] = [re.sub(r"([*|])", r"\\\1", part) for part in kept[::2]]
+    lines[:] = "".join(kept).split("\n")
+
+
+def _literal_if_deeper(text):
+    def replace(match):
+        line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+        deeper = len(match[1]) > len(line) - len(line.lstrip())
+        return "::\n\n" if deeper else match[0]
+
+    return replace
+
+
+def setup(app):
+    # Before napoleon, which makes markup of its own.
+    app.connect("autodoc-process-docstring", plain_text, priority=100)
