@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from crfrnn.guess import first_guess
     from crfrnn.layer import CRFRNN
     from crfrnn.loss import DenseCRFLoss
+    from crfrnn.monitor import CRFMonitor, crf_parameters
     from crfrnn.parameter_search import search
 
-# Found when they are first used: the first three need Keras, the others are seldom needed.
+# Found when they are first used: the first five need Keras, the others are seldom needed.
 _LAZY = {
     # Both from one module: a saved model may contain layers of either.
     "CRFRNN": "crfrnn.attachment",
-    "DenseCRFLoss": "crfrnn.loss",
     "attach": "crfrnn.attachment",
+    "DenseCRFLoss": "crfrnn.loss",
+    "CRFMonitor": "crfrnn.monitor",
+    "crf_parameters": "crfrnn.monitor",
     "diagnose": "crfrnn.diagnosis",
     "first_guess": "crfrnn.guess",
     "search": "crfrnn.parameter_search",
@@ -43,10 +46,12 @@ _LAZY = {
 
 __all__ = [
     "CRFRNN",
+    "CRFMonitor",
     "DenseCRF",
     "DenseCRFLoss",
     "__version__",
     "attach",
+    "crf_parameters",
     "diagnose",
     "first_guess",
     "gaussian_filter",

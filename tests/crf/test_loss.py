@@ -8,7 +8,6 @@ import pytest
 from keras import ops
 
 from crfrnn import DenseCRFLoss
-from crfrnn.filtering import native
 from tests import backend
 from tests.crf.dense_crf_reference import finite_differences, kernel_matrices, normalized
 from tests.tolerances import EXACT, FLOAT16, FLOAT32, GRADIENT, LOSS_LATTICE, assert_close, error
@@ -113,14 +112,11 @@ def test_gradient_is_that_of_the_equation():
     assert_close(gradient, expected, GRADIENT)
 
 
-@pytest.mark.parametrize("with_native", [False, True])
-def test_lattice_is_close_to_exact(with_native):
-    if with_native and not native.available():
-        pytest.skip("the native library was not built")
+def test_lattice_is_close_to_exact():
     image, logits = smooth_case()
     arguments = dict(theta_alpha=5.0, theta_beta=20.0, theta_gamma=2.0, spatial_weight=0.5)
     exact = DenseCRFLoss(**arguments, method="exact")
-    lattice = DenseCRFLoss(**arguments, native=with_native)
+    lattice = DenseCRFLoss(**arguments)
     assert_close(
         backend.array(lattice(image, logits)), backend.array(exact(image, logits)), LOSS_LATTICE
     )
@@ -220,14 +216,14 @@ def scribbled(loss_weight, **compiled):
     truth[0, :, 4:] = truth[1, 7:] = 1
     image = (100.0 * truth + rng.normal(0, 15, truth.shape))[..., None].astype("float32")
     noise = rng.normal(0, 1, (*truth.shape, 8))
-    features = np.concatenate([image / 40 - 1.25, noise], -1).astype("float32")
+    features = np.concatenate([image / 25 - 2, noise], -1).astype("float32")
     scribbles = np.full_like(truth, 255)
     scribbles[0, 5, 1:9:2] = truth[0, 5, 1:9:2]
     scribbles[1, 4:10:2, 6] = truth[1, 4:10:2, 6]
 
-    keras.utils.set_random_seed(1)
     inputs = keras.Input((None, None, 9))
-    logits = keras.layers.Dense(2)(inputs)
+    # Backends differ in the random numbers of a seed; from zero on, all train alike.
+    logits = keras.layers.Dense(2, kernel_initializer="zeros")(inputs)
     model = keras.Model(inputs, {"logits": logits, "energy": logits})
     model.compile(
         keras.optimizers.Adam(0.1),
@@ -251,12 +247,11 @@ def accuracy_after_training(loss_weight):
 
 def test_scribbles_teach_more_with_it():
     with_it, without = accuracy_after_training(1.0), accuracy_after_training(0.0)
-    assert without < 0.9  # measured 0.85
-    assert with_it > 0.98  # measured 1.0
+    assert without < 0.9  # measured 0.79; 0.79 to 0.84 with other random numbers
+    assert with_it > 0.98  # measured 1.0; 0.996 to 1
 
 
 @pytest.mark.parametrize("jit_compile", ["auto", True])
-@pytest.mark.filterwarnings("ignore:.*jit_compile.*")
 def test_compiled_with_batches_of_two_sizes(jit_compile):
     """XLA has no kernel for TensorFlow's native op: there keras.ops filters, with equal results."""
     if backend.NAME == "torch" and jit_compile is True:
