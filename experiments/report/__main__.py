@@ -1,0 +1,80 @@
+"""The command; see `experiments.report`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from experiments import runs
+from experiments.report import figures, study
+from experiments.report.page import Page
+
+ROOT = Path(__file__).parents[2]
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Generate docs/results.md, its figures and the README's numbers; returns the exit status.
+
+    Args:
+        arguments: paths of finished studies' ``study.json`` to take in first.
+        root: of the repository.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.report",
+        description=sys.modules["experiments.report"].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", nargs="*", type=Path, help="a finished study.json to take in")
+    for path in parser.parse_args(arguments).study:
+        take_in(path, root / "experiments" / "results")
+    texts, drawings = generated(root)
+    for path, text in texts.items():
+        runs.write(path, lambda file, text=text: file.write(text.encode()))
+        print(path.relative_to(root))
+    folder = root / "docs" / "results"
+    for name, draw in tqdm(drawings.items(), desc="figures", leave=False):
+        runs.write(folder / name, lambda file, draw=draw: draw().savefig(file, dpi=figures.DPI))
+    return 0
+
+
+def take_in(path: Path, folder: Path) -> None:
+    """Keep a finished study among the committed results.
+
+    Args:
+        path: of its ``study.json``.
+        folder: ``experiments/results``.
+    """
+    content = runs.read_json(path)
+    if content is None:
+        raise FileNotFoundError(f"{path} does not exist. Expected a finished study's study.json.")
+    text = study.dumps(study.condensed(content))
+    target = folder / f"{content['study']['name']}.json"
+    runs.write(target, lambda file: file.write(text.encode()))
+
+
+def generated(root: Path) -> tuple[dict[Path, str], dict[str, Callable[[], Figure]]]:
+    """What the committed results make of the template and of the README.
+
+    Args:
+        root: of the repository.
+
+    Returns:
+        The texts by path, and by file name what draws each figure they show.
+    """
+    docs, readme = root / "docs", root / "README.md"
+    studies = study.load(root / "experiments" / "results")
+    page, front = Page(studies, "results"), Page(studies, "docs/results")
+    texts = {
+        docs / "results.md": page.render((docs / "results.template.md").read_text("utf-8")),
+        readme: front.fill(readme.read_text("utf-8")),
+    }
+    return texts, {**page.figures, **front.figures}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The tables of the page of results, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments import stats
+from experiments.report.study import ENVIRONMENT, PER_CASE, UNARIES, Setting, Study
+from experiments.report.verdicts import differences
+
+COLUMNS = {
+    "dice": "Dice %",
+    UNARIES: "before its CRF: Dice %",
+    "iou": "IoU %",
+    "pixel_accuracy": "pixel acc. %",
+    "boundary_accuracy": "boundary acc. %",
+    "boundary_dice": "boundary Dice %",
+    "hd95": "HD95 ↓",
+    "assd": "ASSD ↓",
+    "surface_dice": "surface Dice %",
+    "ece": "ECE % ↓",
+    "changed": "changed %",
+}
+MAIN = ("dice", "boundary_accuracy", "hd95", "surface_dice", "ece", "changed", UNARIES)
+PUBLISHED = {"published_iu": "IU %", "published_dsc": "DSC %", "published_pa": "PA %"}
+
+
+def scores(
+    study: Study, setting: Setting, rows: Sequence[str] = (), columns: Sequence[str] = MAIN
+) -> str:
+    """Metrics of rows: mean over cases and seeds ± standard deviation over seeds.
+
+    Args:
+        study: of the setting.
+        setting: whose table it is.
+        rows: names; none for all.
+        columns: names of metrics, those that no row has are left out; none for all there are.
+    """
+    rows = list(rows) or setting.rows
+    known = setting.metrics()
+    labels = [name for name in known if name.startswith("dice_")]
+    titles = {**COLUMNS, **{name: f"Dice % of label {name[5:]}" for name in labels}}
+    columns = [name for name in columns or titles if name in known]
+    return markdown(
+        ["", *(titles[name] for name in columns)],
+        [[study.rows[row].title, *(_cell(setting, row, name) for name in columns)] for row in rows],
+    )
+
+
+def published(
+    study: Study, setting: Setting, numbers: Mapping[str, tuple[float, float, float]]
+) -> str:
+    """The metrics of the published table beside its numbers.
+
+    Args:
+        study: of the setting.
+        setting: with the published metrics.
+        numbers: published IU, DSC and PA in percent, by row.
+
+    Raises:
+        ValueError: if numbers has a row that the setting has not.
+    """
+    strangers = [row for row in numbers if row not in setting.rows]
+    if strangers:
+        raise ValueError(
+            f"Published numbers for rows that {setting.name} does not have: {strangers}. "
+            f"Its rows: {', '.join(setting.rows)}"
+        )
+    lines = []
+    for row in setting.rows:
+        theirs = [f"{number:.2f}" for number in numbers.get(row, ())] or ["-"] * 3
+        ours = [_cell(setting, row, metric) for metric in PUBLISHED]
+        pairs = zip(theirs, ours, strict=True)
+        lines.append([study.rows[row].title, *(cell for pair in pairs for cell in pair)])
+    head = [f"{title}, {whose}" for title in PUBLISHED.values() for whose in ("theirs", "ours")]
+    return markdown(["", *head], lines)
+
+
+def change(study: Study, setting: Setting) -> str:
+    """All differences of a setting: of Dice with their verdicts, and of the other metrics."""
+    others = [name for name in PER_CASE[1:] if name in setting.metrics()]
+    lines = []
+    for one in differences(setting):
+        found = one.comparison
+        lines.append(
+            [
+                study.versus(one.row, one.reference),
+                signed(found.mean),
+                interval(found.over_both),
+                one.words,
+                interval(found.over_groups),
+                interval(found.over_seeds),
+                p_value(one.p_holm),
+                signed(found.rank_biserial),
+                " ".join(map(signed, found.per_seed)),
+                *(difference(setting, one.row, one.reference, name) for name in others),
+            ]
+        )
+    head = [
+        *("difference of Dice", "mean", "95 % over both", "verdict", "95 % over cases"),
+        *("95 % over seeds", "p (Holm)", "effect size", "per seed"),
+        *(f"of {COLUMNS[name]}" for name in others),
+    ]
+    return markdown(head, lines)
+
+
+def choices(study: Study, setting: Setting) -> str:
+    """What was chosen on the validation cases, per row and seed; a search that rows share once."""
+    lines, shown = [], []
+    for row in setting.rows:
+        chosen = setting.choices(row)
+        if not any(chosen) or chosen in shown:
+            continue
+        shown.append(chosen)
+        for index, one in enumerate(chosen):
+            search = one.get("search", {})
+            dice = [f"{search[key]:.2f}" if key in search else "-" for key in ("off", "best_dice")]
+            lines.append([study.rows[row].title, str(index), *dice, _chosen(study, one)])
+    head = ["row", "seed", "validation Dice % without", "with", "chosen"]
+    return markdown(head, lines) if lines else ""
+
+
+def settings(study: Study) -> str:
+    """The settings of a study side by side: where their configurations differ, cases and time."""
+    configs = {name: setting.config for name, setting in study.settings.items()}
+    keys = [key for key in _keys(configs) if len({repr(c.get(key)) for c in configs.values()}) > 1]
+    lines = [
+        [
+            name,
+            *(_words(setting.config.get(key)) for key in keys),
+            str(len(setting.groups)),
+            str(len(set(setting.groups))),
+            f"{setting.seconds / 3600:.2f}",
+        ]
+        for name, setting in study.settings.items()
+    ]
+    head = ["setting", *(key.replace("_", " ") for key in keys)]
+    return markdown([*head, "tested cases", "groups", "processor hours"], lines)
+
+
+def configuration(study: Study) -> str:
+    """The configuration that all settings of a study share, a line per key."""
+    configs = {name: setting.config for name, setting in study.settings.items()}
+    first = next(iter(configs.values()))
+    return "\n".join(
+        f"- `{key}`: {_words(first[key])}"
+        for key in _keys(configs)
+        if len({repr(config.get(key)) for config in configs.values()}) == 1
+    )
+
+
+def rows(study: Study) -> str:
+    """What the rows of a study are."""
+    return "\n".join(f"- {row.title}: {row.meaning}." for row in study.rows.values())
+
+
+def provenance(study: Study) -> str:
+    """Command, time, machine and versions; of several machines or commits, all."""
+    settings = study.settings.values()
+    hours = sum(setting.seconds for setting in settings) / 3600
+    used = {
+        name: "; ".join(dict.fromkeys(_words(setting.environment[name]) for setting in settings))
+        for name in ENVIRONMENT
+    }
+    return (
+        f"    python -m experiments.compare --config experiments/studies/{study.name}.toml\n\n"
+        f"{hours:.1f} processor hours on {used['machine']}, {used['cores']} cores; "
+        f"Keras on {used['backend']}, Python {used['python']}, {used['packages']}; commit "
+        f"{used['commit']}. Results: "
+        f"[{study.name}.json](../experiments/results/{study.name}.json)."
+    )
+
+
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, numbers to the right.
+
+    Example:
+        >>> print(markdown(["", "Dice %"], [["U-Net", "90.5"]]))
+        |  | Dice % |
+        | --- | ---: |
+        | U-Net | 90.5 |
+    """
+    rule = ["---"] + ["---:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines))
+
+
+def mean_and_sd(values: np.ndarray) -> str:
+    """Values (R, N) as "mean ± standard deviation over seeds"; "-" without any.
+
+    Example:
+        >>> mean_and_sd(np.array([[1.0, 3.0], [5.0, 7.0]]))
+        '4.00 ± 2.83'
+    """
+    mean, sd = stats.mean_and_sd(values)
+    if np.isnan(mean):
+        return "-"
+    return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
+
+
+def difference(setting: Setting, row: str, reference: str, metric: str = "dice") -> str:
+    """Mean and 95 % interval over both, "+0.72 [+0.46, +0.97]"."""
+    mean, over_both = setting.difference(row, reference, metric)
+    return f"{signed(mean)} {interval(over_both)}"
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """Example:
+    >>> interval((0.1, 0.25))
+    '[+0.10, +0.25]'
+    """
+    return "-" if np.isnan(bounds).any() else f"[{signed(bounds[0])}, {signed(bounds[1])}]"
+
+
+def signed(value: float) -> str:
+    """Example:
+    >>> signed(0.25), signed(-0.001)
+    ('+0.25', '+0.00')
+    """
+    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
+
+
+def p_value(p: float) -> str:
+    """Example:
+    >>> p_value(0.0312), p_value(0.0002)
+    ('0.031', '< 0.001')
+    """
+    if np.isnan(p):
+        return "-"
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def _cell(setting: Setting, row: str, metric: str) -> str:
+    values = setting.scores(row, metric)
+    # A row that changes no point in any case has nothing that could.
+    return "-" if metric == "changed" and not values.any() else mean_and_sd(values)
+
+
+def _keys(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for config in configs.values() for key in config))
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    return ", ".join(map(_words, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _chosen(study: Study, choice: Mapping[str, Any]) -> str:
+    if "chosen" in choice:
+        return study.rows[choice["chosen"]].title
+    if "bias" in choice:
+        return f"bias {_numbers(choice['bias'])}"
+    crf = choice["search"]["best"]
+    chosen = ", ".join(f"{name} {_numbers(value)}" for name, value in crf.items())
+    return chosen if choice["search"]["use"] else f"off ({chosen})"
+
+
+def _numbers(value: Any) -> str:
+    # theta_beta is a list where there are several channels.
+    return " / ".join(f"{number:.3g}" for number in np.ravel(value))

@@ -1,0 +1,276 @@
+"""The page of results: from made-up studies whose numbers are worked out in comments, and the
+committed page against the committed results."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.report import __main__ as command
+from experiments.report import figures, study, tables, verdicts
+from experiments.report.page import Page
+
+ROOT = Path(__file__).parents[2]
+CASES = 12
+ENVIRONMENT = {
+    **{"backend": "jax", "python": "3.12.1", "packages": {"keras": "3.15"}},
+    **{"commit": "abc", "machine": "a machine", "cores": 2, "seconds": 1800},
+}
+ROWS = {
+    name: {"title": title, "meaning": "what it is", "kind": kind, "of": of, "settings": {}}
+    for name, title, kind, of in (
+        ("plain", "U-Net", "network", []),
+        ("again", "U-Net again", "network", []),
+        ("offline", "offline CRF", "offline", ["plain"]),
+        ("joint", "CRF-RNN", "joint", ["plain"]),
+    )
+}
+
+
+def result(dice, **details):
+    """A row of one seed as a run leaves it: every other metric follows from Dice."""
+    return {
+        "cases": [
+            {
+                **{"id": f"case{index}", "group": f"patient{index}", "dice": float(value)},
+                **{"boundary_accuracy": value - 10, "hd95": 5.0, "dice_1": value, "changed": 0.0},
+                **{"published_iu": 50.0, "published_dsc": 60.0, "published_pa": 70.0},
+            }
+            for index, value in enumerate(dice)
+        ],
+        **details,
+    }
+
+
+def finished(train_cases=(5, 20), seeds=3):
+    """A study as a run leaves it. The offline CRF gains 1.5 to 2.5 in every case, the repeat and
+    the joint training change next to nothing."""
+    cases, settings = np.arange(CASES), {}
+    for number in train_cases:
+        of_seeds = []
+        for seed in range(seeds):
+            plain = 80.0 + cases + seed
+            plain[0] = np.nan  # no foreground there
+            wave = np.cos(cases + seed).round(2)  # between -1 and 1
+            crf = {
+                "spatial": [1, 1],
+                "bilateral": [5 + seed, 5],
+                "compatibility": [[-1, 0], [0, -1]],
+            }
+            thetas = {"theta_alpha": 8.0, "theta_beta": [0.1, 0.2], "theta_gamma": 2.0}
+            history = [{"step": s, "loss": 1.0, "crf": {**crf, **thetas}} for s in (100, 200)]
+            search = {"best": thetas, "off": 80.0, "best_dice": 82.0, "use": True}
+            offline = result(plain + 2 + wave / 2, search=search, unaries_dice=list(plain))
+            for case in offline["cases"]:
+                case["changed"] = 0.25
+            of_seeds.append(
+                {
+                    "plain": result(plain, history=[{"step": 100, "loss": 1.0}]),
+                    "again": result(plain + wave / 10),
+                    "offline": offline,
+                    "joint": result(plain - wave / 10, history=history, search=search),
+                }
+            )
+        settings[f"made-up-{number}"] = {
+            "config": {"dataset": "made-up", "train_cases": number, "models": []},
+            **ENVIRONMENT,
+            "rows": [*ROWS],
+            "seeds": of_seeds,
+        }
+    differences = [["again", "plain"], ["offline", "plain"], ["joint", "offline"]]
+    about = {"name": "tiny", "title": "Tiny", "text": "What for?", "reference": "plain"}
+    return {"study": {**about, "rows": ROWS, "differences": differences}, "settings": settings}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    # As JSON has it: NaN as null, tuples as lists.
+    return study.Study(json.loads(study.dumps(study.condensed(finished()))))
+
+
+def line(table, start):
+    return next(line for line in table.splitlines() if line.startswith(f"| {start} |"))
+
+
+def test_scores_survive_condensing(tiny):
+    setting = tiny.settings["made-up-5"]
+    dice = setting.scores("plain", "dice")
+    assert dice.shape == (3, CASES)
+    np.testing.assert_array_equal(dice[1, 1:], np.arange(1, CASES) + 81)
+    assert np.isnan(dice[:, 0]).all()
+    # Means over the cases 1 to 11, which are 86 + seed.
+    np.testing.assert_array_equal(setting.scores("plain", "dice_1"), [[86], [87], [88]])
+    np.testing.assert_array_equal(setting.scores("offline", "unaries_dice"), [[86], [87], [88]])
+    assert np.isnan(setting.scores("plain", "unaries_dice")).all()
+    assert setting.choices("offline")[2]["search"]["off"] == 80
+    assert [point["step"] for point in setting.crf("joint")[0]] == [100, 200]
+
+
+def test_json_is_compact_and_the_same_numbers():
+    content = study.condensed(finished())
+    text = study.dumps(content)
+    assert json.loads(text) == json.loads(json.dumps(content))
+    assert max(text.count(key) for key in ("case11", "patient11")) == 2  # once per setting
+
+
+def test_other_cases_are_refused():
+    content = finished()
+    content["settings"]["made-up-20"]["seeds"][1]["joint"]["cases"].reverse()
+    with pytest.raises(ValueError, match="made-up-20: row 'joint' of seed 1 was tested on other"):
+        study.condensed(content)
+
+
+def test_scores(tiny):
+    setting = tiny.settings["made-up-5"]
+    # Seeds 86, 87, 88; nothing changes.
+    table = tables.scores(tiny, setting)
+    assert line(table, "U-Net").startswith(
+        "| U-Net | 87.00 ± 1.00 | 77.00 ± 1.00 | 5.00 ± 0.00 | -"
+    )
+    assert "| 0.25 ± 0.00 | 87.00 ± 1.00 |" in line(table, "offline CRF")
+    assert "ECE" not in table  # which no row has
+    assert tables.scores(tiny, setting, ["joint"], ["dice"]).count("\n") == 2
+    assert "Dice % of label 1" in tables.scores(tiny, setting, columns=[])
+
+
+def test_verdicts(tiny):
+    words = [one.words for one in verdicts.differences(tiny.settings["made-up-5"])]
+    assert words == ["equivalent within 0.5", "gain", "loss"]
+
+
+def test_a_certain_gain_can_be_too_small_to_matter():
+    content = study.condensed(finished())
+    for seed in content["settings"]["made-up-5"]["seeds"]:
+        seed["again"]["dice"] = [v and v + 0.2 for v in seed["plain"]["dice"]]
+        # One seed far off: the interval over both covers 0 on both sides, wide.
+        far = 9 if seed is content["settings"]["made-up-5"]["seeds"][0] else -3
+        seed["offline"]["dice"] = [v and v + far for v in seed["plain"]["dice"]]
+    found = verdicts.differences(study.Study(content).settings["made-up-5"])
+    assert found[0].words == "gain, within 0.5"
+    assert found[1].words == "not decided"
+
+
+def test_differences(tiny):
+    setting = tiny.settings["made-up-5"]
+    cells = line(tables.change(tiny, setting), "offline CRF vs. U-Net").split(" | ")
+    change = 2 + np.cos(np.arange(1, CASES)[None] + np.arange(3)[:, None]).round(2) / 2
+    assert cells[1] == f"{change.mean():+.2f}"
+    assert cells[8] == " ".join(f"{seed:+.2f}" for seed in change.mean(axis=1))
+    assert cells[3] == "gain"
+    # 11 patients, all better: p = 2 / 2^11, times three comparisons; and boundary accuracy changes
+    # as Dice does.
+    assert cells[6] == "0.003" and cells[7] == "+1.00"
+    assert cells[9] == f"{cells[1]} {cells[2]} |"
+
+
+def test_choices_that_rows_share_are_shown_once(tiny):
+    table = tables.choices(tiny, tiny.settings["made-up-5"])
+    assert "| offline CRF | 2 | 80.00 | 82.00 | theta_alpha 8, theta_beta 0.1 / 0.2," in table
+    assert "CRF-RNN" not in table
+
+
+def test_published_numbers_need_their_row(tiny):
+    setting = tiny.settings["made-up-5"]
+    table = tables.published(tiny, setting, {"joint": (1.0, 2.0, 3.0)})
+    assert line(table, "CRF-RNN") == (
+        "| CRF-RNN | 1.00 | 50.00 ± 0.00 | 2.00 | 60.00 ± 0.00 | 3.00 | 70.00 ± 0.00 |"
+    )
+    with pytest.raises(ValueError, match=r"does not have: \['ours'\]"):
+        tables.published(tiny, setting, {"ours": (1.0, 2.0, 3.0)})
+
+
+def test_settings_and_provenance(tiny):
+    assert "| made-up-20 | 20 | 12 | 12 | 0.50 |" in tables.settings(tiny)
+    assert tables.configuration(tiny) == "- `dataset`: made-up\n- `models`: none"
+    text = tables.provenance(tiny)
+    assert "--config experiments/studies/tiny.toml" in text
+    assert "1.0 processor hours on a machine, 2 cores; Keras on jax" in text
+
+
+def test_names_that_are_not_there_are_refused(tiny):
+    page = Page({"tiny": tiny}, "results")
+    for call, message in {
+        'scores("small", "made-up-5")': "No study 'small'",
+        'scores("tiny", "made-up-6")': "No setting 'made-up-6' in tiny",
+        'score("tiny", "made-up-5", "join")': "no row 'join'",
+        'verdict("tiny", "made-up-5", "joint", "plain")': "does not compare 'joint' with 'plain'",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            page.render("{{ " + call + " }}")
+
+
+def test_numbers_in_marked_text(tiny):
+    page = Page({"tiny": tiny}, "docs/results")
+    marked = "<!-- table: {} -->{}<!-- /table -->"
+    sentence = marked.format('score("tiny", "made-up-5", "plain")', "old")
+    table = marked.format('scores("tiny", "made-up-5", ["plain"], ["dice"])', "\nold\n")
+    text = page.fill(f"It has {sentence} now.\n\n{table}\n")
+    assert "-->87.00 ± 1.00<!-- /table --> now." in text
+    assert "-->\n|  | Dice % |\n| --- | ---: |\n| U-Net | 87.00 ± 1.00 |\n<!-- /table -->" in text
+    assert page.fill(text) == text
+
+
+@pytest.fixture
+def repository(tmp_path):
+    (tmp_path / "docs").mkdir()
+    template = "\n".join(
+        [
+            '{% if "tiny" in studies %}{{ rows("tiny") }}{% endif %}',
+            '{% if "huge" in studies %}{{ rows("huge") }}{% else %}Not run yet.{% endif %}',
+            '{{ dots("tiny", ["made-up-5", "made-up-20"]) }}',
+            '{{ forest("tiny", ["made-up-5"]) }}',
+            '{{ training_size("tiny", ["made-up-5", "made-up-20"], ["plain", "offline"]) }}',
+            '{{ gains("tiny", "made-up-5", "offline", "plain") }}',
+            '{{ crf_parameters("tiny", "made-up-5", "joint") }}',
+        ]
+    )
+    (tmp_path / "docs" / "results.template.md").write_text(template)
+    (tmp_path / "README.md").write_text(
+        '<!-- table: verdict("tiny", "made-up-5", "offline", "plain") -->?<!-- /table -->'
+    )
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(finished()))
+    return tmp_path
+
+
+def test_the_command(repository):
+    arguments = [str(repository / "study.json")]
+    assert command.main(arguments, repository) == 0
+    text = (repository / "docs" / "results.md").read_text()
+    assert "- CRF-RNN: what it is." in text and "Not run yet." in text
+    assert "-->gain<!--" in (repository / "README.md").read_text()
+    for name in ("dots-made-up-5-made-up-20", "forest-made-up-5", "crf_parameters-made-up-5-joint"):
+        assert f"(results/tiny-{name}.png)" in text
+        assert (repository / "docs" / "results" / f"tiny-{name}.png").stat().st_size > 5000
+    assert command.main([], repository) == 0
+    assert (repository / "docs" / "results.md").read_text() == text
+
+
+def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
+    with pytest.raises(ValueError, match="'plain' of setting made-up-5 has no trained CRF"):
+        figures.crf_parameters(tiny, tiny.settings["made-up-5"], "plain")
+
+
+def test_one_seed_and_one_group_have_no_intervals():
+    content = copy.deepcopy(finished(train_cases=(5,), seeds=1))
+    for row in content["settings"]["made-up-5"]["seeds"][0].values():
+        for case in row["cases"]:
+            case["group"] = "a"
+    one = study.Study(study.condensed(content))
+    table = tables.change(one, one.settings["made-up-5"])
+    assert "| - | not decided | - | - | - |" in line(table, "offline CRF vs. U-Net")
+    assert figures.forest(one, [*one.settings.values()]).axes
+
+
+def test_the_committed_pages_are_what_the_results_give():
+    if not study.load(ROOT / "experiments" / "results"):
+        pytest.skip("no study's results are committed yet")
+    texts, drawings = command.generated(ROOT)
+    for path, text in texts.items():
+        assert path.read_text("utf-8") == text, f"{path.name} is not up to date: make table"
+    for name in drawings:
+        assert (ROOT / "docs" / "results" / name).exists(), f"{name} is missing: make table"
