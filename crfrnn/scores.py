@@ -101,7 +101,7 @@ def boundary_band(truth: np.ndarray, spacing: Sequence[float], width: float = 2.
     # Points of the band lie within the width of the mask's bounding box, and the point outside
     # the mask that is nearest to one inside is no farther than the first frame around the box.
     (box,) = ndimage.find_objects(truth.astype(np.uint8))
-    reach = [max(1, math.ceil(width / step)) for step in spacing]
+    reach = [math.ceil(width / step) for step in spacing]
     near = tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True))
     # Each distance is zero on its own side, so the sum is the distance across the boundary.
     inward, outward = (

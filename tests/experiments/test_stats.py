@@ -90,6 +90,13 @@ def test_interval_over_both_has_the_distribution_of_all_resamples_and_students()
     assert (low, high) == stats.interval_over_both(DIFFERENCES, GROUPS)  # seeded
 
 
+def test_interval_over_both_weighs_every_case_equally():
+    # Rounds: aa (0 + 1)/2, ab and ba (0 + 1 + 9)/3, bb 9; quarters each. The middle half is ab.
+    same_seeds = np.tile([0.0, 1.0, 9.0], (2, 1))
+    middle = stats.interval_over_both(same_seeds, ["a", "a", "b"], confidence=0.4)
+    assert middle == pytest.approx((10 / 3, 10 / 3))
+
+
 def test_interval_over_both_is_that_over_the_one_that_varies():
     seeds, cases = np.array([[1.0], [2.0], [6.0], [3.0]]), np.array([3.13, -1.07, 0.59, 2.21, 7.71])
     # 9999 rounds: measured differences up to 0.08 on a width of 6.9, and 0.18 on one of 5.1.
