@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Table, results, learning curves and pictures: {run.folder}\n")
     if options.config:
         path = study.collect(read_study(options), folders[0].folder.parent)
-        print(f"Results of the study: {path or 'when its other settings have run, too'}")
+        print(f"Results of the study, as far as it has run: {path}")
     if finished:
         print("This run was finished before. --force repeats it.")
     return 0

@@ -58,6 +58,7 @@ class Config:
     warmup_steps: int = 50  # updates of linear warm-up
     clip_norm: float = 5.0  # the gradient of all weights together is scaled down to this norm
     flips: bool = False  # mirror each training slice along each axis at random
+    jitter: float = 0.0  # training images times 1 + a, plus b, a and b up to this, per channel
     batch_order: int = 1  # 1..9; rows of one order see the same batches in their further updates
     pretrain_loss: str = "cross_entropy+dice"  # one of models.LOSSES, of the pre-training
     loss: str = "cross_entropy+dice"  # the same, of the unaries in the further updates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,21 +35,24 @@ def refine_all(
     Returns:
         N arrays (D, h, w, L) of probabilities.
     """
-    return [
-        np.stack(
-            [
-                crfrnn.refine(
-                    image,
-                    softmax(logits, axis=-1),
-                    num_iterations=iterations,
-                    normalization=NORMALIZATION,
-                    **crf,
-                )
-                for image, logits in zip(images, case_logits, strict=True)
-            ]
-        )
-        for images, case_logits in zip(slices.per_case(slices.images), unaries, strict=True)
-    ]
+    with warnings.catch_warnings():
+        # Bandwidths that look strange were chosen because they are best on validation cases.
+        warnings.filterwarnings("ignore", "theta_beta", UserWarning)
+        return [
+            np.stack(
+                [
+                    crfrnn.refine(
+                        image,
+                        softmax(logits, axis=-1),
+                        num_iterations=iterations,
+                        normalization=NORMALIZATION,
+                        **crf,
+                    )
+                    for image, logits in zip(images, case_logits, strict=True)
+                ]
+            )
+            for images, case_logits in zip(slices.per_case(slices.images), unaries, strict=True)
+        ]
 
 
 def search(
@@ -75,6 +79,7 @@ def search(
         ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent,
         the first one without CRF.
     """
+    none = (0.0, 0.0)
     found = crfrnn.search(
         validation.per_case(validation.images),
         [softmax(logits, axis=-1) for logits in unaries],
@@ -86,8 +91,12 @@ def search(
             "theta_alpha": config.search_theta_alpha,
             "theta_beta": config.search_theta_beta,
             "theta_gamma": config.search_theta_gamma,
-            "bilateral_weight": config.search_bilateral_weight,
-            "spatial_weight": config.search_spatial_weight,
+            "bilateral_weight": none
+            if config.kernels == "spatial"
+            else config.search_bilateral_weight,
+            "spatial_weight": none
+            if config.kernels == "bilateral"
+            else config.search_spatial_weight,
         },
         num_iterations=config.crf_test_iterations,
         normalization=NORMALIZATION,

@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from crfrnn.monitor import crf_parameters
 from tqdm import tqdm
 
+from crfrnn.monitor import crf_parameters
 from experiments import calibration, evaluation, inputs, models, offline, runs, training
 from experiments.config import Config
 from experiments.rows import TRAINED, Comparison, Row
@@ -239,7 +239,7 @@ class Repetition:
             batch_size=config.batch_size,
             order_seed=10 * self.seed + order,  # fewer than ten orders per seed
             checkpoint_steps=config.checkpoint_steps,
-            flips=config.flips,
+            augmentation=training.Augmentation(config.flips, config.jitter),
             measure=measure,
             title=f"{self.title}: {name}",
             position=self.seed,

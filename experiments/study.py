@@ -14,9 +14,8 @@ pictured = ["plain", "joint"]               from the reference to what is compar
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,49 +89,37 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
         raise ValueError(f"{path}: {error}") from None
 
 
-def collect(study: Study, folder: Path) -> Path | None:
-    """Put the results of all settings into one file, from which tables and figures are made.
+def collect(study: Study, folder: Path) -> Path:
+    """Put the results of all finished settings into one file, for tables and figures.
 
     Args:
         study: what was asked.
         folder: of its runs, one folder per setting.
 
     Returns:
-        ``folder/study.json``; None if a setting is not finished.
+        ``folder/study.json``.
     """
     found = {name: runs.read_json(folder / name / "results.json") for name in study.settings}
-    if None in found.values():
-        return None
-    asked = {"name": study.name, "title": study.title, "text": study.text.strip()}
+    asked = {
+        "name": study.name,
+        "title": study.title,
+        "text": study.text.strip(),
+        "reference": study.comparison.pictured[0],
+    }
     results = {
         "study": {**asked, **dataclasses.asdict(study.comparison)},
         "settings": {
             name: {
                 **{key: value for key, value in result.items() if key != "comparison"},
                 "rows": [*result["comparison"]["rows"]],
-                "seeds": [
-                    {key: {**row, "cases": _columns(row["cases"])} for key, row in seed.items()}
-                    for seed in result["seeds"]
-                ],
             }
             for name, result in found.items()
+            if result is not None
         },
     }
     path = folder / "study.json"
     runs.write_json(path, results, compact=True)
     return path
-
-
-def _columns(cases: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """A list per metric in place of an entry per case: a third of the size."""
-    return {name: [_short(case[name]) for case in cases] for name in cases[0]}
-
-
-def _short(value: Any) -> Any:
-    # JSON has no NaN. A hundredth of a percent or of a millimetre is beyond any difference.
-    if not isinstance(value, float):
-        return value
-    return None if math.isnan(value) else round(value, 3)
 
 
 def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Study:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,7 +15,14 @@ from tqdm import tqdm
 from experiments import runs
 from experiments.inputs import Slices, batch_indices
 
-History = list[dict[str, float]]
+History = list[dict[str, Any]]
+
+
+class Augmentation(NamedTuple):
+    """Random changes of the training images: see ``flips`` and ``jitter`` of ``config.Config``."""
+
+    flips: bool = False
+    jitter: float = 0.0
 
 
 def train(
@@ -27,7 +34,7 @@ def train(
     batch_size: int,
     order_seed: int,
     checkpoint_steps: int,
-    flips: bool,
+    augmentation: Augmentation,
     measure: Callable[[keras.Model], Mapping[str, Any]],
     title: str,
     position: int = 0,
@@ -45,7 +52,7 @@ def train(
         batch_size: slices per batch.
         order_seed: of the order of the slices.
         checkpoint_steps: updates between two checkpoints, and between two calls of ``measure``.
-        flips: mirror each slice along each axis at random.
+        augmentation: what is changed in the images, anew in every step.
         measure: model to what the history shall tell of it, for the learning curves only.
         title: of the progress bar.
         position: row of the progress bar, where several processes draw.
@@ -63,8 +70,7 @@ def train(
                 keras.utils.set_random_seed(1_000_000 * order_seed + step)
                 model.reset_metrics()
             chosen = batch_indices(len(slices.images), batch_size, order_seed, step)
-            mirrored = _mirrored(len(chosen), order_seed, step) if flips else None
-            batch = _batch(model, slices, chosen, mirrored)
+            batch = _batch(model, _augment(slices, chosen, augmentation, [order_seed, step]))
             # The logs are means since the last reset: the losses since the last checkpoint.
             logs = model.train_on_batch(*batch, return_dict=True)
             step += 1
@@ -120,23 +126,31 @@ def _variables(model: keras.Model) -> list[Any]:
     return own + list(model.optimizer.variables)
 
 
-def _mirrored(size: int, order_seed: int, step: int) -> np.ndarray:
-    """Which slices of a batch are mirrored along which axis: (B, 2), the same when resumed."""
-    return np.random.default_rng([order_seed, step, 1]).random((size, 2)) < 0.5
+def _augment(
+    slices: Slices, chosen: np.ndarray, augmentation: Augmentation, seed: Sequence[int]
+) -> Slices:
+    """A batch of slices, changed at random: a function of the seed, the same when resumed."""
+    arrays = {
+        name: array[chosen]
+        for name in ("images", "references", "labels", "weights")
+        if (array := getattr(slices, name)) is not None
+    }
+    random = np.random.default_rng([*seed, 1])  # 1: other numbers than the order's
+    if augmentation.flips:
+        mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), 2)) < 0.5]
+        for name, array in arrays.items():
+            pieces = [np.flip(one, axes) for one, axes in zip(array, mirrored, strict=True)]
+            arrays[name] = np.stack(pieces)
+    if augmentation.jitter:
+        # Of the network's image only: what the CRF compares are the pixels as they are.
+        size = (len(chosen), 1, 1, slices.images.shape[-1])
+        factor, shift = augmentation.jitter * random.uniform(-1, 1, (2, *size))
+        arrays["images"] = ((1 + factor) * arrays["images"] + shift).astype("float32")
+    return dataclasses.replace(slices, **arrays)
 
 
-def _batch(
-    model: keras.Model, slices: Slices, chosen: np.ndarray, mirrored: np.ndarray | None
-) -> tuple[Any, Any, Any]:
+def _batch(model: keras.Model, part: Slices) -> tuple[Any, Any, Any]:
     """Input, targets and weights of ``train_on_batch``."""
-    part = dataclasses.replace(
-        slices,
-        **{
-            name: _mirror(array[chosen], mirrored)
-            for name in ("images", "references", "labels", "weights")
-            if (array := getattr(slices, name)) is not None
-        },
-    )
     image = model_input(model, part)
     if not isinstance(model.output, dict):
         return image, part.labels, part.weights
@@ -144,12 +158,5 @@ def _batch(
     targets = {name: part.references if name == "energy" else part.labels for name in model.output}
     if part.weights is None:
         return image, targets, None
-    alike = np.ones(len(chosen), "float32")
+    alike = np.ones(len(part.images), "float32")
     return image, targets, {n: part.weights if n == "unaries" else alike for n in targets}
-
-
-def _mirror(array: np.ndarray, mirrored: np.ndarray | None) -> np.ndarray:
-    if mirrored is None:
-        return array
-    pieces = [np.flip(one, np.flatnonzero(axes)) for one, axes in zip(array, mirrored, strict=True)]
-    return np.stack(pieces)

@@ -1,18 +1,51 @@
-"""What the seed of a repetition decides."""
+"""What the seed of a repetition decides; how every kind of row comes about."""
+
+import dataclasses
 
 import numpy as np
+import pytest
 
 import data
-from experiments import config, repetition
-from experiments.rows import ROWS
+from experiments import config, evaluation, repetition, runs
+from experiments.rows import ROWS, Comparison, Row
+from tests.tolerances import FLOAT32, assert_close
+
+SETTINGS = config.make(
+    {
+        **{"width": 2, "depth": 1, "batch_size": 2, "pretrain_steps": 4, "further_steps": 4},
+        **{"crf_train_iterations": 1, "crf_test_iterations": 2, "search_trials": 3},
+        **{"train_cases": 2, "warmup_steps": 1, "keep_models": False, "flips": True},
+    }
+)
+
+ALL_KINDS = {
+    "plain": Row("plain", "", "network"),
+    "weak": Row("weak", "", "network", settings={"labels": "scribbles", "loss": "cross_entropy"}),
+    "both": Row("both", "", "network", settings={"train_on": "train+val"}),
+    "edges": Row("edges", "", "network", settings={"point_weights": "edges"}),
+    "balanced": Row("balanced", "", "network", settings={"point_weights": "classes"}),
+    "bias": Row("bias", "", "bias", ("plain",)),
+    "affine": Row("affine", "", "affine", ("plain",), {"train_on": "val"}),
+    "flips": Row("flips", "", "flips", ("plain",)),
+    "offline": Row("offline", "", "offline", ("flips",)),
+    "energy": Row("energy", "", "network", ("plain",), {"energy_weight": 2.0}),
+    "joint": Row("joint", "", "joint", ("plain",), {"energy_weight": 1.0}),
+    "unaries": Row("unaries", "", "unaries", ("joint",)),
+    "again": Row("again", "", "retest", ("joint",), {"crf_test_iterations": 0}),
+    "crf": Row("crf", "", "crf", ("plain",), {"crf": (2.0, 0.2, 1.0, 3.0, 1.0)}),
+    "symmetric": Row("symmetric", "", "joint", ("plain",), {"compatibility": "symmetric"}),
+    "fixed": Row("fixed", "", "joint", ("plain",), {"compatibility": "fixed"}),
+    "spatial": Row("spatial", "", "joint", ("plain",), {"kernels": "spatial"}),
+    "thetas": Row("thetas", "", "joint", ("plain",), {"trainable_thetas": True}),
+    "best": Row("best", "", "best", ("plain", "bias", "joint")),
+}
 
 
 def initial_weights(seed, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
-    settings = config.make({"width": 2, "depth": 1, "train_cases": 2})
-    one = repetition._Repetition(settings, seed, tmp_path, ROWS)
-    ids = [case.id for case in one.inputs.train.cases]
-    return np.concatenate([w.ravel() for w in one._front_end().get_weights()]), ids
+    one = repetition.Repetition(SETTINGS, ROWS, seed, tmp_path)
+    ids = [case.id for case in one._inputs("plain").train.cases]
+    return np.concatenate([w.ravel() for w in one._front_end(SETTINGS).get_weights()]), ids
 
 
 def test_the_seed_decides_initial_weights_and_training_cases(tmp_path, monkeypatch):
@@ -21,3 +54,116 @@ def test_the_seed_decides_initial_weights_and_training_cases(tmp_path, monkeypat
     assert zero[1] == zero_again[1]
     assert np.abs(zero[0] - one[0]).max() > 0.1
     assert zero[1] != one[1]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Every kind of row on eight small phantoms, and the folder with its results."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
+        one = repetition.Repetition(SETTINGS, ALL_KINDS, 0, folder)
+        for key in ALL_KINDS:
+            one.make(key)
+        yield one
+
+
+def result(made, key):
+    return runs.read_json(made.path(key))
+
+
+def test_every_kind_of_row_is_made(made):
+    for key in ALL_KINDS:
+        assert len(result(made, key)["cases"]) == len(made._inputs(key).test.cases)
+        assert np.isfinite(np.concatenate(made.scores(key, "test"), axis=None)).all()
+
+
+def test_a_frozen_network_stays_and_its_head_learns(made):
+    for key in ("affine", "crf"):
+        for before, after in zip(
+            made._model("plain").get_weights(),
+            made._network_weights(key),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(before, after)
+    kernel = made._model("affine").get_layer("head").get_weights()[0]
+    assert 0 < np.abs(kernel - np.eye(len(kernel))).max() < 1
+
+
+def test_without_iterations_a_crf_leaves_the_unaries(made):
+    for again, unaries in zip(
+        made.scores("again", "test"), made.scores("unaries", "test"), strict=True
+    ):
+        assert_close(again, unaries, FLOAT32)
+
+
+def test_flips_are_the_mean_over_mirrored_images(made):
+    model, test = made._model("plain"), made._inputs("plain").test
+    image = test.images[:1]
+    total = 0
+    for rows in (1, -1):
+        for columns in (1, -1):
+            logits = np.asarray(model(image[:, ::rows, ::columns], training=False))
+            odds = np.exp(logits[:, ::rows, ::columns])
+            total = total + odds / odds.sum(-1, keepdims=True)
+    height, width = test.cases[0].label.shape
+    found = np.exp(made.scores("flips", "test")[0])
+    assert_close(found, (total / 4)[:, :height, :width], FLOAT32)
+
+
+def test_what_is_not_to_be_learned_stays(made):
+    start = result(made, "fixed")["weights"]
+    assert start["compatibility"] == (-np.eye(4)).tolist()
+    symmetric = np.array(result(made, "symmetric")["weights"]["compatibility"])
+    assert_close(symmetric, symmetric.T, FLOAT32)
+    assert np.abs(symmetric + np.eye(4)).max() > 0
+    spatial = result(made, "spatial")
+    assert spatial["weights"]["bilateral"] == [0, 0, 0, 0]
+    assert spatial["search"]["best"]["bilateral_weight"] == 0
+    thetas = result(made, "thetas")
+    assert thetas["weights"]["theta_alpha"] != thetas["search"]["best"]["theta_alpha"]
+
+
+def test_the_best_is_the_best_on_validation(made):
+    best = result(made, "best")
+    assert best["chosen"] == max(best["validation_dice"], key=best["validation_dice"].get)
+    assert best["cases"] == result(made, best["chosen"])["cases"] or best["chosen"] == "joint"
+
+
+def test_a_bias_does_not_lose_on_validation(made):
+    loaded = made._inputs("bias")
+
+    def dice(key):
+        maps = evaluation.label_maps(loaded.validation, made.scores(key, "validation"))
+        return evaluation.mean_dice(loaded.validation, maps, loaded.num_labels)
+
+    assert dice("bias") >= dice("plain")
+
+
+def test_rows_of_other_labels_are_trained_apart(made):
+    weak, full = (made._inputs(key).train for key in ("weak", "plain"))
+    np.testing.assert_array_equal(weak.images, full.images)
+    known = weak.labels != 255
+    assert known.mean() < 0.2
+    np.testing.assert_array_equal(weak.labels[known], full.labels[known])
+    validation = made._inputs("plain").validation
+    assert len(made._inputs("both").train.images) == len(full.images) + len(validation.images)
+
+
+def test_weights_of_points(made):
+    edges, balanced = (made._inputs(key).train for key in ("edges", "balanced"))
+    assert set(np.unique(edges.weights)) == {1, 5}
+    sums = [balanced.weights[balanced.labels == label].sum() for label in range(4)]
+    assert_close(sums, np.full(4, sums[0]), FLOAT32)
+
+
+def test_what_a_row_rests_on_must_stand_before_it():
+    rows = dict(reversed(ROWS.items()))
+    with pytest.raises(ValueError, match="stand before"):
+        Comparison(rows, (), (), None)
+    with pytest.raises(ValueError, match="must name no row"):
+        Comparison({"a": ROWS["plain"], "b": Row("", "", "network", ("a",))}, (), (), None)
+    with pytest.raises(ValueError, match="Unknown kind 'magic'"):
+        Comparison({"a": dataclasses.replace(ROWS["plain"], kind="magic")}, (), (), None)
+    with pytest.raises(ValueError, match="No such rows"):
+        Comparison(ROWS, [("joint", "jiont")], (), None)

@@ -27,7 +27,10 @@ def made_up():
         ]
 
     seeds = [
-        {row: {"cases": cases(dice[seed]), "search": SEARCH} for row, dice in DICE.items()}
+        {
+            row: {"cases": cases(dice[seed]), **({"search": SEARCH} if ROWS[row].of else {})}
+            for row, dice in DICE.items()
+        }
         for seed in (0, 1)
     ]
     return {"config": dataclasses.asdict(Config(seeds=2)), "backend": "jax", "seeds": seeds}

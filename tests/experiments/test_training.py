@@ -24,7 +24,10 @@ def model():
     return made
 
 
-def train(made, checkpoint, steps=5, score=lambda made: 0.0):
+CHANGES = training.Augmentation(flips=True, jitter=0.2)
+
+
+def train(made, checkpoint, steps=5, measure=lambda made: {}):
     calls = []
     update = made.train_on_batch
 
@@ -41,7 +44,8 @@ def train(made, checkpoint, steps=5, score=lambda made: 0.0):
         batch_size=4,
         order_seed=1,
         checkpoint_steps=2,
-        score=score,
+        augmentation=CHANGES,
+        measure=measure,
         title="test",
     )
     return history, len(calls)
@@ -52,10 +56,10 @@ def test_resumed_training_makes_only_the_missing_updates(tmp_path):
     history, calls = train(whole, tmp_path / "whole.npz")
     assert calls == 5 and [point["step"] for point in history] == [2, 4, 5]
 
-    scores = iter([0.0])  # the second call ends the training, before the second checkpoint
+    measured = iter([{}])  # the second call ends the training, before the second checkpoint
 
     with pytest.raises(StopIteration):
-        train(killed, tmp_path / "killed.npz", score=lambda made: next(scores))
+        train(killed, tmp_path / "killed.npz", measure=lambda made: next(measured))
     again, calls = train(resumed, tmp_path / "killed.npz")
     assert calls == 3  # from step 2
     assert again == history
@@ -70,3 +74,24 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     other.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice())
     with pytest.raises(ValueError, match="other code"):
         train(other, tmp_path / "a.npz")
+
+
+def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
+    rows, columns = np.mgrid[:5, :4].astype("float32")
+    places = np.stack([np.stack([rows, columns], axis=-1)] * 40)  # (B, H, W, K), each its place
+    slices = Slices([], places, places.copy(), places[..., 0].astype("int32"), axis=0)
+    chosen = np.arange(40)
+    changed = training._augment(slices, chosen, training.Augmentation(True, 0.1), [1, 2])
+    again = training._augment(slices, chosen, training.Augmentation(True, 0.1), [1, 2])
+    np.testing.assert_array_equal(changed.images, again.images)
+    np.testing.assert_array_equal(changed.references[..., 0], changed.labels)
+    corners = {tuple(one[0, 0].astype(int)) for one in changed.references}
+    assert corners == {(0, 0), (4, 0), (0, 3), (4, 3)}
+    # Of image = (1 + a) place + b, both are the same all over one slice and channel.
+    for image, place in zip(changed.images, changed.references, strict=True):
+        for channel in range(2):
+            factor, shift = np.polyfit(place[..., channel].ravel(), image[..., channel].ravel(), 1)
+            assert 0 < abs(factor - 1) <= 0.1 + 1e-6 and 0 < abs(shift) <= 0.1 + 1e-6
+    np.testing.assert_array_equal(
+        training._augment(slices, chosen, training.Augmentation(), [1]).images, places
+    )

@@ -76,6 +76,14 @@ CASES = {
         CrossEntropyAndDice(ignore_class=VOID),
         cross_entropy_by_loops() + dice_by_loops(),
     ),
+    "cross-entropy": (
+        CrossEntropyAndDice(dice_weight=0.0, ignore_class=VOID),
+        cross_entropy_by_loops(),
+    ),
+    "cross-entropy and twice dice": (
+        CrossEntropyAndDice(dice_weight=2.0, ignore_class=VOID),
+        cross_entropy_by_loops() + 2 * dice_by_loops(),
+    ),
 }
 EACH = pytest.mark.parametrize("name", CASES)
 

@@ -1,0 +1,157 @@
+"""The files of the studies: what they may say, and what becomes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import compare, study
+
+FILES = sorted(Path("experiments/studies").glob("*.toml"))
+
+SMALL = """
+title = "Small"
+text = "Is it read?"
+differences = [["joint", "plain"], ["thetas", "joint"]]
+pictured = ["plain", "joint"]
+
+[common]
+seeds = 2
+width = 3
+
+[settings.a]
+dataset = "phantom"
+train_cases = 4
+
+[settings.b]
+width = 5
+without = ["thetas"]
+
+[rows.plain]
+meaning = "alone"
+kind = "network"
+
+[rows.joint]
+title = "with a CRF"
+meaning = "together"
+kind = "joint"
+of = "plain"
+
+[rows.thetas]
+meaning = "bandwidths, too"
+kind = "joint"
+of = "plain"
+trainable_thetas = true
+"""
+
+
+def read(tmp_path, text, **changes):
+    path = tmp_path / "small.toml"
+    path.write_text(text)
+    return study.read(path, changes)
+
+
+def test_settings_and_rows(tmp_path):
+    found = read(tmp_path, SMALL)
+    assert (found.name, found.title) == ("small", "Small")
+    assert [(s.config.width, s.config.train_cases) for s in found.settings.values()] == [
+        (3, 4),
+        (5, None),
+    ]
+    assert found.comparison.rows["thetas"].settings == {"trainable_thetas": True}
+    assert found.comparison.rows["joint"].of == ("plain",)
+    left = found.settings["b"].comparison
+    assert [*left.rows] == ["plain", "joint"] and left.differences == [("joint", "plain")]
+
+
+def test_options_change_every_setting(tmp_path):
+    found = read(tmp_path, SMALL, width=7)
+    assert {s.config.width for s in found.settings.values()} == {7}
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("width = 3", "widht = 3", "'widht'.*'width'"),
+        ("trainable_thetas", "trainable_theta", "'trainable_theta'.*'trainable_thetas'"),
+        ('kind = "network"', 'kind = "net"', "Unknown kind 'net'"),
+        ('without = ["thetas"]', 'without = ["theta"]', "No such rows.*theta"),
+        ('title = "Small"', 'name = "Small"', "'title' is missing"),
+        ('text = "', 'txet = 1\ntext = "', "Unknown key 'txet'"),
+        ('of = "plain"', 'of = "plane"', "stand before it"),
+        ("seeds = 2", "seeds = ", "no TOML"),
+        ('meaning = "alone"', "", "meaning"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, old, new, message):
+    assert old in SMALL
+    with pytest.raises(ValueError, match=message) as caught:
+        read(tmp_path, SMALL.replace(old, new))
+    assert "small.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_study_here_is_one(path):
+    assert study.read(path).settings
+
+
+def test_there_are_studies():
+    assert len(FILES) >= 4
+
+
+TINY = """
+title = "Tiny"
+text = "Does it run?"
+differences = [["offline", "plain"]]
+pictured = ["plain", "offline"]
+
+[common]
+seeds = 1
+width = 2
+depth = 1
+train_cases = 2
+validation_cases = 2
+test_cases = 3
+pretrain_steps = 2
+further_steps = 2
+search_trials = 2
+pictures = 1
+
+[settings.one]
+
+[settings.other]
+labels = "points"
+
+[rows.plain]
+meaning = "alone"
+kind = "network"
+
+[rows.offline]
+meaning = "refined"
+kind = "offline"
+of = "plain"
+"""
+
+
+def test_a_study_runs_setting_by_setting(tmp_path, capsys):
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    arguments = ["--config", str(path), "--runs", str(tmp_path / "runs"), "--jobs", "1"]
+    assert compare.main([*arguments, "--settings", "one"]) == 0
+    assert "as far as it has run" in capsys.readouterr().out
+    half = json.loads((tmp_path / "runs/tiny/study.json").read_text())
+    assert [*half["settings"]] == ["one"]
+    finished = (tmp_path / "runs/tiny/one/results.json").read_bytes()
+    assert compare.main(arguments) == 0
+    assert (tmp_path / "runs/tiny/one/results.json").read_bytes() == finished
+    results = json.loads((tmp_path / "runs/tiny/study.json").read_text())
+    assert results["study"]["name"] == "tiny" and [*results["settings"]] == ["one", "other"]
+    other = results["settings"]["other"]
+    assert other["rows"] == ["plain", "offline"] and other["config"]["labels"] == "points"
+    assert len(other["seeds"][0]["offline"]["cases"]) == 3
+    assert len(other["seeds"][0]["offline"]["unaries_dice"]) == 3
+
+    path.write_text(TINY.replace("alone", "lonely"))
+    with pytest.raises(SystemExit):
+        compare.main(arguments)
+    assert "other settings" in capsys.readouterr().err
