@@ -23,6 +23,7 @@ from .prepare import batch, crop, normalise, resize, shrink, slices
 from .sources import SOURCES
 from .splits import split
 from .synthetic import LABELS, Difficulty, phantom
+from .weak import weaken
 
 __all__ = [
     "Case",
@@ -40,6 +41,7 @@ __all__ = [
     "shrink",
     "slices",
     "split",
+    "weaken",
 ]
 
 

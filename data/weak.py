@@ -1,0 +1,372 @@
+"""Weak labels made from true ones: scribbles, points and noisy outlines.
+
+For studies of training with little annotation. Every generator is a pure function of a label map
+and a seed; `weaken` applies one to a case. Pixels without a label get the value `void`, which a
+loss has to leave out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
+from skimage.graph import MCP_Geometric
+
+from .case import Case
+
+VOID = 255
+
+_EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
+
+# A stroke turns where the room to the outline is this share of the distance from what is drawn.
+_ROOM = 0.25
+
+
+def scribbles(label: np.ndarray, *, seed: int, share: float = 0.03, void: int = VOID) -> np.ndarray:
+    """Thin strokes along the middle of each class, as an annotator draws them; the rest is void.
+
+    Strokes are one pixel wide. They follow the ridge of the distance to the outline (the cheapest
+    path, where a pixel costs one over its squared distance) and touch the outline only in classes
+    too thin to have an inside; the border of the image counts as outline. A class of one piece gets
+    one stroke, with branches where its ridge is shorter than the wanted length. A class of many
+    pieces gets strokes in some of them, drawn in random order with the larger ones more likely
+    first; no piece gets more than one and a half times its part of the pixels.
+
+    Args:
+        label: (H, W) integers, the true classes.
+        seed: of the pieces chosen and the places of the strokes.
+        share: wanted share of each class's pixels, in (0, 1]; at least one pixel per class. Shares
+            above about 0.2 are not reached, as no two strokes run side by side.
+        void: the value of pixels without a label; must not be a class.
+
+    Returns:
+        (H, W), the true class on the strokes, void elsewhere.
+
+    Raises:
+        ValueError: label is not 2-D or not of integers, void is a class, share is out of range.
+
+    Example:
+        >>> label = np.zeros((40, 60), "uint8")
+        >>> label[10:30, 20:50] = 1
+        >>> weak = scribbles(label, seed=0)
+        >>> [int((weak == value).sum()) for value in (0, 1, 255)]
+        [54, 18, 2328]
+    """
+    label = _checked(label, void)
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be in (0, 1], a share of each class; received {share!r}.")
+    rng = np.random.default_rng(seed)
+    weak = np.full_like(label, void)
+    for value in np.unique(label):
+        weak[_strokes(label == value, share, rng)] = value
+    return weak
+
+
+def points(
+    label: np.ndarray, *, seed: int, number: int = 3, size: int = 3, void: int = VOID
+) -> np.ndarray:
+    """A few square dots in each class, the rest is void.
+
+    Dots lie where the whole square is inside the class if there is such a place, else they are cut
+    off at the outline. Each further dot is drawn among the places whose distance to the earlier
+    ones is at least a quarter of the largest. A class too small for all of them gets fewer.
+
+    Args:
+        label: (H, W) integers, the true classes.
+        seed: of the places.
+        number: dots per class, 1 or more.
+        size: side of a dot in pixels, 1 or more.
+        void: the value of pixels without a label; must not be a class.
+
+    Returns:
+        (H, W), the true class on the dots, void elsewhere.
+
+    Raises:
+        ValueError: label is not 2-D or not of integers, void is a class, number or size below 1.
+
+    Example:
+        >>> weak = points(np.repeat([[0, 1]], [30, 20], axis=1).repeat(40, axis=0), seed=0)
+        >>> [int((weak == value).sum()) for value in (0, 1)]
+        [27, 27]
+    """
+    label = _checked(label, void)
+    if number < 1 or size < 1:
+        raise ValueError(f"number and size must be 1 or more; received {number!r} and {size!r}.")
+    rng = np.random.default_rng(seed)
+    weak = np.full_like(label, void)
+    for value in np.unique(label):
+        mask = label == value
+        for y, x in _apart(mask, number, size, rng):
+            top, left = max(y - size // 2, 0), max(x - size // 2, 0)
+            dot = np.s_[top : y - size // 2 + size, left : x - size // 2 + size]
+            weak[dot][mask[dot]] = value
+    return weak
+
+
+def noisy_outlines(
+    label: np.ndarray, *, seed: int, shift: tuple[int, int] = (2, 4), flips: float = 0.2
+) -> np.ndarray:
+    """Every pixel labelled, but outlines too wide or too narrow, and ragged.
+
+    What lies in what is read off the common borders: a class lies in the neighbour with which it
+    shares most of its border, as far as that makes a tree whose root is the lowest class present,
+    the background (a maximum spanning tree of the classes by length of common border). A class and
+    all that lies in it make a region: cytoplasm and nucleus, the cell. Each connected piece of each
+    region is eroded or dilated by a random number of pixels, independent of all others, and the
+    regions are painted in order of size, the largest first. An erosion leaves at least the middle
+    of a piece. At last some pixels along the new outlines take the class of a neighbour.
+
+    Args:
+        label: (H, W) integers, the true classes.
+        seed: of the shifts and the flips.
+        shift: smallest and largest number of pixels by which an outline moves, 0 or more.
+        flips: share in [0, 1] of the pixels with a different neighbour (of four) that take the
+            class of such a neighbour.
+
+    Returns:
+        (H, W), a class for each pixel.
+
+    Raises:
+        ValueError: label is not 2-D or not of integers, shift or flips are out of range.
+
+    Example:
+        >>> label = np.zeros((40, 60), "uint8")
+        >>> label[10:30, 20:50] = 1
+        >>> round(float((noisy_outlines(label, seed=0) == label).mean()), 2)
+        0.82
+    """
+    label = _checked(label)
+    low, high = shift
+    if not 0 <= low <= high or not 0 <= flips <= 1:
+        raise ValueError(
+            f"shift must be two numbers of pixels, 0 <= low <= high, and flips in [0, 1]; "
+            f"received {shift!r} and {flips!r}."
+        )
+    rng = np.random.default_rng(seed)
+    values, index = np.unique(label, return_inverse=True)
+    regions = _regions(index.reshape(label.shape), len(values))
+    noisy = np.full_like(label, values[0])
+    for k in sorted(range(1, len(values)), key=lambda k: -regions[k].sum()):
+        noisy[_moved(regions[k], low, high, rng)] = values[k]
+    return _flipped(noisy, flips, rng)
+
+
+KINDS = {"scribbles": scribbles, "points": points, "outlines": noisy_outlines}
+
+
+def weaken(
+    case: Case, kind: Literal["scribbles", "points", "outlines"], seed: int, axis: int = 0
+) -> Case:
+    """A case with weak labels in place of its true ones.
+
+    The random numbers come from SHA-256 of seed, slice and case.id, so that a case has the same
+    weak label whatever else is in the set. Volumes are labelled slice by slice, each slice as a
+    picture of its own: background is marked in slices without foreground, too.
+
+    Args:
+        case: image (*S, K), label (*S), of two or three axes. Weaken a volume before `data.slices`
+            cuts it, with the same axis.
+        kind: "scribbles", "points" or "outlines" (`noisy_outlines`).
+        seed: another seed, another annotator.
+        axis: 0, 1 or 2, the axis of a volume along which the slices lie; unused for pictures.
+
+    Returns:
+        A case with the same image, spacing, id and group; its label is uint8 with 255 for void.
+
+    Raises:
+        ValueError: unknown kind, axis not 0, 1 or 2, or a class 255.
+
+    Example:
+        >>> import data
+        >>> case = data.phantom(1, (64, 80))[0]
+        >>> shares(case.label, weaken(case, "points", seed=0).label)[1]
+        1.0
+    """
+    if kind not in KINDS or axis not in (0, 1, 2):
+        raise ValueError(
+            f"kind must be one of {', '.join(KINDS)} and axis 0, 1 or 2; "
+            f"received {kind!r} and {axis!r}."
+        )
+    volume = case.label.ndim == 3
+    maps = np.moveaxis(case.label, axis, 0) if volume else case.label[None]
+    weak = [KINDS[kind](map_, seed=_seed(seed, i, case.id)) for i, map_ in enumerate(maps)]
+    label = np.stack(weak, axis) if volume else weak[0]
+    return Case(case.image, label.astype("uint8"), case.spacing, case.id, case.group)
+
+
+def shares(label: np.ndarray, weak: np.ndarray, void: int = VOID) -> tuple[dict[int, float], float]:
+    """How much a weak label says, and how much of that is right.
+
+    Args:
+        label: (*S) integers, the true classes.
+        weak: (*S) integers, the weak label.
+        void: the value of pixels without a label.
+
+    Returns:
+        The share in [0, 1] of the pixels of each true class that have a weak label, by class; and
+        the accuracy, the share of weak labels that are right (NaN if there are none).
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Example:
+        >>> shares(np.array([0, 0, 1, 1]), np.array([0, 255, 1, 0]))
+        ({0: 0.5, 1: 1.0}, 0.6666666666666666)
+    """
+    if label.shape != weak.shape:
+        raise ValueError(f"expected label and weak of one shape; {label.shape} and {weak.shape}.")
+    given = weak != void
+    labelled = {int(value): float(given[label == value].mean()) for value in np.unique(label)}
+    right = (weak == label)[given]
+    return labelled, float(right.mean()) if right.size else float("nan")
+
+
+def _checked(label: np.ndarray, void: int | None = None) -> np.ndarray:
+    label = np.asarray(label)
+    if label.ndim != 2 or label.dtype.kind not in "iu" or not label.size:
+        raise ValueError(
+            f"expected one label map, (H, W) integers; received {label.shape} {label.dtype}; "
+            f"pass a volume slice by slice or use weaken."
+        )
+    if void is None:
+        return label
+    if (label == void).any():
+        raise ValueError(f"void = {void} is among the labels; choose a value that is no class.")
+    return label.astype(np.result_type(label, np.min_scalar_type(void)))
+
+
+def _seed(seed: int, index: int, name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{index}:{name}".encode()).digest(), "big")
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Distance to the nearest pixel outside mask or outside the image, (H, W); 0 outside mask."""
+    return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+
+
+def _strokes(mask: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    depth = _depth(mask)
+    wanted = max(1, round(share * mask.sum()))
+    drawn = np.zeros_like(mask)
+    # Where the insides are too small for the wanted length, strokes go to the outline after all.
+    for nearest in (1, 0):
+        pieces, number = ndimage.label((depth > nearest) & ~drawn, _EIGHT)
+        areas = np.bincount(pieces.ravel(), minlength=number + 1)[1:]
+        boxes = ndimage.find_objects(pieces)
+        # Exponential clocks: an order drawn without replacement, with odds in proportion to area.
+        for k in np.argsort(rng.exponential(size=number) / areas):
+            room = min(wanted - drawn.sum(), np.ceil(1.5 * wanted * areas[k] / areas.sum()))
+            if room < 1:
+                break
+            inside = np.where(pieces[boxes[k]] == k + 1, depth[boxes[k]], 0)
+            drawn[boxes[k]] |= _stroke(inside, int(room), rng)
+    return drawn
+
+
+def _stroke(depth: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
+    """A connected stroke along the ridge of depth, (H, W) with 0 where no stroke may be.
+
+    It has `length` pixels, or fewer when every pixel touches it.
+    """
+    cost = np.where(depth > 0, 1 / np.maximum(depth, 1) ** 2, -1)  # no way through below 0
+
+    def leg(places: np.ndarray) -> np.ndarray:
+        """Path from places to a pixel far from them, (n, 2); empty if all pixels touch them."""
+        distance = ndimage.distance_transform_edt(~places)
+        score = np.minimum(distance, depth / _ROOM)
+        if score.max() < 2:
+            return np.empty((0, 2), int)
+        score *= rng.uniform(0.8, 1, depth.shape)  # seeds differ in a disc's diameter, too
+        end = np.unravel_index(score.argmax(), depth.shape)
+        paths = MCP_Geometric(cost)
+        starts = np.argwhere(places)
+        # From the far end, as the search stops at the first of the places that it meets.
+        costs, _ = paths.find_costs([end], starts, find_all_ends=False)
+        return np.array(paths.traceback(starts[costs[places].argmin()]))[::-1]
+
+    drawn = _marked(depth.shape, rng.permutation(np.argwhere(depth > 0))[:1])
+    if len(path := leg(drawn)):
+        path = leg(_marked(depth.shape, path[-1:]))  # from an end of the ridge to another one
+        offset = rng.integers(max(len(path) - length, 0) + 1)
+        drawn = _marked(depth.shape, path[offset : offset + length])
+    while drawn.sum() < length and len(path := leg(drawn)):
+        drawn |= _marked(depth.shape, path[1 : 1 + length - drawn.sum()])
+    return drawn
+
+
+def _marked(shape: tuple[int, ...], pixels: np.ndarray) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[tuple(pixels.T)] = True
+    return mask
+
+
+def _apart(
+    mask: np.ndarray, number: int, size: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Centres in mask of up to `number` squares that stay apart and inside as far as they can."""
+    # The border of the image does not cut: a square there is as whole as it can be.
+    whole = ndimage.minimum_filter(np.pad(mask, size), size, mode="nearest")[size:-size, size:-size]
+    centres: list[tuple[int, int]] = []
+    for _ in range(number):
+        distance = np.full(mask.shape, np.inf)
+        if centres:
+            places = _marked(mask.shape, np.array(centres))
+            distance = ndimage.distance_transform_cdt(~places, "chessboard").astype(float)
+        # More than `size` apart, squares do not even touch.
+        choices = (whole & (distance > size), mask & (distance > size), mask & (distance > 0))
+        choice = next((choice for choice in choices if choice.any()), None)
+        if choice is None:
+            break
+        choice &= distance >= distance[choice].max() / 4
+        centres.append(tuple(rng.choice(np.argwhere(choice))))
+    return centres
+
+
+def _regions(index: np.ndarray, number: int) -> np.ndarray:
+    """Each class with all that lies in it, (number, H, W) bool; see `noisy_outlines`.
+
+    Args:
+        index: (H, W) integers 0..number-1, all of them present.
+        number: of classes.
+    """
+    pairs = np.zeros((number, number))
+    np.add.at(pairs, (index[:, :-1], index[:, 1:]), 1)
+    np.add.at(pairs, (index[:-1], index[1:]), 1)
+    borders = pairs + pairs.T
+    np.fill_diagonal(borders, 0)
+    tree = csgraph.minimum_spanning_tree(sparse.csr_array(-borders))
+    order, parents = csgraph.breadth_first_order(tree, 0, directed=False)
+    regions = index == np.arange(number)[:, None, None]
+    for k in order[:0:-1]:
+        regions[parents[k]] |= regions[k]
+    return regions
+
+
+def _moved(region: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
+    """Each piece of region (H, W) eroded or dilated by low to high pixels."""
+    moved = np.zeros_like(region)
+    pieces, _ = ndimage.label(region, _EIGHT)
+    for k, box in enumerate(ndimage.find_objects(pieces), 1):
+        box = tuple(slice(max(side.start - high - 1, 0), side.stop + high + 1) for side in box)
+        piece = pieces[box] == k
+        pixels = rng.integers(low, high + 1)
+        if rng.random() < 0.5:
+            moved[box] |= ndimage.distance_transform_edt(~piece) <= pixels
+        else:
+            depth = ndimage.distance_transform_edt(piece)
+            moved[box] |= depth > min(pixels, depth.max() - 1)
+    return moved
+
+
+def _flipped(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """A share of the pixels beside another class take the class of such a neighbour."""
+    padded = np.pad(label, 1, mode="edge")
+    above, below, left, right = padded[:-2], padded[2:], padded[:, :-2], padded[:, 2:]
+    neighbours = np.stack([above[:, 1:-1], below[:, 1:-1], left[1:-1], right[1:-1]])
+    differs = neighbours != label
+    picked = (rng.uniform(1, 2, differs.shape) * differs).argmax(0)
+    other = np.take_along_axis(neighbours, picked[None], 0)[0]
+    return np.where(differs.any(0) & (rng.random(label.shape) < share), other, label)
