@@ -141,12 +141,32 @@ def test_scribbles_are_thin_connected_and_inside():
             assert not any(near[tuple(p)] for p in np.argwhere(stroke))
 
 
+def test_scribbles_do_not_squeeze_through_a_neck():
+    label = np.zeros((30, 70), "uint8")
+    label[5:25, 5:30] = label[5:25, 31:66] = label[15, 30] = 1  # two halves, one pixel between
+    for seed in range(8):
+        given = weak.scribbles(label, seed=seed, share=0.06)
+        assert (given == 1).sum() == round(0.06 * label.sum(dtype=int)) and given[15, 30] == VOID
+
+
 def test_scribbles_follow_the_ridge():
     label = np.zeros((41, 130), "uint8")
     label[10:25, 15:115] = 1  # the ridge is row 17, less far from the ends than from the sides
     for seed in range(4):
         rows = np.argwhere(weak.scribbles(label, seed=seed) == 1)[:, 0]
         assert (abs(rows - 17) <= 2).all() and (rows == 17).mean() > 0.5
+    short = [weak.scribbles(label, seed=seed, share=0.005) == 1 for seed in range(20)]
+    centres = [np.argwhere(stroke)[:, 1].mean() for stroke in short]
+    assert np.histogram(centres, [30, 53, 76, 100])[0].min() >= 2  # any part of the ridge
+
+
+def test_scribbles_do_not_cut_corners():
+    label = disc((70, 76), (34, 38), 29).astype("uint8")
+    label[disc(label.shape, (34, 38), 15)] = 2
+    for seed in range(4):
+        places = np.argwhere(weak.scribbles(label, seed=seed) == 1) - (34, 38)
+        radii = np.hypot(*places.T)  # 16 is the shortest way, 22 the ridge
+        assert abs(np.median(radii) - 22) < 1
 
 
 def test_scribbles_in_a_class_of_many_pieces():
@@ -221,6 +241,14 @@ def test_points_are_cut_off_only_where_they_must_be():
     for seed in range(5):
         given = weak.points(label, seed=seed)
         assert (given[2:5, 3:6] == 1).all() and (given[12:14, 20:22] == 1).any()
+
+
+def test_points_are_apart_in_a_thin_class_too():
+    label = np.zeros((12, 20), "uint8")
+    label[6, 4:13] = 1  # room for two bits of a square, if they are not side by side
+    for seed in range(20):
+        given = weak.points(label, seed=seed, number=2)
+        assert ndimage.label(given == 1, EIGHT)[1] == 2
 
 
 @pytest.mark.parametrize("pixels", [2, 3])
