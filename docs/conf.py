@@ -1,5 +1,6 @@
 """How Sphinx builds the documentation: `make docs`, or `python -m sphinx -W docs PLACE`."""
 
+import inspect
 import logging
 import os
 import re
@@ -13,11 +14,12 @@ release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["*.template.md"]
+exclude_patterns = ["*.template.md", "search.md"]  # Sphinx has a page `search` of its own
 
 html_theme = "furo"
 html_title = f"crfrnn {release}"
 html_copy_source = False
+html_show_copyright = False
 highlight_language = "none"  # what is not marked as Python is a shell command or its output
 
 autodoc_member_order = "bysource"
@@ -60,6 +62,16 @@ def _literal_if_deeper(text):
     return replace
 
 
+def keras_signature(app, what, name, obj, options, signature, result):
+    """Keras wraps `__new__`, which hides the arguments of its subclasses."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
+    plain = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(plain)), None
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", keras_signature)
     # Before napoleon, which makes markup of its own.
     app.connect("autodoc-process-docstring", plain_text, priority=100)

@@ -125,7 +125,7 @@ def folder(made, tmp_path, monkeypatch) -> Path:
     ids=lambda page: page.name,
 )
 def test_the_python_blocks_run_as_printed(page, folder):
-    if page.name in ("search.md", "joint-training.md", "when-not.md"):
+    if page.name in ("parameters.md", "joint-training.md", "when-not.md"):
         pytest.importorskip("optuna")
     names: dict = {"__name__": "__main__"}
     for block in python_blocks(page):
@@ -209,7 +209,9 @@ def test_every_public_name_is_in_the_reference():
 
 def test_numbers_of_results_are_those_of_the_tables():
     """So that a table made anew does not leave old numbers behind."""
-    tables = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/search.md"))
+    tables = "".join(
+        (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/parameters.md")
+    )
     text = (ROOT / "docs" / "when-not.md").read_text("utf-8")
     section = text.split("## Numbers of this repository")[1].split("\n## ")[0]
     numbers = re.findall(r"\d+\.\d+", re.sub(r"\(http.*?\)", "", section))
