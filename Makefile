@@ -32,7 +32,7 @@ export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # installations into one environment must not overlap
-.PHONY: help experiment test lint bench notebooks clean
+.PHONY: help experiment test lint bench table docs notebooks clean
 
 help:  ## show this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -56,6 +56,12 @@ bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside t
 	$(PY) -m benchmarks.filtering $(ARGS)
 	$(PY) -m benchmarks.mean_field $(ARGS)
 
+table: $(STAMPS)/experiments  ## write docs/results.md and the README's numbers from experiments/results
+	$(PY) -m experiments.report $(ARGS)
+
+docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs
+	$(PY) -m sphinx -W --keep-going docs build/docs
+
 notebooks: $(STAMPS)/notebooks  ## run all notebooks, results in runs/notebooks
 	@test -n "$(NOTEBOOKS)" || { echo 'There are no notebooks in notebooks/.'; exit 1; }
 	$(PY) -m jupyter nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
@@ -77,7 +83,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # One stamp per extra of pyproject.toml.
-$(addprefix $(STAMPS)/,dev experiments bench notebooks): $(BUILT_FROM) | $(STAMPS)/venv
+$(addprefix $(STAMPS)/,dev experiments bench docs notebooks): $(BUILT_FROM) | $(STAMPS)/venv
 	$(PIP) --editable '.[$(notdir $@)]'
 	@$(PY) -c 'import crfrnn; print("native library:", crfrnn.native_status())'
 	@touch $@
