@@ -104,7 +104,9 @@ def surface_distances(
 
     The surface of a mask is its points with a face neighbour outside the mask or outside the
     image, every point counted once: MONAI's definition. DeepMind's ``surface-distance`` puts
-    surface elements between the points instead and weighs them by their area.
+    surface elements between the points instead and weighs them by their area; for 80 hippocampus
+    labels and predictions of one piece (mean Dice 92) that gives a mean ASSD of 0.13 instead of
+    0.30 mm, surface Dice at 1 mm of 99.4 instead of 98.6 and HD95 of 1.00 instead of 1.03 mm.
 
     Args:
         truth, prediction: boolean masks (*S) of one shape.
