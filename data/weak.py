@@ -289,7 +289,9 @@ def _stroke(depth: np.ndarray, length: int, rng: np.random.Generator) -> np.ndar
 
     drawn = _marked(depth.shape, rng.permutation(np.argwhere(depth > 0))[:1])
     if len(path := leg(drawn)):
-        path = leg(_marked(depth.shape, path[-1:]))  # from an end of the ridge to another one
+        path = leg(
+            _marked(depth.shape, path[-1:])
+        )  # along the ridge, from one far place to another
         offset = rng.integers(max(len(path) - length, 0) + 1)
         drawn = _marked(depth.shape, path[offset : offset + length])
     while drawn.sum() < length and len(path := leg(drawn)):
