@@ -43,11 +43,11 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
     repetition = Repetition(config, comparison.rows, seed, folder)
     missing = [key for key in comparison.rows if not repetition.path(key).exists()]
     if missing:
-        start = time.monotonic()
+        record = repetition.folder / "seconds.json"
+        before, start = runs.read_json(record) or 0, time.monotonic()
         for key in missing:
             repetition.make(key)
-        spent = runs.read_json(repetition.folder / "seconds.json") or 0
-        runs.write_json(repetition.folder / "seconds.json", spent + time.monotonic() - start)
+            runs.write_json(record, before + time.monotonic() - start)  # now: it may be killed
     # What they are for, going on, is over.
     for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
         checkpoint.unlink()

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.report import __main__ as command
-from experiments.report import figures, study, tables, verdicts
-from experiments.report.page import Page
+from experiments.publish import __main__ as command
+from experiments.publish import figures, study, tables, verdicts
+from experiments.publish.page import Page
 
 ROOT = Path(__file__).parents[2]
 CASES = 12

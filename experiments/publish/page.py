@@ -20,8 +20,8 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.report import figures, tables, verdicts
-from experiments.report.study import Setting, Study
+from experiments.publish import figures, tables, verdicts
+from experiments.publish.study import Setting, Study
 
 MARKED = re.compile(r"(<!-- table: (.*?) -->).*?(<!-- /table -->)", re.S)
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from experiments import stats
-from experiments.report.study import ENVIRONMENT, PER_CASE, UNARIES, Setting, Study
-from experiments.report.verdicts import differences
+from experiments.publish.study import ENVIRONMENT, PER_CASE, UNARIES, Setting, Study
+from experiments.publish.verdicts import differences
 
 COLUMNS = {
     "dice": "Dice %",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from experiments import stats
-from experiments.report.study import Setting
+from experiments.publish.study import Setting
 
 MARGIN = 0.5  # Dice points: a smaller change is of no use to anybody
 LEVEL = 0.05

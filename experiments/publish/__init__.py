@@ -1,7 +1,7 @@
 """The page of results: docs/results.md, its figures and the README's numbers, from JSON alone.
 
-    python -m experiments.report                                generate everything again
-    python -m experiments.report runs/controlled/study.json     take in new results first
+    python -m experiments.publish                                generate everything again
+    python -m experiments.publish runs/controlled/study.json     take in new results first
 
 In the order of the data: study (what is kept of a finished study in experiments/results/, and how
 it is read) > verdicts (differences and what they are called) > tables, figures > page (the template

@@ -1,4 +1,4 @@
-"""The command; see `experiments.report`."""
+"""The command; see `experiments.publish`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from experiments import runs
-from experiments.report import figures, study
-from experiments.report.page import Page
+from experiments.publish import figures, study
+from experiments.publish.page import Page
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         root: of the repository.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.report",
-        description=sys.modules["experiments.report"].__doc__,
+        prog="python -m experiments.publish",
+        description=sys.modules["experiments.publish"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", nargs="*", type=Path, help="a finished study.json to take in")
