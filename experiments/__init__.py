@@ -1,9 +1,9 @@
 """The study: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly.
 
-In the order of the data: config, presets (settings), rows (what is compared), study (a file of both)
-> inputs (slices, batches) > models, training > offline (the CRF's search), calibration > evaluation,
-metrics > repetition (all of that for one seed) > stats, table, curves, pictures. runs holds the
-folder of a run; studies/ the studies, results/ what is committed of them, publish the page about it.
-Commands, as python -m experiments.<name>: compare, train, evaluate, table, publish; and first_guess,
-the study behind the constants of crfrnn.first_guess.
+In the order of the data: config, presets (settings), rows (what is compared), study (a file of
+both) > inputs (slices, batches) > models, training > offline (the CRF's search), calibration >
+evaluation, metrics > repetition (all of that for one seed) > stats, table, curves, pictures. runs
+holds the folder of a run; studies/ the studies, results/ what is committed of them, publish makes
+the page about it. Commands, as python -m experiments.<name>: compare, train, evaluate, table,
+publish; and first_guess, the study behind the constants of crfrnn.first_guess.
 """
