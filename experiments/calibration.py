@@ -9,15 +9,14 @@ import numpy as np
 from experiments import evaluation
 from experiments.inputs import Slices
 
-# In logits. exp(8) = 3000: what a bias can do, it has done by then.
-STEPS = (2.0, 1.0, 0.5, 0.25)
-LARGEST = 8.0
+# In logits, by halves. exp(8) = 3000: what a bias can do, it has done by then.
+BIASES = np.arange(-8.0, 8.25, 0.5)
 
 
 def class_bias(slices: Slices, scores: Sequence[np.ndarray], num_labels: int) -> np.ndarray:
     """One number per label whose sum with the scores has the best Dice.
 
-    Changes one label's bias at a time as long as that helps, in smaller and smaller steps.
+    Tries all of ``BIASES`` for one label after the other, round by round as long as that helps.
 
     Args:
         slices: the validation split, N cases.
@@ -32,9 +31,9 @@ def class_bias(slices: Slices, scores: Sequence[np.ndarray], num_labels: int) ->
         >>> truth = np.array([[0, 0, 1, 1]], "uint8")
         >>> case = data.Case(np.zeros((1, 4, 1), "float32"), truth, (1.0, 1.0), "a", "a")
         >>> slices = Slices([case], case.image[None], case.image[None], truth[None], axis=0)
-        >>> logits = np.array([3.0, 3.1, 4.9, 5.0])[None, None, :, None] * [0, 1]
+        >>> logits = np.array([3.0, 4.1, 4.9, 5.0])[None, None, :, None] * [0, 1]
         >>> class_bias(slices, [logits], 2)
-        array([ 0., -4.])
+        array([ 0. , -4.5])
     """
 
     def dice(bias: np.ndarray) -> float:
@@ -42,15 +41,13 @@ def class_bias(slices: Slices, scores: Sequence[np.ndarray], num_labels: int) ->
         return evaluation.mean_dice(slices, maps, num_labels)
 
     best = np.zeros(num_labels)
-    best_dice = dice(best)
-    for step in STEPS:
-        better = True
-        while better:
-            better = False
-            for label in range(1, num_labels):
-                for change in (step, -step):
-                    tried = best.copy()
-                    tried[label] = np.clip(tried[label] + change, -LARGEST, LARGEST)
-                    if (tried_dice := dice(tried)) > best_dice:
-                        best, best_dice, better = tried, tried_dice, True
+    best_dice, before = dice(best), -1.0
+    while best_dice > before:
+        before = best_dice
+        for label in range(1, num_labels):
+            for bias in BIASES:
+                tried = best.copy()
+                tried[label] = bias
+                if (tried_dice := dice(tried)) > best_dice:
+                    best, best_dice = tried, tried_dice
     return best
