@@ -14,9 +14,17 @@ from experiments.table import compared
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Write ``curves.png``: one line per trained row and seed, after the pre-training they share.
+    """Write ``curves.png``."""
+    runs.write(folder / "curves.png", lambda file: plot(results).savefig(file, dpi=150))
+
+
+def plot(results: dict[str, Any]) -> Figure:
+    """One line per trained row and seed, after the pre-training they share.
 
     Each row has a colour; rows with a CRF are dashed.
+
+    Args:
+        results: content of ``results.json``.
     """
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
@@ -44,7 +52,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
     dice.set_ylabel("validation Dice, % (with a CRF: refined)")
     dice.legend(fontsize="small" if len(trained) < 6 else "xx-small")
     figure.suptitle(f"{Path(results['config']['dataset']).name}: one line per seed")
-    runs.write(folder / "curves.png", lambda file: figure.savefig(file, dpi=150))
+    return figure
 
 
 def _lines(

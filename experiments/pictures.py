@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 import data
 from experiments import inputs, runs
 from experiments.config import Config
-from experiments.rows import Comparison
+from experiments.rows import Comparison, Row
 
 CHANGES = ("tab:green", "tab:red", "gold")  # mended, broken, wrong either way
 ERRORS = ("tab:blue", "tab:red", "gold")  # missed, invented, wrong label
@@ -24,10 +24,9 @@ MARGIN = 8  # points around the structures
 def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder: Path) -> None:
     """Write ``pictures/<rank>-<case>.png`` for some test cases of seed 0, and ``cases.png``.
 
-    The cases are spread evenly over the change of Dice from one row to another (from U-Net to
-    U-Net + CRF-RNN; of listed models, the first that can be compared), best first, worst last: the
-    losses are shown with the wins. Of a volume, the slice with most changed points. ``cases.png``
-    has the errors of all pictured rows on the best, the median and the worst of them.
+    The cases are spread evenly from the best change of Dice to the worst: the losses are shown with
+    the wins. ``cases.png`` has the errors of all pictured rows on the best, the median and the
+    worst of them.
 
     Args:
         config: data set, number of pictures, slice axis.
@@ -35,96 +34,177 @@ def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder
         results: as in ``results.json``.
         folder: of the run, with the label maps of seed 0.
     """
-    # The test cases do not depend on the seed.
-    cases = inputs.split(config, seed=0)["test"]
-    rows, pictured, change = comparison.rows, comparison.pictured, comparison.change
-    after, before = change or (pictured[0], pictured[0])
-    scores = {row: [case["dice"] for case in results["seeds"][0][row]["cases"]] for row in pictured}
-    maps = {row: runs.read_arrays(folder / "seed-0" / f"{row}.npz") for row in pictured}
-    gain = np.nan_to_num(np.subtract(scores[after], scores[before]))
-    ranking = np.argsort(-gain, kind="stable")
+    rows, (after, before) = comparison.rows, pair(comparison)
+    ranking = ranked(config, comparison, results, folder, comparison.pictured)
 
     def shown(rank: int) -> Shown:
-        index = ranking[rank]
-        predictions = {row: maps[row][f"{index:05d}"] for row in pictured}
-        image, truth, cut = _slice(cases[index], predictions, config.slice_axis, after, before)
-        titles = {row: f"{rows[row].title}\nDice {scores[row][index]:.1f}" for row in pictured}
-        return Shown(cases[index].id, gain[index], image, truth, cut, titles)
+        return show(ranking[rank], config, comparison)
 
-    picked = np.unique(np.linspace(0, len(cases) - 1, min(config.pictures, len(cases))).round())
-    for rank in picked.astype(int):
+    for rank in spread(len(ranking), config.pictures):
         one = shown(rank)
-        figure, last = _figure(one, changes=change is not None)
-        rest = f"rank {rank + 1} of {len(cases)}"
-        if change:
+        figure, last = _figure(one, rows, changes=comparison.change is not None)
+        rest = f"rank {rank + 1} of {len(ranking)}"
+        if comparison.change:
             names = rows[before].title, rows[after].title
-            window = _window(one)
-            _changes(last, one.truth[window], *(one.maps[row][window] for row in (before, after)))
+            _changes(last, one.truth, one.maps[before], one.maps[after])
             last.set_title(f"what changed: {' → '.join(names)}", fontsize=9)
             rest = f"{one.gain:+.2f} Dice by {names[1]}, {rest}"
         figure.suptitle(f"{one.id}: {rest}", fontsize=10)
         name = f"{rank + 1:03d}-{one.id.replace('/', '_')}.png"
         _save(figure, folder / "pictures" / name)
-    ends = {"best": 0, "median": len(cases) // 2, "worst": len(cases) - 1}
-    _save(_errors({name: shown(rank) for name, rank in ends.items()}), folder / "cases.png")
+    ends = {"best": 0, "median": len(ranking) // 2, "worst": len(ranking) - 1}
+    _save(_errors({name: shown(rank) for name, rank in ends.items()}, rows), folder / "cases.png")
+
+
+class Tested(NamedTuple):
+    """A test case and what rows made of it."""
+
+    case: data.Case
+    gain: float  # in Dice points
+    maps: dict[str, np.ndarray]  # by row, (*S)
+    scores: dict[str, dict[str, Any]]  # by row, the case's metrics
 
 
 class Shown(NamedTuple):
-    """What pictures show of one case: one slice (h, w) of it."""
+    """What is shown of one case: of one slice, the part (h, w) with the structures."""
 
     id: str
     gain: float  # in Dice points
+    spacing: tuple[float, ...]  # of the two axes
     image: np.ndarray  # (h, w, K)
     truth: np.ndarray
     maps: dict[str, np.ndarray]  # by row
-    titles: dict[str, str]
+    scores: dict[str, dict[str, Any]]  # by row, of the whole case
+
+
+def pair(comparison: Comparison) -> tuple[str, str]:
+    """The rows (after, before) whose change of Dice ranks the cases; twice the same without one.
+
+    From U-Net to U-Net + CRF-RNN; of listed models, the first that can be compared.
+    """
+    return comparison.change or (comparison.pictured[0], comparison.pictured[0])
+
+
+def ranked(
+    config: Config,
+    comparison: Comparison,
+    results: dict[str, Any],
+    folder: Path,
+    rows: Iterable[str],
+) -> list[Tested]:
+    """The test cases with the label maps of seed 0, the best change of Dice first.
+
+    Args:
+        config: data set and its split.
+        comparison: which change of Dice ranks the cases.
+        results: as in ``results.json``.
+        folder: of the run.
+        rows: whose label maps are read, with those of ``pair`` among them.
+
+    Raises:
+        FileNotFoundError, ValueError: the data set or a label map is not there.
+    """
+    # The test cases do not depend on the seed.
+    cases = inputs.split(config, seed=0)["test"]
+    maps = {row: runs.read_arrays(folder / "seed-0" / f"{row}.npz") for row in rows}
+    scores = {row: results["seeds"][0][row]["cases"] for row in maps}
+    after, before = (np.array([case["dice"] for case in scores[row]]) for row in pair(comparison))
+    gains = np.nan_to_num(after - before)
+    return [
+        Tested(
+            cases[index],
+            float(gains[index]),
+            {row: of_row[f"{index:05d}"] for row, of_row in maps.items()},
+            {row: of_row[index] for row, of_row in scores.items()},
+        )
+        for index in np.argsort(-gains, kind="stable")
+    ]
+
+
+def spread(number: int, wanted: int) -> list[int]:
+    """Some of the ranks 0..number-1, evenly from the first to the last.
+
+    Example:
+        >>> spread(60, 5)
+        [0, 15, 30, 44, 59]
+    """
+    ranks = np.linspace(0, number - 1, min(wanted, number)).round().astype(int)
+    return np.unique(ranks).tolist()
+
+
+def show(tested: Tested, config: Config, comparison: Comparison) -> Shown:
+    """What is shown of a case: of a volume, the slice with most changed points.
+
+    Args:
+        tested: the case.
+        config: slice axis.
+        comparison: of whose ``pair`` the changed points are.
+    """
+    case, image, truth, maps, spacing = tested.case, *_slice(tested, config.slice_axis, comparison)
+    window = _window(truth, maps)
+    return Shown(
+        case.id,
+        tested.gain,
+        spacing,
+        image[window],
+        truth[window],
+        {row: map_[window] for row, map_ in maps.items()},
+        tested.scores,
+    )
+
+
+def colours(number: int) -> np.ndarray:
+    """The colours of the labels 1..number: (number, 4), RGBA in [0, 1]; from the tenth on again."""
+    return matplotlib.colormaps["Set1"](np.arange(number) % 9)
 
 
 def _save(figure: Figure, path: Path) -> None:
     runs.write(path, lambda file: figure.savefig(file, dpi=150))
 
 
-def _errors(cases: dict[str, Shown]) -> Figure:
+def _errors(cases: Mapping[str, Shown], rows: Mapping[str, Row]) -> Figure:
     """A line of panels per case: the image with the true outlines, and where each row is wrong."""
     columns = 1 + len(next(iter(cases.values())).maps)
     figure = Figure(figsize=(2.4 * columns, 2.6 * len(cases)), layout="constrained")
     for (name, case), panels in zip(
         cases.items(), figure.subplots(len(cases), columns, squeeze=False), strict=True
     ):
-        window = _window(case)
-        truth = case.truth[window]
+        truth = case.truth
         for panel in panels:
-            _image(panel, case.image[window])
+            _image(panel, case.image)
             _outline(panel, truth)
         panels[0].set_title(f"{name}: {case.id}\n{case.gain:+.2f} Dice", fontsize=8)
         for panel, row in zip(panels[1:], case.maps, strict=True):
-            predicted = case.maps[row][window]
+            predicted = case.maps[row]
             missed = (truth > 0) & (predicted == 0)
             invented = (truth == 0) & (predicted > 0)
             confused = (truth != predicted) & ~missed & ~invented
             kinds = {"missed": missed, "invented": invented, "wrong label": confused}
             _mark(panel, kinds, ERRORS)
-            panel.set_title(case.titles[row], fontsize=8)
+            panel.set_title(_title(case, row, rows), fontsize=8)
     return figure
 
 
-def _figure(case: Shown, changes: bool) -> tuple[Figure, Any]:
+def _figure(case: Shown, rows: Mapping[str, Row], changes: bool) -> tuple[Figure, Any]:
     """Image, truth and predictions side by side; the last panel is left for the changes, if any."""
     num_labels = max(map_.max() for map_ in (case.truth, *case.maps.values())) + 1
-    window = _window(case)
     number = 2 + len(case.maps) + changes
     figure = Figure(figsize=(2.5 * number, 3.3), layout="constrained")
     panels = figure.subplots(1, number)
     for panel in panels:
-        _image(panel, case.image[window])
+        _image(panel, case.image)
     panels[0].set_title("image", fontsize=9)
-    maps, titles = (case.truth, *case.maps.values()), ("ground truth", *case.titles.values())
-    colours = matplotlib.colormaps["Set1"](np.arange(9))
+    maps = (case.truth, *case.maps.values())
+    titles = ("ground truth", *(_title(case, row, rows) for row in case.maps))
     for panel, map_, title in zip(panels[1:], maps, titles, strict=False):
-        panel.imshow(_paint(map_[window], colours[: max(num_labels - 1, 1)]))
+        panel.imshow(_paint(map_, colours(max(num_labels - 1, 1))))
         panel.set_title(title, fontsize=9)
-        _outline(panel, case.truth[window])
+        _outline(panel, case.truth)
     return figure, panels[-1]
+
+
+def _title(case: Shown, row: str, rows: Mapping[str, Row]) -> str:
+    return f"{rows[row].title}\nDice {case.scores[row]['dice']:.1f}"
 
 
 def _image(panel: Any, image: np.ndarray) -> None:
@@ -160,22 +240,26 @@ def _mark(panel: Any, kinds: dict[str, np.ndarray], colours: Sequence[str]) -> N
 
 
 def _slice(
-    case: data.Case, predictions: dict[str, np.ndarray], axis: int, after: str, before: str
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    tested: Tested, axis: int, comparison: Comparison
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], tuple[float, ...]]:
+    """Image, truth, maps by row and spacing of one slice; of an image, of all of it."""
+    case, maps = tested.case, tested.maps
     if case.label.ndim == 2:
-        return case.image, case.label, predictions
-    changed = np.moveaxis(predictions[before] != predictions[after], axis, 0)
+        return case.image, case.label, maps, case.spacing
+    after, before = pair(comparison)
+    changed = np.moveaxis(maps[before] != maps[after], axis, 0)
     index = int(np.argmax(changed.sum(axis=(1, 2))))
     return (
         np.take(case.image, index, axis),
         np.take(case.label, index, axis),
-        {row: np.take(map_, index, axis) for row, map_ in predictions.items()},
+        {row: np.take(map_, index, axis) for row, map_ in maps.items()},
+        tuple(np.delete(case.spacing, axis).tolist()),
     )
 
 
-def _window(case: Shown) -> tuple[slice, ...]:
+def _window(truth: np.ndarray, maps: Mapping[str, np.ndarray]) -> tuple[slice, ...]:
     """The part of the slice worth looking at: all structures with a margin."""
-    foreground = np.any([case.truth, *case.maps.values()], axis=0)
+    foreground = np.any([truth, *maps.values()], axis=0)
     if not foreground.any():
         return tuple(slice(size) for size in foreground.shape)
     return tuple(
@@ -184,8 +268,8 @@ def _window(case: Shown) -> tuple[slice, ...]:
     )
 
 
-def _paint(labels: np.ndarray, colours: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+def _paint(labels: np.ndarray, palette: np.ndarray, opacity: float = 0.5) -> np.ndarray:
     """Label map (h, w) to colours (h, w, 4), background transparent."""
-    painted = np.concatenate([np.zeros((1, 4)), colours])[labels.astype(int)]
+    painted = np.concatenate([np.zeros((1, 4)), palette])[labels.astype(int)]
     painted[..., 3] *= opacity
     return painted

@@ -41,25 +41,38 @@ def render(results: dict[str, Any]) -> str:
     Returns:
         The same text for the same numbers: it names neither times nor versions.
     """
-    return "\n".join(
-        [
-            *_title(results),
-            "",
+    return "\n\n".join(text for text in sections(results).values() if text) + "\n"
+
+
+def sections(results: dict[str, Any]) -> dict[str, str]:
+    """The parts of the table, in Markdown; one that has nothing to say is empty.
+
+    Args:
+        results: content of ``results.json``.
+
+    Returns:
+        In order "title", "scores", "differences", "search" (what was chosen on the validation
+        cases), "rows" (what they are), "columns" (what they and the intervals are), "published".
+    """
+    parts = {
+        "title": _title(results),
+        "scores": [
             *_scores(results, COLUMNS),
             "",
             "Mean over test cases and seeds ± standard deviation over seeds.",
-            "",
-            *_differences(results),
-            *_search(results),
-            *_notes(results),
-            "",
+        ],
+        "differences": _differences(results),
+        "search": _search(results),
+        "rows": _rows(results),
+        "columns": _columns(results),
+        "published": [
             *_scores(results, PUBLISHED),
             "",
             "As the authors of the published table computed them (per slice, an absent class "
             "scores 0, PA is foreground recall): to compare with that table and nothing else.",
-            "",
-        ]
-    )
+        ],
+    }
+    return {name: "\n".join(lines) for name, lines in parts.items()}
 
 
 def values(results: dict[str, Any], row: str, metric: str) -> np.ndarray:
@@ -146,7 +159,7 @@ def _differences(results: dict[str, Any]) -> list[str]:
                 ]
             )
     head = ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"]
-    return [*markdown(head, lines), ""] if lines else []
+    return markdown(head, lines) if lines else []
 
 
 def _search(results: dict[str, Any]) -> list[str]:
@@ -173,11 +186,10 @@ def _search(results: dict[str, Any]) -> list[str]:
                 + (': so "off" was chosen' if off else "")
             )
         lines.append("")
-    return lines
+    return lines[:-1]
 
 
-def _notes(results: dict[str, Any]) -> list[str]:
-    width = results["config"]["boundary_width_mm"]
+def _rows(results: dict[str, Any]) -> list[str]:
     models, rows = results["config"].get("models"), compared(results).rows
     start = "rows of one network" if models else "all"
     network = "network" if models else next(iter(rows.values())).title
@@ -185,7 +197,12 @@ def _notes(results: dict[str, Any]) -> list[str]:
         f"What the rows are ({start} start from one pre-trained {network} per seed):",
         "",
         *(f"- {row.title}: {row.meaning}." for row in rows.values()),
-        "",
+    ]
+
+
+def _columns(results: dict[str, Any]) -> list[str]:
+    width, models = results["config"]["boundary_width_mm"], results["config"].get("models")
+    return [
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
         f"points within {width:g} mm of the true boundary. Changed: points whose label the CRF "
