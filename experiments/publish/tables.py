@@ -130,7 +130,7 @@ def settings(study: Study) -> str:
     lines = [
         [
             name,
-            *(_words(setting.config.get(key)) for key in keys),
+            *(words(setting.config.get(key)) for key in keys),
             str(len(setting.groups)),
             str(len(set(setting.groups))),
             f"{setting.seconds / 3600:.2f}",
@@ -146,7 +146,7 @@ def configuration(study: Study) -> str:
     configs = {name: setting.config for name, setting in study.settings.items()}
     first = next(iter(configs.values()))
     return "\n".join(
-        f"- `{key}`: {_words(first[key])}"
+        f"- `{key}`: {words(first[key])}"
         for key in _keys(configs)
         if len({repr(config.get(key)) for config in configs.values()}) == 1
     )
@@ -162,7 +162,7 @@ def provenance(study: Study) -> str:
     settings = study.settings.values()
     hours = sum(setting.seconds for setting in settings) / 3600
     used = {
-        name: "; ".join(dict.fromkeys(_words(setting.environment[name]) for setting in settings))
+        name: "; ".join(dict.fromkeys(words(setting.environment[name]) for setting in settings))
         for name in ENVIRONMENT
     }
     return (
@@ -232,6 +232,18 @@ def p_value(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+def words(value: Any) -> str:
+    """A value from JSON as text.
+
+    Example:
+        >>> words({"keras": "3.15", "numpy": "2.4"}), words([]), words(0.5)
+        ('keras 3.15, numpy 2.4', 'none', '0.5')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {words(inner)}" for key, inner in value.items())
+    return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
+
+
 def _cell(setting: Setting, row: str, metric: str) -> str:
     values = setting.scores(row, metric)
     # A row that changes no point in any case has nothing that could.
@@ -240,12 +252,6 @@ def _cell(setting: Setting, row: str, metric: str) -> str:
 
 def _keys(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for config in configs.values() for key in config))
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
-    return ", ".join(map(_words, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def _chosen(study: Study, choice: Mapping[str, Any]) -> str:

@@ -1,0 +1,148 @@
+"""What the page shows of test cases: pictures as data URIs, outlines, and the rows' numbers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+import data
+from experiments import pictures
+from experiments.config import from_json
+from experiments.pictures import Shown
+from experiments.publish.tables import signed
+from experiments.rows import WITH_CRF, Row
+from experiments.table import COLUMNS, compared
+
+MISSING = "-"
+
+
+def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
+    """All that the case browser needs, as JSON has it.
+
+    Args:
+        results: content of ``results.json``.
+        folder: of the run, with the label maps of seed 0.
+        number: of cases; fewer if there are fewer.
+
+    Returns:
+        ``sides``, titles of what can be shown on either side: the rows, then the truth; ``before``
+        and ``after``, which of them the change is between; ``columns``, titles of the numbers;
+        ``labels``, pairs of a foreground label's name and colour; ``total``, the number of test
+        cases; ``cases``, see ``_case``, the best change of Dice first.
+
+    Raises:
+        FileNotFoundError, ValueError: the label maps, or the data set, are not there or have
+            changed.
+    """
+    config, comparison = from_json(results["config"]), compared(results)
+    rows = comparison.rows
+    missing = [row for row in rows if not (folder / "seed-0" / f"{row}.npz").exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder / 'seed-0'} has no label maps of {', '.join(missing)}: expected ROW.npz, as "
+            "the run left them. Bring them back, or repeat the run with --force."
+        )
+    try:
+        ranking = pictures.ranked(config, comparison, results, folder, rows)
+        names = data.labels(config.dataset)
+        shown = {
+            rank: pictures.show(ranking[rank], config, comparison)
+            for rank in pictures.spread(len(ranking), number)
+        }
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(
+            f"The page shows images of the run's data set, {config.dataset!r}: {error}"
+        ) from None
+    after, before = ([*rows].index(row) for row in pictures.pair(comparison))
+    colours = [matplotlib.colors.to_hex(colour) for colour in pictures.colours(len(names) - 1)]
+    return {
+        "sides": [*(row.title for row in rows.values()), "ground truth"],
+        "before": before,
+        "after": after,
+        "columns": [*COLUMNS.values()],
+        "labels": [*zip(names[1:], colours, strict=True)],
+        "total": len(ranking),
+        "cases": [_case(rank, one, rows, colours) for rank, one in shown.items()],
+    }
+
+
+def outline(labels: np.ndarray) -> str:
+    """The lines between points of different labels, as the data of an SVG path.
+
+    Args:
+        labels: (h, w); around it is background.
+
+    Returns:
+        Horizontal, then vertical lines, in points: "M1 0H3" goes along the upper edge of the points
+        1 and 2 of row 0.
+
+    Example:
+        >>> outline(np.array([[0, 1, 1]]))
+        'M1 0H3M1 1H3M1 0V1M3 0V1'
+    """
+    padded = np.pad(labels, 1)
+    across = padded[1:, 1:-1] != padded[:-1, 1:-1]  # (h+1, w)
+    along = padded[1:-1, 1:] != padded[1:-1, :-1]  # (h, w+1)
+    lines = [f"M{start} {y}H{end}" for y, start, end in _stretches(across)]
+    lines += [f"M{x} {start}V{end}" for x, start, end in _stretches(along.T)]
+    return "".join(lines)
+
+
+def _case(rank: int, case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str, Any]:
+    """Of one case: id, rank from 1, gain, size, pictures, outline, and a list of numbers by row."""
+    height, width = case.truth.shape
+    grey = case.image[..., 0] if case.image.shape[-1] != 3 else case.image
+    down, right = case.spacing
+    return {
+        "id": case.id,
+        "rank": rank + 1,
+        "gain": signed(case.gain),
+        "size": [width, height],
+        "ratio": round(width * right / (height * down), 4),
+        "image": _uri(Image.fromarray((255 * grey.clip(0, 1)).round().astype("uint8"))),
+        "outline": outline(case.truth),
+        "maps": [_painted(map_, colours) for map_ in (*case.maps.values(), case.truth)],
+        "numbers": [_numbers(case.scores[row], rows[row]) for row in rows],
+    }
+
+
+def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:
+    def number(metric: str) -> str:
+        absent = metric == "changed" and row.kind not in WITH_CRF
+        # JSON has NaN where a case has nothing to measure.
+        return MISSING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
+
+    return [number(metric) for metric in COLUMNS]
+
+
+def _painted(labels: np.ndarray, colours: list[str]) -> str:
+    """A label map (h, w) in colours; the background is transparent."""
+    picture = Image.fromarray(labels.astype("uint8"))
+    picture.putpalette(bytes.fromhex("000000" + "".join(colour[1:] for colour in colours)))
+    return _uri(picture, transparency=0)
+
+
+def _uri(picture: Image.Image, **options: Any) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True, **options)
+    return data_uri(file.getvalue(), "image/png")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A file as a URI that holds all of it; kind: its MIME type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _stretches(where: np.ndarray) -> list[tuple[int, int, int]]:
+    """The runs of True in the rows of (n, m): (row, first, behind the last), row by row."""
+    steps = np.diff(np.pad(where.astype(int), ((0, 0), (1, 1))))  # (n, m+1)
+    rows, starts = np.nonzero(steps == 1)
+    _, ends = np.nonzero(steps == -1)
+    return [*zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True)]

@@ -1,0 +1,86 @@
+"""The command that makes a run, worked out from what its folder says."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from experiments import config as configuration
+from experiments import presets, runs, study
+from experiments.config import Config
+from experiments.rows import Comparison, comparison
+from experiments.table import compared
+
+ROOT = Path(__file__).parents[2]
+RUNS = Path("runs")  # the default of --runs
+
+
+def command(folder: Path) -> str:
+    """The command that makes a run, and finishes it where it was interrupted.
+
+    Args:
+        folder: with ``run.json``.
+
+    Returns:
+        One line for a shell, to be typed in the root of the repository. Of a study whose file is
+        not among ``experiments/studies``, or has changed since, STUDY.toml stands for the file.
+    """
+    folder, run = folder.resolve(), runs.read_json(folder / "run.json")
+    config, rows = configuration.from_json(run["config"]), compared(run)
+    if _same(rows, comparison(config.models, config.network)):
+        home = folder.parent
+        arguments = [*_main_job(config), "--name", folder.name]
+    else:
+        home = folder.parent.parent
+        file, arguments = _study(config, rows, folder.name)
+        if file.stem != folder.parent.name:
+            arguments += ["--name", folder.parent.name]
+    if home != RUNS.resolve():
+        arguments += ["--runs", str(home)]
+    backend = "" if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} "
+    return backend + shlex.join(["python", "-m", "experiments.compare", *arguments])
+
+
+def _main_job(config: Config) -> list[str]:
+    def arguments(quick: bool) -> list[str]:
+        preset = configuration.make(presets.preset(config.dataset, quick))
+        start = ["--dataset", config.dataset, *(["--quick"] if quick else [])]
+        return start + _options(config, preset)
+
+    return min(arguments(quick=False), arguments(quick=True), key=len)
+
+
+def _study(config: Config, rows: Comparison, name: str) -> tuple[Path, list[str]]:
+    for path in sorted((ROOT / "experiments/studies").glob("*.toml")):
+        setting = study.read(path).settings.get(name)
+        if setting and _same(setting.comparison, rows):
+            file, options = path.relative_to(ROOT), _options(config, setting.config)
+            break
+    else:
+        file, options = Path("STUDY.toml"), []
+    return file, ["--config", str(file), "--settings", name, *options]
+
+
+def _options(config: Config, base: Config) -> list[str]:
+    """What turns one configuration into another, as the command line has it."""
+    given = dataclasses.asdict(config).items()
+    return [
+        word
+        for key, value in given
+        if value != getattr(base, key)
+        for word in (f"--{key.replace('_', '-')}", *_words(value))
+    ]
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    return [str(value).lower() if value is None or isinstance(value, bool) else str(value)]
+
+
+def _same(one: Comparison, other: Comparison) -> bool:
+    # As JSON, where lists and tuples are one.
+    return json.dumps(dataclasses.asdict(one)) == json.dumps(dataclasses.asdict(other))

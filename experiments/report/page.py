@@ -1,0 +1,100 @@
+"""The page of one run: texts, figures and cases put into page.html."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from experiments import curves, runs, table
+from experiments.publish import figures, tables, verdicts
+from experiments.publish.study import Study, condensed
+from experiments.report import cases
+from experiments.report.command import command
+
+# Titles come from files of users: HTML in them is text, and nothing is loaded from elsewhere.
+MARKDOWN = MarkdownIt("js-default").disable(["image", "link", "autolink"])
+
+
+def render(folder: Path, number: int) -> str:
+    """The page of a finished run, as HTML.
+
+    Args:
+        folder: of the run.
+        number: of test cases to show.
+
+    Returns:
+        The same text for the same run and data.
+
+    Raises:
+        FileNotFoundError, ValueError: from ``cases.browser``.
+    """
+    results = runs.read_json(folder / "results.json")
+    name = folder.resolve().name
+    browser = cases.browser(results, folder, number)  # first: what can fail
+    study = _study(results, name)
+    setting = study.settings[name]
+    trained = [row for row in setting.rows if any(setting.crf(row))]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(markdown=_html, words=tables.words)
+    return environment.get_template("page.html").render(
+        name=name,
+        texts=table.sections(results),
+        markdown=table.render(results),
+        curves=_svg(curves.plot(results)),
+        forest=_svg(figures.forest(study, [setting])) if setting.pairs else None,
+        margin=verdicts.MARGIN,
+        crfs=[
+            (study.rows[row].title, _svg(figures.crf_parameters(study, setting, row)))
+            for row in trained
+        ],
+        browser=browser,
+        command=command(folder),
+        hours=setting.seconds / 3600,
+        environment=setting.environment,
+        config=setting.config,
+    )
+
+
+def _study(results: Mapping[str, Any], name: str) -> Study:
+    """A run as a study of one setting, which has the figures that are made of studies."""
+    comparison = table.compared(dict(results))
+    setting = {key: value for key, value in results.items() if key != "comparison"}
+    asked = {"name": name, "title": name, "text": "", "reference": comparison.pictured[0]}
+    return Study(
+        condensed(
+            {
+                "study": {**asked, **dataclasses.asdict(comparison)},
+                "settings": {name: {**setting, "rows": [*comparison.rows]}},
+            }
+        )
+    )
+
+
+def _html(text: str) -> Markup:
+    """Markdown as HTML, where wide tables scroll on their own."""
+    html = MARKDOWN.render(text)
+    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+    return Markup(html.replace("</table>", "</table></div>"))
+
+
+def _svg(figure: Figure) -> str:
+    """A figure as a data URI; the same bytes for the same figure."""
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "report"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return cases.data_uri(file.getvalue(), "image/svg+xml")
