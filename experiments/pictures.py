@@ -56,7 +56,7 @@ def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder
     _save(_errors({name: shown(rank) for name, rank in ends.items()}, rows), folder / "cases.png")
 
 
-class Tested(NamedTuple):
+class Ranked(NamedTuple):
     """A test case and what rows made of it."""
 
     case: data.Case
@@ -91,7 +91,7 @@ def ranked(
     results: dict[str, Any],
     folder: Path,
     rows: Iterable[str],
-) -> list[Tested]:
+) -> list[Ranked]:
     """The test cases with the label maps of seed 0, the best change of Dice first.
 
     Args:
@@ -102,16 +102,24 @@ def ranked(
         rows: whose label maps are read, with those of ``pair`` among them.
 
     Raises:
-        FileNotFoundError, ValueError: the data set or a label map is not there.
+        FileNotFoundError, ValueError: the data set or a label map is not there, or the data set has
+            other test cases than the run had.
     """
     # The test cases do not depend on the seed.
     cases = inputs.split(config, seed=0)["test"]
     maps = {row: runs.read_arrays(folder / "seed-0" / f"{row}.npz") for row in rows}
     scores = {row: results["seeds"][0][row]["cases"] for row in maps}
+    for row, of_row in scores.items():
+        if [case.id for case in cases] != [case["id"] for case in of_row]:
+            raise ValueError(
+                f"the test cases are no longer those of the run: row {row!r} was tested on "
+                f"{_some(case['id'] for case in of_row)}, now they are "
+                f"{_some(case.id for case in cases)}. Bring the data set back as it was."
+            )
     after, before = (np.array([case["dice"] for case in scores[row]]) for row in pair(comparison))
     gains = np.nan_to_num(after - before)
     return [
-        Tested(
+        Ranked(
             cases[index],
             float(gains[index]),
             {row: of_row[f"{index:05d}"] for row, of_row in maps.items()},
@@ -132,7 +140,7 @@ def spread(number: int, wanted: int) -> list[int]:
     return np.unique(ranks).tolist()
 
 
-def show(tested: Tested, config: Config, comparison: Comparison) -> Shown:
+def show(tested: Ranked, config: Config, comparison: Comparison) -> Shown:
     """What is shown of a case: of a volume, the slice with most changed points.
 
     Args:
@@ -156,6 +164,11 @@ def show(tested: Tested, config: Config, comparison: Comparison) -> Shown:
 def colours(number: int) -> np.ndarray:
     """The colours of the labels 1..number: (number, 4), RGBA in [0, 1]; from the tenth on again."""
     return matplotlib.colormaps["Set1"](np.arange(number) % 9)
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *rest = names
+    return f"{first!r} and {len(rest)} more"
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -240,7 +253,7 @@ def _mark(panel: Any, kinds: dict[str, np.ndarray], colours: Sequence[str]) -> N
 
 
 def _slice(
-    tested: Tested, axis: int, comparison: Comparison
+    tested: Ranked, axis: int, comparison: Comparison
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], tuple[float, ...]]:
     """Image, truth, maps by row and spacing of one slice; of an image, of all of it."""
     case, maps = tested.case, tested.maps

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 from experiments import config as configuration
 from experiments import presets, runs, study
@@ -66,19 +65,12 @@ def _study(config: Config, rows: Comparison, name: str) -> tuple[Path, list[str]
 
 def _options(config: Config, base: Config) -> list[str]:
     """What turns one configuration into another, as the command line has it."""
-    given = dataclasses.asdict(config).items()
-    return [
-        word
-        for key, value in given
-        if value != getattr(base, key)
-        for word in (f"--{key.replace('_', '-')}", *_words(value))
-    ]
-
-
-def _words(value: Any) -> list[str]:
-    if isinstance(value, tuple):
-        return [str(one) for one in value]
-    return [str(value).lower() if value is None or isinstance(value, bool) else str(value)]
+    words = []
+    for key, value in dataclasses.asdict(config).items():
+        if value != getattr(base, key):
+            values = value if isinstance(value, tuple) else [value]
+            words += [f"--{key.replace('_', '-')}", *map(str, values)]
+    return words
 
 
 def _same(one: Comparison, other: Comparison) -> bool:
