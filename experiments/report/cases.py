@@ -32,10 +32,11 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
         number: of cases; fewer if there are fewer.
 
     Returns:
-        ``sides``, titles of what can be shown on either side: the rows, then the truth; ``before``
-        and ``after``, which of them the change is between; ``columns``, titles of the numbers;
-        ``labels``, pairs of a foreground label's name and colour; ``total``, the number of test
-        cases; ``cases``, see ``_case``, the best change of Dice first.
+        ``sides``, titles of what can be shown on either side: the rows, then the truth;
+        ``changes``, whether a change between two rows ranks the cases; ``before`` and ``after``,
+        what is shown first: these rows, else the only one and the truth; ``columns``, titles of the
+        numbers; ``labels``, pairs of a foreground label's name and colour; ``total``, the number of
+        test cases; ``cases``, see ``_case``, the best change first.
 
     Raises:
         FileNotFoundError, ValueError: the label maps, or the data set, are not there or have
@@ -61,15 +62,20 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
             f"The page shows images of the run's data set, {config.dataset!r}: {error}"
         ) from None
     after, before = ([*rows].index(row) for row in pictures.pair(comparison))
+    changes = comparison.change is not None
     colours = [matplotlib.colors.to_hex(colour) for colour in pictures.colours(len(names) - 1)]
     return {
         "sides": [*(row.title for row in rows.values()), "ground truth"],
+        "changes": changes,
         "before": before,
-        "after": after,
+        "after": after if changes else len(rows),
         "columns": [*COLUMNS.values()],
         "labels": [*zip(names[1:], colours, strict=True)],
         "total": len(ranking),
-        "cases": [_case(rank, one, rows, colours) for rank, one in shown.items()],
+        "cases": [
+            {**_case(one, rows, colours), **_heading(one, rank, len(ranking), changes)}
+            for rank, one in shown.items()
+        ],
     }
 
 
@@ -95,15 +101,13 @@ def outline(labels: np.ndarray) -> str:
     return "".join(lines)
 
 
-def _case(rank: int, case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str, Any]:
-    """Of one case: id, rank from 1, gain, size, pictures, outline, and a list of numbers by row."""
+def _case(case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str, Any]:
+    """Of one case: id, size, pictures, outline, and a list of numbers by row."""
     height, width = case.truth.shape
     grey = case.image[..., 0] if case.image.shape[-1] != 3 else case.image
     down, right = case.spacing
     return {
         "id": case.id,
-        "rank": rank + 1,
-        "gain": signed(case.gain),
         "size": [width, height],
         "ratio": round(width * right / (height * down), 4),
         "image": _uri(Image.fromarray((255 * grey.clip(0, 1)).round().astype("uint8"))),
@@ -111,6 +115,13 @@ def _case(rank: int, case: Shown, rows: Mapping[str, Row], colours: list[str]) -
         "maps": [_painted(map_, colours) for map_ in (*case.maps.values(), case.truth)],
         "numbers": [_numbers(case.scores[row], rows[row]) for row in rows],
     }
+
+
+def _heading(case: Shown, rank: int, total: int, changes: bool) -> dict[str, str]:
+    if not changes:
+        return {"gain": "", "title": case.id}
+    gain = signed(case.gain)
+    return {"gain": gain, "title": f"{case.id}: {gain} Dice, rank {rank + 1} of {total}"}
 
 
 def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:

@@ -23,7 +23,7 @@
     stage.style.setProperty("--ratio", one.ratio);
     find("truth").setAttribute("viewBox", `0 0 ${one.size.join(" ")}`);
     for (const path of find("truth").children) path.setAttribute("d", one.outline);
-    find("position").textContent = `${one.id}: ${one.gain} Dice, rank ${one.rank} of ${run.total}`;
+    find("position").textContent = one.title;
     buttons.forEach((button, at) => button.toggleAttribute("aria-current", at === current));
     // Not scrollIntoView: it would move the page, too.
     find("list").scrollTop = buttons[current].offsetTop - find("list").clientHeight / 2;

@@ -282,7 +282,6 @@ def test_cases_from_the_best_to_the_worst(browser, tested):
         "+0.00",
         "-2.00",
     ]
-    assert [one["rank"] for one in browser["cases"]] == [1, 2, 3, 4, 5]
     assert browser["sides"] == [ROW, "U-Net & CRF", "ground truth"]
     assert (browser["before"], browser["after"]) == (0, 1)
     assert [name for name, _ in browser["labels"]] == [*LABELS[1:]]
@@ -297,8 +296,20 @@ def test_cases_from_the_best_to_the_worst(browser, tested):
 def test_fewer_cases(run):
     results = runs.read_json(run / "results.json")
     shown = cases.browser(results, run, number=3)
-    assert [one["rank"] for one in shown["cases"]] == [1, 3, 5]
+    ranks = [one["title"].split("rank ")[1] for one in shown["cases"]]
+    assert ranks == ["1 of 5", "3 of 5", "5 of 5"]
     assert shown["total"] == 5
+
+
+def test_a_row_alone_is_compared_with_the_truth(run):
+    results = runs.read_json(run / "results.json")
+    alone = Comparison({"plain": COMPARED.rows["plain"]}, [], ("plain",), None)
+    shown = cases.browser({**results, "comparison": dataclasses.asdict(alone)}, run, number=2)
+    assert (shown["sides"][shown["before"]], shown["sides"][shown["after"]]) == (
+        ROW,
+        "ground truth",
+    )
+    assert all(one["title"] == one["id"] and not one["gain"] for one in shown["cases"])
 
 
 def test_pictures(browser, tested):
