@@ -19,6 +19,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from pathlib import Path
@@ -85,8 +87,7 @@ def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
         return
     jobs = jobs or max(1, min(len(work), runs.num_cores() // work[0][0].config.threads))
     missing = {run.folder: run.config.seeds for run in left}
-    done = map(lambda one: repeat(*one) or one[0], work) if jobs == 1 else _side_by_side(work, jobs)
-    for run in done:
+    for run in _side_by_side(work, jobs) if len(work) > 1 else map(_here, work):
         missing[run.folder] -= 1
         if not missing[run.folder]:
             finish(run)
@@ -108,6 +109,8 @@ def finish(run: Run) -> None:
     table.write(results, folder)
     curves.draw(results, folder)
     pictures.draw(run.config, run.comparison, results, folder)
+    for killed in folder.rglob("*.unfinished"):  # left by a process that was
+        killed.unlink()
     # Last: its presence says that everything is there.
     runs.write_json(folder / "results.json", results)
 
@@ -201,33 +204,55 @@ def _check_names(run: Run) -> None:
             )
 
 
+def _here(one: tuple[Run, int]) -> Run:
+    repeat(*one)
+    return one[0]
+
+
 def _side_by_side(work: Sequence[tuple[Run, int]], jobs: int) -> Iterator[Run]:
-    """Repeat in several processes; yields the run of each repetition when it is done."""
+    """Repeat in processes, ``jobs`` at a time; yields the run of each repetition when it is done.
+
+    Each has a process of its own: TensorFlow keeps the graphs of models that are gone, about a
+    gigabyte for the rows of one repetition.
+    """
     # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
     spawn = multiprocessing.get_context("spawn")
-    pool = futures.ProcessPoolExecutor(
-        jobs,
-        mp_context=spawn,
-        initializer=_start_worker,
-        initargs=(spawn.RLock(),),  # so that progress bars take turns
-    )
+    lock = spawn.RLock()  # so that progress bars take turns
+
+    def alone(run: Run, seed: int) -> Run:
+        with futures.ProcessPoolExecutor(
+            1, mp_context=spawn, initializer=_start_worker, initargs=(lock,)
+        ) as process:
+            process.submit(repeat, run, seed).result()  # raises what the process raised
+        return run
+
+    threads = futures.ThreadPoolExecutor(jobs)  # which only wait
+    running = [threads.submit(alone, *one) for one in work]
     try:
-        running = {pool.submit(repeat, *one): one[0] for one in work}
         for done in futures.as_completed(running):
-            done.result()  # raises what the worker raised
-            yield running[done]
+            yield done.result()
     except BaseException:
-        # Not pool.shutdown: it would wait for the repetitions that are running.
-        for process in multiprocessing.active_children():
-            process.terminate()
+        threads.shutdown(wait=False, cancel_futures=True)
+        # Again and again: one may just be about to start its process.
+        while any(one.running() for one in running):
+            for process in multiprocessing.active_children():
+                process.terminate()
+            time.sleep(0.1)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        threads.shutdown()
 
 
 def _start_worker(lock: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
     tqdm.set_lock(lock)
+    # Killed, the main process cannot end its workers, and who starts it again would have two.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _set_environment(threads: int) -> None:

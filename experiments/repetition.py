@@ -51,7 +51,6 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
     # What they are for, going on, is over.
     for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
         checkpoint.unlink()
-    keras.utils.clear_session()  # the next repetition in this process needs none of these models
 
 
 class Repetition:
