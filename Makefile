@@ -62,12 +62,13 @@ table: $(STAMPS)/experiments  ## write docs/results.md and the README's numbers 
 docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs
 	$(PY) -m sphinx -W --keep-going docs build/docs
 
-notebooks: $(STAMPS)/notebooks  ## run all notebooks, results in runs/notebooks
-	@test -n "$(NOTEBOOKS)" || { echo 'There are no notebooks in notebooks/.'; exit 1; }
-	$(PY) -m jupyter nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
+notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run all notebooks, in runs/notebooks; their pages join the documentation
+	$(PY) -m nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
+	rm -rf docs/notebooks
+	$(PY) -m nbconvert --to markdown --output-dir docs/notebooks $(NOTEBOOKS:%=runs/%)
 
 clean:  ## remove what was built; keeps the environments and runs/
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
+	rm -rf build dist docs/notebooks *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
 	rm -f crfrnn/native/*.so crfrnn/native/*.dylib crfrnn/native/*.dll
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
