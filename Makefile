@@ -65,7 +65,7 @@ docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/
 notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run all notebooks, in runs/notebooks; their pages join the documentation
 	$(PY) -m nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
 	rm -rf docs/notebooks
-	$(PY) -m nbconvert --to markdown --output-dir docs/notebooks $(NOTEBOOKS:%=runs/%)
+	$(PY) -m nbconvert --to markdown --template notebooks/page --output-dir docs/notebooks $(NOTEBOOKS:%=runs/%)
 
 clean:  ## remove what was built; keeps the environments and runs/
 	rm -rf build dist docs/notebooks *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
