@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from experiments import runs
 from experiments.publish import figures, study
-from experiments.publish.page import Page
+from experiments.publish.page import MARKED, Page
 
 ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Generate docs/results.md, its figures and the README's numbers; returns the exit status.
+    """Generate docs/results.md, its figures and marked numbers elsewhere; returns the exit status.
 
     Args:
         arguments: paths of finished studies' ``study.json`` to take in first.
@@ -58,7 +58,7 @@ def take_in(path: Path, folder: Path) -> None:
 
 
 def generated(root: Path) -> tuple[dict[Path, str], dict[str, Callable[[], Figure]]]:
-    """What the committed results make of the template and of the README.
+    """What the committed results make of the template, and of marked parts elsewhere.
 
     Args:
         root: of the repository.
@@ -69,10 +69,12 @@ def generated(root: Path) -> tuple[dict[Path, str], dict[str, Callable[[], Figur
     docs, readme = root / "docs", root / "README.md"
     studies = study.load(root / "experiments" / "results")
     page, front = Page(studies, "results"), Page(studies, "docs/results")
-    texts = {
-        docs / "results.md": page.render((docs / "results.template.md").read_text("utf-8")),
-        readme: front.fill(readme.read_text("utf-8")),
-    }
+    results, template = docs / "results.md", docs / "results.template.md"
+    texts = {results: page.render(template.read_text("utf-8"))}
+    for path in [readme, *sorted(set(docs.glob("*.md")) - {results, template})]:
+        text = path.read_text("utf-8")
+        if path == readme or MARKED.search(text):
+            texts[path] = (front if path == readme else page).fill(text)
     return texts, {**page.figures, **front.figures}
 
 
