@@ -18,11 +18,9 @@ from experiments import calibration, evaluation, inputs, models, offline, runs, 
 from experiments.config import Config
 from experiments.rows import TRAINED, Comparison, Row
 
+OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
 # The settings a pre-training depends on, where a row may differ: rows of equal ones share it.
-OF_PRETRAINING = (
-    *("network", "width", "depth", "resnet_depth", "normalization", "dropout"),
-    *("labels", "pretrain_loss"),
-)
+OF_PRETRAINING = (*OF_NETWORK, "labels", "pretrain_loss")
 HEADS = {"joint": "crf", "crf": "crf", "affine": "affine"}
 
 Scores = Sequence[np.ndarray]  # logits (D, h, w, L) per case
@@ -130,7 +128,11 @@ class Repetition:
         return [np.log(np.maximum(one, evaluation.TINY)) for one in refined]
 
     def _config(self, key: str) -> Config:
-        return dataclasses.replace(self.config, **self.rows[key].settings)
+        row, taken = self.rows[key], {}
+        if row.kind in ("retest", "crf", "affine"):  # another row's network, or all of its model
+            of = self.rows[row.of[0]].settings
+            taken = {k: v for k, v in of.items() if row.kind == "retest" or k in OF_NETWORK}
+        return dataclasses.replace(self.config, **(taken | row.settings))
 
     def _inputs(self, key: str) -> inputs.Inputs:
         config = self._config(key)
