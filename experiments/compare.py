@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     for run in folders:
         print((run.folder / "table.md").read_text())
-        print(f"Table, results, learning curves and pictures: {run.folder}\n")
+        print(f"Table, results, learning curves and pictures: {run.folder}")
+        print(f"All on one page: python -m experiments.report {run.folder}\n")
     if options.config:
         path = study.collect(read_study(options), folders[0].folder.parent)
         print(f"Results of the study, as far as it has run: {path}")

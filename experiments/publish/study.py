@@ -91,7 +91,7 @@ class Setting:
         """A row's metric minus another's: (R, N)."""
         return self.scores(row, metric) - self.scores(reference, metric)
 
-    def _comparison(self, row: str, reference: str) -> stats.PairedComparison:
+    def _comparison(self, row: str, reference: str) -> stats.Comparison:
         """Everything about the difference of Dice of two rows."""
         return stats.compare(self.change(row, reference), self.groups)
 

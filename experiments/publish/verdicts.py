@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
     row: str
     reference: str
-    comparison: stats.PairedComparison
+    comparison: stats.Comparison
     p_holm: float
     verdict: str
     within_margin: bool
@@ -47,7 +47,7 @@ def differences(setting: Setting) -> list[Difference]:
 
 
 def _judged(
-    setting: Setting, pair: tuple[str, str], comparison: stats.PairedComparison, p_holm: float
+    setting: Setting, pair: tuple[str, str], comparison: stats.Comparison, p_holm: float
 ) -> Difference:
     within_margin = setting.equivalent(*pair, MARGIN)
     low, high = comparison.over_both
