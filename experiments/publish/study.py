@@ -82,10 +82,14 @@ class Setting:
         return np.array([[seed["means"].get(metric)] for seed in seeds], np.float64)
 
     def metrics(self) -> list[str]:
-        """Names of all metrics that any row has."""
+        """Names of all metrics that have a value in any row."""
         results = [result for row in self.rows for result in self._of(row)]
         names = dict.fromkeys((*PER_CASE, *(name for one in results for name in one["means"])))
-        return [name for name in names if any(name in {**one, **one["means"]} for one in results)]
+        return [
+            name
+            for name in names
+            if any(np.isfinite(self.scores(row, name)).any() for row in self.rows)
+        ]
 
     def change(self, row: str, reference: str, metric: str = "dice") -> np.ndarray:
         """A row's metric minus another's: (R, N)."""
