@@ -47,7 +47,7 @@ def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder
         if comparison.change:
             names = rows[before].title, rows[after].title
             _changes(last, one.truth, one.maps[before], one.maps[after])
-            last.set_title(f"what changed: {' → '.join(names)}", fontsize=9)
+            last.set_title("what changed\n" + " → ".join(names), fontsize=7)
             rest = f"{one.gain:+.2f} Dice by {names[1]}, {rest}"
         figure.suptitle(f"{one.id}: {rest}", fontsize=10)
         name = f"{rank + 1:03d}-{one.id.replace('/', '_')}.png"
@@ -248,8 +248,18 @@ def _mark(panel: Any, kinds: dict[str, np.ndarray], colours: Sequence[str]) -> N
     handles = [
         Patch(color=colour, label=f"{name} {where.sum()}")
         for colour, (name, where) in zip(colours, kinds.items(), strict=True)
+        if where.any()
     ]
-    panel.legend(handles=handles, loc="lower left", fontsize=6, framealpha=0.7)
+    panel.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),  # below: it must not hide what it explains
+        ncols=len(kinds),
+        fontsize=6,
+        frameon=False,
+        handlelength=1,
+        columnspacing=1,
+    )
 
 
 def _slice(
