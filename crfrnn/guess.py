@@ -24,6 +24,11 @@ _ONE_SCALE = 30.0
 # An axis whose points are this many times as far apart as the closest ones has no neighbours.
 _FAR = 3.0
 
+# theta_beta as a share of the distance that noise alone puts between equal points: at least this,
+# or the bilateral kernel sees nothing but noise. Just out of the study's reach: on its five sets
+# the formula's theta_beta is 0.67 of that distance or more.
+_ABOVE_NOISE = 0.65
+
 # A bandwidth that spans most of the image tells no two places apart.
 _LARGEST_SHARE = 1 / 4
 
@@ -52,11 +57,13 @@ _USUAL_EXPLAINED = 0.1
 class Statistics(NamedTuple):
     """What `first_guess` knows of an image and its probabilities.
 
-    contrast: (K,) standard deviation of the intensities, in the image's units. detail: noise over
-    contrast, 0..1, mean over channels. explained, roughness: 0..1, see there. shape: (S,).
+    contrast, noise: (K,) standard deviations of the intensities and of their noise, in the
+    image's units. detail: noise over contrast, 0..1, mean over channels. explained, roughness:
+    0..1, see there. shape: (S,).
     """
 
     contrast: np.ndarray
+    noise: np.ndarray
     detail: float
     explained: float
     roughness: float
@@ -80,12 +87,13 @@ def first_guess(
         theta_gamma = gamma
         weights = (bilateral, spatial) (roughness / 0.1)^weight_rough
 
-    The contrast of several channels is their mean. The bilateral kernel reaches far where regions
-    are homogeneous and intensities tell the labels apart, else not. The weights are large where
-    there is noise to mend, small where boundaries are clean and could only be spoilt. In volumes
-    both lengths are raised to 2/3, unless the slices are far apart. The constants were chosen on
-    five sets of very different images (experiments/first_guess.py); the results on other cases, and
-    those of constants chosen without the set in question, are in
+    The contrast of several channels is their mean. Where noise alone puts equal points further
+    apart, at a distance of sqrt(2 sum(noise^2)), theta_beta is 0.65 of that. The bilateral kernel
+    reaches far where regions are homogeneous and intensities tell the labels apart, else not. The
+    weights are large where there is noise to mend, small where boundaries are clean and could only
+    be spoilt. In volumes both lengths are raised to 2/3, unless the slices are far apart. The
+    constants were chosen on five sets of very different images (experiments/first_guess.py); the
+    results on other cases, and those of constants chosen without the set in question, are in
     experiments/results/first_guess.json.
 
     Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
@@ -179,7 +187,9 @@ def formulas(
     strength = (seen.roughness / _USUAL_ROUGHNESS) ** constants.weight_rough
     return {
         "theta_alpha": side * min(reach**power, longest),
-        "theta_beta": (constants.beta * _scale(seen.contrast)).tolist(),
+        "theta_beta": np.maximum(
+            constants.beta * _scale(seen.contrast), _ABOVE_NOISE * _between_equals(seen)
+        ).tolist(),
         "theta_gamma": side * constants.gamma**power,
         "bilateral_weight": constants.bilateral * strength,
         "spatial_weight": constants.spatial * strength,
@@ -195,6 +205,18 @@ def _scale(contrast: np.ndarray) -> np.ndarray:
     if contrast.max() > _ONE_SCALE * contrast.min():
         return contrast
     return np.full_like(contrast, contrast.mean())
+
+
+def _between_equals(seen: Statistics) -> np.ndarray:
+    """Distance of two points that differ by noise alone, for the channels' theta_beta (K,).
+
+    With channels on one scale it is one number, root mean square. With a theta_beta per channel
+    each channel gets an equal share of it.
+    """
+    variance = 2 * seen.noise**2
+    if np.ptp(_scale(seen.contrast)) > 0:
+        return np.sqrt(len(variance) * variance)
+    return np.full_like(variance, np.sqrt(variance.sum()))
 
 
 def together(guesses: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -217,12 +239,13 @@ def statistics(image: np.ndarray, probs: np.ndarray | None = None) -> Statistics
     points = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0))
     contrast = points.std(axis=0)
     contrast = np.where(contrast > 0, contrast, 1.0)
-    detail = float(np.clip(noise(image) / contrast, 0.01, 1.0).mean())
+    noisy = noise(image)
+    detail = float(np.clip(noisy / contrast, 0.01, 1.0).mean())
     explains, rough = _USUAL_EXPLAINED, _USUAL_ROUGHNESS
     if probs is not None:
         explains = explained(points, probs.reshape(len(points), -1))
         rough = max(roughness(probs), 0.02)
-    return Statistics(contrast, detail, explains, rough, image.shape[:-1])
+    return Statistics(contrast, noisy, detail, explains, rough, image.shape[:-1])
 
 
 def explained(points: np.ndarray, probs: np.ndarray) -> float:

@@ -13,12 +13,12 @@ from tests.real_sets import needs
 NUMBERS = ("theta_alpha", "theta_gamma", "bilateral_weight", "spatial_weight")
 
 
-def scene(shape=(50, 64), channels=1, seed=0):
+def scene(shape=(50, 64), channels=1, seed=0, noise=0.4):
     """A block on noise, (*S, K), each channel twice as bright and noisy as the one before."""
     rng = np.random.default_rng(seed)
     truth = np.zeros(shape, int)
     truth[tuple(slice(size // 4, size // 2) for size in shape)] = 1
-    image = 3.0 * truth[..., None] + rng.normal(0, 0.4, (*shape, channels))
+    image = 3.0 * truth[..., None] + rng.normal(0, noise, (*shape, channels))
     return image * 2.0 ** np.arange(channels), truth
 
 
@@ -33,7 +33,7 @@ def test_it_scales_with_the_intensities(factor, shape):
 
 
 def test_colours_share_a_theta_beta_and_units_do_not():
-    image, _ = scene(channels=3)  # contrasts 1 : 2 : 4
+    image, _ = scene(channels=3, noise=0.1)  # contrasts 1 : 2 : 4
     one = first_guess(image[..., :1])["theta_beta"]
     # The same scale: that of the mean contrast.
     assert first_guess(image)["theta_beta"] == pytest.approx(one * (1 + 2 + 4) / 3, rel=0.05)
@@ -181,3 +181,35 @@ def test_raw_volumes_of_all_scales_get_the_same_crf():
     assert brightest > 1000 * darkest
     relative = [found["theta_beta"] / scale for scale, found in scales.items()]
     assert max(relative) < 2 * min(relative)
+
+
+def noisy_colours(noise, units=(1.0, 1.0, 1.0)):
+    """A dull red box on blue in noise, (60, 80, 3), and probabilities that are right in 69 %."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros((60, 80), int)
+    truth[15:45, 20:60] = 1
+    image = np.where(truth[..., None], [180.0, 90, 90], [90, 90, 160])
+    image = (image + rng.normal(0, noise, image.shape)) * units
+    logit = np.where(truth, 1.0, -1.0) + rng.normal(0, 2, truth.shape)
+    probs = 1 / (1 + np.exp(-np.stack([logit, -logit], -1)))
+    return image, probs[..., ::-1], truth
+
+
+@pytest.mark.parametrize("noise", [12, 20])
+def test_colours_in_noise_are_told_apart(noise):
+    image, probs, truth = noisy_colours(noise)
+    guess = first_guess(image, probs)
+    # From the definition: the mean square distance of two points is that of six differences.
+    assert guess["theta_beta"] == pytest.approx(0.65 * np.sqrt(6 * noise**2), rel=0.05)
+    assert (probs.argmax(-1) == truth).mean() < 0.75
+    assert (refine(image, probs, **guess).argmax(-1) == truth).mean() > 0.9
+
+
+def test_noisy_channels_of_other_units_share_the_distance():
+    units = (1.0, 100.0, 1e4)
+    image, probs, _ = noisy_colours(20, units)
+    found = first_guess(image, probs)["theta_beta"]
+    same = first_guess(image / units, probs)["theta_beta"]
+    assert np.ndim(same) == 0
+    # Noise is equal in all three, and counts in the third of each.
+    np.testing.assert_allclose(np.array(found) / units, 0.65 * np.sqrt(6) * 20, rtol=0.05)
