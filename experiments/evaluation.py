@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,11 +31,10 @@ def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, li
     Returns:
         "unaries", and "refined" if the model has a CRF: one array (D, h, w, L) per case.
     """
-    logits = model.predict(model_input(model, slices), batch_size=batch_size, verbose=0)
-    named = logits if isinstance(logits, dict) else {"unaries": logits}
+    named = _outputs(model, slices, batch_size)
     # "energy" is the unaries once more.
     kept = (name for name in ("unaries", "refined") if name in named)
-    return {name: slices.per_case(np.asarray(named[name])) for name in kept}
+    return {name: slices.per_case(named[name]) for name in kept}
 
 
 def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> list[np.ndarray]:
@@ -53,12 +53,27 @@ def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> lis
             images=np.flip(slices.images, axes),
             references=np.flip(slices.references, axes),
         )
-        logits = model.predict(model_input(model, mirrored), batch_size=batch_size, verbose=0)
-        named = logits if isinstance(logits, dict) else {"unaries": logits}
-        probabilities = softmax(np.asarray(named.get("refined", named["unaries"])), axis=-1)
+        named = _outputs(model, mirrored, batch_size)
+        probabilities = softmax(named.get("refined", named["unaries"]), axis=-1)
         probabilities = np.flip(probabilities, axes)
         total = probabilities if total is None else total + probabilities
     return slices.per_case(np.log(np.maximum(total / 4, TINY)))
+
+
+def _outputs(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:
+    inputs, number = model_input(model, slices), len(slices.images)
+    # TensorFlow keeps one function for all shapes that a model has seen, and the more these are the
+    # more general it is: last bits change. A resumed run has not seen the shapes of its first part.
+    shapes = (slices.images.shape[1:], min(number, batch_size), number % batch_size > 0)
+    if _last_shapes.setdefault(model, shapes) != shapes:
+        model.predict_function = None  # Keras makes another
+        _last_shapes[model] = shapes
+    outputs = model.predict(inputs, batch_size=batch_size, verbose=0)
+    named = outputs if isinstance(outputs, dict) else {"unaries": outputs}
+    return {name: np.asarray(value) for name, value in named.items()}
+
+
+_last_shapes: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
 
 
 def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]:
