@@ -170,3 +170,20 @@ def test_what_a_row_rests_on_must_stand_before_it():
         Comparison({"a": dataclasses.replace(ROWS["plain"], kind="magic")}, (), (), None)
     with pytest.raises(ValueError, match="No such rows"):
         Comparison(ROWS, [("joint", "jiont")], (), None)
+
+
+def test_predictions_do_not_hang_on_the_shapes_before(made):
+    """A resumed run has seen fewer."""
+    model, test = made._model("thetas"), made._inputs("thetas").test
+
+    def refined(*sizes):
+        model.predict_function = None
+        for size in sizes:
+            added = [(0, 0), (0, size), (0, 2 * size), (0, 0)]
+            larger = dataclasses.replace(
+                test, images=np.pad(test.images, added), references=np.pad(test.references, added)
+            )
+            found = evaluation._outputs(model, larger, batch_size=2)["refined"]
+        return found
+
+    np.testing.assert_array_equal(refined(0, 4, 8), refined(8))
