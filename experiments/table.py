@@ -109,7 +109,7 @@ def _title(results: dict[str, Any]) -> list[str]:
         title = f"# {name}: networks compared"
         start = f"updates of each network (width {width}), then {config['further_steps']} more. "
     else:
-        network = next(iter(compared(results).rows.values())).title
+        network = "U-Net" if config["network"] == "unet" else config["network"]
         size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
         title = f"# {name}: does a CRF help this {network}?"
         start = (

@@ -225,7 +225,7 @@ def picture(uri):
 def test_what_is_written(text):
     written = " ".join(Reader(text).text.split())
     for part in (
-        f"{DATASET}: does a CRF help this {ROW}?",
+        f"{DATASET}: does a CRF help this U-Net?",
         "U-Net & CRF: both [here](http://example.org).",
         # Means over 5 cases: 80 to 84, and 1.3 more.
         f"{ROW} 82.00 ± 0.00 1.00 ± 0.00",
