@@ -26,8 +26,8 @@ _FAR = 3.0
 
 # theta_beta as a share of the distance that noise alone puts between equal points: at least this,
 # or the bilateral kernel sees nothing but noise. Just out of the study's reach: on its five sets
-# the formula's theta_beta is 0.67 of that distance or more.
-_ABOVE_NOISE = 0.65
+# the formula's theta_beta is 0.625 of that distance or more.
+_ABOVE_NOISE = 0.62
 
 # A bandwidth that spans most of the image tells no two places apart.
 _LARGEST_SHARE = 1 / 4
@@ -88,7 +88,7 @@ def first_guess(
         weights = (bilateral, spatial) (roughness / 0.1)^weight_rough
 
     The contrast of several channels is their mean. Where noise alone puts equal points further
-    apart, at a distance of sqrt(2 sum(noise^2)), theta_beta is 0.65 of that. The bilateral kernel
+    apart, at a distance of sqrt(2 sum(noise^2)), theta_beta is 0.62 of that. The bilateral kernel
     reaches far where regions are homogeneous and intensities tell the labels apart, else not. The
     weights are large where there is noise to mend, small where boundaries are clean and could only
     be spoilt. In volumes both lengths are raised to 2/3, unless the slices are far apart. The
