@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     folder = root / "docs" / "results"
     for name, draw in tqdm(drawings.items(), desc="figures", leave=False):
         runs.write(folder / name, lambda file, draw=draw: draw().savefig(file, dpi=figures.DPI))
+    for left in {*folder.glob("*.png")} - {folder / name for name in drawings}:
+        left.unlink()  # of a text that shows it no more
     return 0
 
 
