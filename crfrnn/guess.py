@@ -25,8 +25,8 @@ _ONE_SCALE = 30.0
 _FAR = 3.0
 
 # theta_beta as a share of the distance that noise alone puts between equal points: at least this,
-# or the bilateral kernel sees nothing but noise. Just out of the study's reach: on its five sets
-# the formula's theta_beta is 0.625 of that distance or more.
+# or the bilateral kernel sees nothing but noise. Added after the study, out of the reach of what
+# it chose: on its five sets the formula's theta_beta is 0.625 of that distance or more.
 _ABOVE_NOISE = 0.62
 
 # A bandwidth that spans most of the image tells no two places apart.

@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for run in folders:
         print((run.folder / "table.md").read_text())
         print(f"Table, results, learning curves and pictures: {run.folder}")
-        print(f"All on one page: python -m experiments.report {run.folder}\n")
+        print(f"All on one page: python -m experiments.report {shlex.quote(str(run.folder))}\n")
     if options.config:
         path = study.collect(read_study(options), folders[0].folder.parent)
         print(f"Results of the study, as far as it has run: {path}")
@@ -110,8 +111,9 @@ def finish(run: Run) -> None:
     table.write(results, folder)
     curves.draw(results, folder)
     pictures.draw(run.config, run.comparison, results, folder)
-    for killed in folder.rglob("*.unfinished"):  # left by a process that was
-        killed.unlink()
+    for pattern in ("*.unfinished", "unfinished-*"):  # left by a process that was killed
+        for left in folder.rglob(pattern):
+            left.unlink()
     # Last: its presence says that everything is there.
     runs.write_json(folder / "results.json", results)
 

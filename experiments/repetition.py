@@ -128,11 +128,14 @@ class Repetition:
         return [np.log(np.maximum(one, evaluation.TINY)) for one in refined]
 
     def _config(self, key: str) -> Config:
+        return dataclasses.replace(self.config, **self._settings(key))
+
+    def _settings(self, key: str) -> dict[str, Any]:
         row, taken = self.rows[key], {}
         if row.kind in ("retest", "crf", "affine"):  # another row's network, or all of its model
-            of = self.rows[row.of[0]].settings
+            of = self._settings(row.of[0])
             taken = {k: v for k, v in of.items() if row.kind == "retest" or k in OF_NETWORK}
-        return dataclasses.replace(self.config, **(taken | row.settings))
+        return taken | row.settings
 
     def _inputs(self, key: str) -> inputs.Inputs:
         config = self._config(key)

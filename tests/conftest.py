@@ -17,7 +17,7 @@ _states = {}  # of each module's RNG, as it was when the module had been importe
 
 @pytest.fixture(autouse=True)
 def _the_module_s_numbers_from_the_start(request):
-    """A module's RNG starts anew in each test: what a test draws hangs on no other test.
+    """A module's RNG starts anew in each test: what a test draws depends on no other test.
 
     The process of a parallel run decides which tests precede; a near tie or a clipped value would
     otherwise come and go with it.

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         runs.write(folder / name, lambda file, draw=draw: draw().savefig(file, dpi=figures.DPI))
     for left in {*folder.glob("*.png")} - {folder / name for name in drawings}:
         left.unlink()  # of a text that shows it no more
+        print(f"{left.relative_to(root)} removed")
     return 0
 
 

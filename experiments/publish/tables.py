@@ -202,6 +202,9 @@ def mean_and_sd(values: np.ndarray) -> str:
 
 def difference(setting: Setting, row: str, reference: str, metric: str = "dice") -> str:
     """Mean and 95 % interval over both, "+0.72 [+0.46, +0.97]"."""
+    if (reference, row) in setting.pairs:  # the same interval as in the table, the other way round
+        mean, (low, high) = setting.difference(reference, row, metric)
+        return f"{signed(-mean)} {interval((-high, -low))}"
     mean, over_both = setting.difference(row, reference, metric)
     return f"{signed(mean)} {interval(over_both)}"
 

@@ -24,7 +24,7 @@
     find("truth").setAttribute("viewBox", `0 0 ${one.size.join(" ")}`);
     for (const path of find("truth").children) path.setAttribute("d", one.outline);
     find("position").textContent = one.title;
-    buttons.forEach((button, at) => button.toggleAttribute("aria-current", at === current));
+    buttons.forEach((button, at) => button.setAttribute("aria-current", String(at === current)));
     // Not scrollIntoView: it would move the page, too.
     find("list").scrollTop = buttons[current].offsetTop - find("list").clientHeight / 2;
     showSides();

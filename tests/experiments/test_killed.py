@@ -110,7 +110,7 @@ def start(study, parent):
 
 
 def results(parent):
-    """What hangs on numbers alone, not on the time or the machine."""
+    """What depends on numbers alone, not on the time or the machine."""
     settings = runs.read_json(parent / "killed/study.json")["settings"]
     return {name: (one["rows"], one["seeds"]) for name, one in settings.items()}
 

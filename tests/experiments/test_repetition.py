@@ -172,7 +172,7 @@ def test_what_a_row_rests_on_must_stand_before_it():
         Comparison(ROWS, [("joint", "jiont")], (), None)
 
 
-def test_predictions_do_not_hang_on_the_shapes_before(made):
+def test_predictions_do_not_depend_on_the_shapes_before(made):
     """A resumed run has seen fewer."""
     model, test = made._model("thetas"), made._inputs("thetas").test
 
