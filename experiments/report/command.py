@@ -37,7 +37,7 @@ def command(folder: Path) -> str:
         file, arguments = _study(config, rows, folder.name)
         if file.stem != folder.parent.name:
             arguments += ["--name", folder.parent.name]
-    if home != (ROOT / RUNS).resolve():
+    if home != RUNS.resolve():
         arguments += ["--runs", str(home)]
     backend = "" if run["backend"] == "tensorflow" else f"KERAS_BACKEND={run['backend']} "
     return backend + shlex.join(["python", "-m", "experiments.compare", *arguments])

@@ -62,7 +62,7 @@ CLICK = """<script>
     target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
   const seen = () => ({
     position: find("position").textContent,
-    listed: [...find("list").querySelectorAll("[aria-current]")].map((one) => one.textContent),
+    listed: [...find("list").querySelectorAll("[aria-current=true]")].map((one) => one.textContent),
     sources: ["image", "left", "right"].map((id) => find(id).src),
     clips: ["left", "right"].map((id) => style(id).clipPath),
     divider: find("divider").getBoundingClientRect().x - find("stage").getBoundingClientRect().x,
