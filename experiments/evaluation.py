@@ -19,6 +19,9 @@ from experiments.training import model_input
 
 TINY = 1e-12  # below any probability that matters; its logarithm is finite
 
+# Of each model, the shapes of the images that it last predicted.
+_last_shapes: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
+
 
 def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, list[np.ndarray]]:
     """Logits of every case, without padding.
@@ -71,9 +74,6 @@ def _outputs(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, n
     outputs = model.predict(inputs, batch_size=batch_size, verbose=0)
     named = outputs if isinstance(outputs, dict) else {"unaries": outputs}
     return {name: np.asarray(value) for name, value in named.items()}
-
-
-_last_shapes: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
 
 
 def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -76,11 +76,8 @@ def test_it_runs(path, monkeypatch, tmp_path):
     monkeypatch.setenv("CRFRNN_DATA", str(tmp_path))  # the phantom, as in CI
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel's own draws into the notebook
     notebook = nbformat.read(path, as_version=4)
-    needed = {
-        name for name in ("keras_hub",) if any(name in source(c) for c in cells(path, "code"))
-    }
-    for name in needed:
-        pytest.importorskip(name)
+    if any("keras_hub" in source(cell) for cell in cells(path, "code")):
+        pytest.importorskip("keras_hub")
     nbclient.NotebookClient(
         notebook,
         timeout=LONGEST,

@@ -1,4 +1,4 @@
-"""The page of results: docs/results.md, its figures and the README's numbers, from JSON alone.
+"""The page of results: docs/results.md, its figures, marked numbers elsewhere, from JSON alone.
 
     python -m experiments.publish                                generate everything again
     python -m experiments.publish runs/controlled/study.json     take in new results first

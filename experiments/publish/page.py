@@ -1,6 +1,6 @@
-"""Text with numbers in it: what templates may call, and the README's marked parts.
+"""Text with numbers in it: what templates may call, and the marked parts of README and docs.
 
-In the template and in the README's markers, studies, settings and rows go by their names:
+In the template and in the markers, studies, settings and rows go by their names:
 
     {{ scores("controlled", "wbc1-10") }}                        a table
     {{ difference("controlled", "wbc1-10", "joint", "plain") }}  +0.72 [+0.46, +0.97]
