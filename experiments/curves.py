@@ -9,8 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiments import runs
-from experiments.rows import TRAINED, WITH_CRF
-from experiments.table import compared
+from experiments.rows import TRAINED, WITH_CRF, compared
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:

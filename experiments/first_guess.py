@@ -37,7 +37,7 @@ from crfrnn import guess, parameter_search
 from crfrnn.scores import label_map_score, nanmean
 from crfrnn.validation import Cases
 from data import corruption
-from experiments import runs, table
+from experiments import markdown, runs
 
 SETS = ("hippocampus", "wbc1", "nuclei_stain", "vnc_em", "hc18")
 KINDS = ("blurred", "coarse", "classifier")
@@ -315,17 +315,10 @@ def report(folder: Path, output: Path) -> None:
     }
     runs.write_json(output, content)
     names = list(next(iter(results.values())))
-    print(
-        "\n".join(
-            table.markdown(
-                ["mean Dice", *names],
-                [
-                    [task, *(f"{nanmean(row[n]):.1f}" for n in names)]
-                    for task, row in results.items()
-                ],
-            )
-        )
-    )
+    lines = [
+        [task, *(f"{nanmean(row[name]):.1f}" for name in names)] for task, row in results.items()
+    ]
+    print(markdown.table(["mean Dice", *names], lines))
 
 
 def rows(name: str, kind: str, constants: guess.Constants) -> dict[str, list[float]]:

@@ -161,6 +161,11 @@ def show(tested: Ranked, config: Config, comparison: Comparison) -> Shown:
     )
 
 
+def seen(image: np.ndarray) -> np.ndarray:
+    """An image (h, w, K) as it is drawn: three channels as colours, else the first one, (h, w)."""
+    return image if image.shape[-1] == 3 else image[..., 0]
+
+
 def colours(number: int) -> np.ndarray:
     """The colours of the labels 1..number: (number, 4), RGBA in [0, 1]; from the tenth on again."""
     return matplotlib.colormaps["Set1"](np.arange(number) % 9)
@@ -221,8 +226,7 @@ def _title(case: Shown, row: str, rows: Mapping[str, Row]) -> str:
 
 
 def _image(panel: Any, image: np.ndarray) -> None:
-    grey = image[..., 0] if image.shape[-1] != 3 else image
-    panel.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    panel.imshow(seen(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     panel.set_axis_off()
 
 

@@ -182,6 +182,18 @@ def comparison(models: Sequence[str], network: str = "unet") -> Comparison:
     return Comparison(rows, differences, tuple(rows), change)
 
 
+def compared(saved: Mapping[str, Any]) -> Comparison:
+    """The rows of a run.
+
+    Args:
+        saved: content of its ``run.json`` or ``results.json``.
+    """
+    if "comparison" in saved:
+        return Comparison.from_json(saved["comparison"])
+    config = saved["config"]  # of an older run, which had no other rows
+    return comparison(config.get("models", ()), config["network"])
+
+
 def _of_network(row: Row, network: str) -> Row:
     if network == "unet":
         return row

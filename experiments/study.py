@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from experiments import config as configuration
 from experiments import runs
 from experiments.config import Config
-from experiments.rows import Comparison, Row
+from experiments.rows import Comparison, Row, compared
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,26 +100,41 @@ def collect(study: Study, folder: Path) -> Path:
         ``folder/study.json``.
     """
     found = {name: runs.read_json(folder / name / "results.json") for name in study.settings}
-    asked = {
-        "name": study.name,
-        "title": study.title,
-        "text": study.text.strip(),
-        "reference": study.comparison.pictured[0],
-    }
-    results = {
-        "study": {**asked, **dataclasses.asdict(study.comparison)},
+    path = folder / "study.json"
+    finished = {name: results for name, results in found.items() if results is not None}
+    content = joined(study.name, study.title, study.text.strip(), study.comparison, finished)
+    runs.write_json(path, content, compact=True)
+    return path
+
+
+def joined(
+    name: str,
+    title: str,
+    text: str,
+    comparison: Comparison,
+    results: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The content of a ``study.json``.
+
+    Args:
+        name, title, text: of the study.
+        comparison: of all its rows.
+        results: by setting, content of its ``results.json``.
+
+    Returns:
+        "study": what was asked; "settings": by name, what was found.
+    """
+    asked = {"name": name, "title": title, "text": text, "reference": comparison.pictured[0]}
+    return {
+        "study": {**asked, **dataclasses.asdict(comparison)},
         "settings": {
-            name: {
-                **{key: value for key, value in result.items() if key != "comparison"},
-                "rows": [*result["comparison"]["rows"]],
+            setting: {
+                **{key: value for key, value in found.items() if key != "comparison"},
+                "rows": [*compared(found).rows],
             }
-            for name, result in found.items()
-            if result is not None
+            for setting, found in results.items()
         },
     }
-    path = folder / "study.json"
-    runs.write_json(path, results, compact=True)
-    return path
 
 
 def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Study:

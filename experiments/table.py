@@ -6,14 +6,13 @@ python -m experiments.table runs/phantom        write the table again from resul
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments import runs, stats
-from experiments.rows import WITH_CRF, Comparison, comparison
+from experiments import markdown, runs, stats
+from experiments.rows import WITH_CRF, compared
 
 COLUMNS = {
     "dice": "Dice %",
@@ -54,25 +53,18 @@ def sections(results: dict[str, Any]) -> dict[str, str]:
         In order "title", "scores", "differences", "search" (what was chosen on the validation
         cases), "rows" (what they are), "columns" (what they and the intervals are), "published".
     """
-    parts = {
+    return {
         "title": _title(results),
-        "scores": [
-            *_scores(results, COLUMNS),
-            "",
-            "Mean over test cases and seeds ± standard deviation over seeds.",
-        ],
+        "scores": _scores(results, COLUMNS)
+        + "\n\nMean over test cases and seeds ± standard deviation over seeds.",
         "differences": _differences(results),
         "search": _search(results),
         "rows": _rows(results),
         "columns": _columns(results),
-        "published": [
-            *_scores(results, PUBLISHED),
-            "",
-            "As the authors of the published table computed them (per slice, an absent class "
-            "scores 0, PA is foreground recall): to compare with that table and nothing else.",
-        ],
+        "published": _scores(results, PUBLISHED)
+        + "\n\nAs the authors of the published table computed them (per slice, an absent class "
+        "scores 0, PA is foreground recall): to compare with that table and nothing else.",
     }
-    return {name: "\n".join(lines) for name, lines in parts.items()}
 
 
 def values(results: dict[str, Any], row: str, metric: str) -> np.ndarray:
@@ -82,25 +74,11 @@ def values(results: dict[str, Any], row: str, metric: str) -> np.ndarray:
     )
 
 
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table: the first column to the left, numbers to the right."""
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *lines)]
-
-
-def compared(results: dict[str, Any]) -> Comparison:
-    """The rows of a run, from its results."""
-    if "comparison" in results:
-        return Comparison.from_json(results["comparison"])
-    config = results["config"]  # of an older run, which had no other rows
-    return comparison(config.get("models", ()), config["network"])
-
-
 def _cases(results: dict[str, Any]) -> list[dict[str, Any]]:
     return next(iter(results["seeds"][0].values()))["cases"]
 
 
-def _title(results: dict[str, Any]) -> list[str]:
+def _title(results: dict[str, Any]) -> str:
     config = results["config"]
     cases = _cases(results)
     groups = len({case["group"] for case in cases})
@@ -116,59 +94,52 @@ def _title(results: dict[str, Any]) -> list[str]:
             f"updates of the {network} ({size}), then {config['further_steps']} more for every row "
             "but the offline CRF, which trains nothing. "
         )
-    return [
-        title,
-        "",
-        f"{len(cases)} test cases of {groups} groups, {config['seeds']} seeds; "
+    return (
+        f"{title}\n\n{len(cases)} test cases of {groups} groups, {config['seeds']} seeds; "
         f"{config['pretrain_steps']} {start}"
-        f"Keras on {results['backend']}; versions, commit and machine: results.json.",
-    ]
+        f"Keras on {results['backend']}; versions, commit and machine: results.json."
+    )
 
 
-def _scores(results: dict[str, Any], columns: dict[str, str]) -> list[str]:
+def _scores(results: dict[str, Any], columns: dict[str, str]) -> str:
     rows = compared(results).rows
 
     def cell(row: str, metric: str) -> str:
         if metric == "changed" and rows[row].kind not in WITH_CRF:
-            return "-"
-        mean, sd = stats.mean_and_sd(values(results, row, metric))
-        return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
+            return markdown.NOTHING
+        return markdown.mean_and_sd(values(results, row, metric))
 
-    return markdown(
+    return markdown.table(
         ["", *columns.values()],
         [[rows[row].title, *(cell(row, metric) for metric in columns)] for row in rows],
     )
 
 
-def _differences(results: dict[str, Any]) -> list[str]:
+def _differences(results: dict[str, Any]) -> str:
     groups = [case["group"] for case in _cases(results)]
     rows, differences = compared(results).rows, compared(results).differences
     lines = []
     for metric, name in COMPARED.items():
         for row, reference in differences:
             change = values(results, row, metric) - values(results, reference, metric)
-            per_seed = " ".join(f"{stats.nanmean(seed):+.2f}" for seed in change)
+            per_seed = " ".join(markdown.signed(stats.nanmean(seed)) for seed in change)
             lines.append(
                 [
                     name,
                     f"{rows[row].title} vs. {rows[reference].title}",
-                    f"{stats.mean_and_sd(change)[0]:+.2f}",
-                    _interval(stats.interval_over_groups(change, groups)),
-                    _interval(stats.interval_over_seeds(change)),
+                    markdown.signed(stats.mean_and_sd(change)[0]),
+                    markdown.interval(stats.interval_over_groups(change, groups)),
+                    markdown.interval(stats.interval_over_seeds(change)),
                     per_seed,
                 ]
             )
     head = ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"]
-    return markdown(head, lines) if lines else []
+    return markdown.table(head, lines) if lines else ""
 
 
-def _search(results: dict[str, Any]) -> list[str]:
+def _search(results: dict[str, Any]) -> str:
     def describe(crf: dict[str, Any]) -> str:
-        # theta_beta is a list where there are several channels.
-        return ", ".join(
-            f"{name} {' / '.join(f'{number:.3g}' for number in np.ravel(value))}"
-            for name, value in sorted(crf.items())
-        )
+        return ", ".join(f"{name} {markdown.numbers(value)}" for name, value in sorted(crf.items()))
 
     lines, shown = [], set()
     for name, row in compared(results).rows.items():
@@ -186,38 +157,34 @@ def _search(results: dict[str, Any]) -> list[str]:
                 + (': so "off" was chosen' if off else "")
             )
         lines.append("")
-    return lines[:-1]
+    return "\n".join(lines[:-1])
 
 
-def _rows(results: dict[str, Any]) -> list[str]:
+def _rows(results: dict[str, Any]) -> str:
     models, rows = results["config"].get("models"), compared(results).rows
     start = "rows of one network" if models else "all"
     network = "network" if models else next(iter(rows.values())).title
-    return [
-        f"What the rows are ({start} start from one pre-trained {network} per seed):",
-        "",
-        *(f"- {row.title}: {row.meaning}." for row in rows.values()),
-    ]
+    return "\n".join(
+        [
+            f"What the rows are ({start} start from one pre-trained {network} per seed):\n",
+            *(f"- {row.title}: {row.meaning}." for row in rows.values()),
+        ]
+    )
 
 
-def _columns(results: dict[str, Any]) -> list[str]:
+def _columns(results: dict[str, Any]) -> str:
     width, models = results["config"]["boundary_width_mm"], results["config"].get("models")
-    return [
+    return (
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
         f"points within {width:g} mm of the true boundary. Changed: points whose label the CRF "
         "changes. A label in neither truth nor prediction is left out; in one of them only, it "
-        "has overlap 0 and as HD95 the diagonal of the image.",
-        "",
+        "has overlap 0 and as HD95 the diagonal of the image.\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "
         "training, given these test cases (Student's t over the seeds). A difference is "
-        "believable if both exclude 0" + ("." if models else " and it exceeds the noise floor."),
-    ]
-
-
-def _interval(bounds: Sequence[float]) -> str:
-    return "-" if np.isnan(bounds).any() else f"[{bounds[0]:+.2f}, {bounds[1]:+.2f}]"
+        "believable if both exclude 0" + ("." if models else " and it exceeds the noise floor.")
+    )
 
 
 if __name__ == "__main__":

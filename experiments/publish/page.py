@@ -20,6 +20,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import markdown
 from experiments.publish import figures, tables, verdicts
 from experiments.publish.study import Setting, Study
 
@@ -142,7 +143,7 @@ class Page:
 
 
 def _score(study: Study, setting: Setting, row: str, metric: str = "dice") -> str:
-    return tables.mean_and_sd(setting.scores(row, metric))
+    return markdown.mean_and_sd(setting.scores(row, metric))
 
 
 def _difference(study: Study, setting: Setting, *arguments: str) -> str:

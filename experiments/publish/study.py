@@ -23,7 +23,8 @@ import numpy as np
 
 from crfrnn.scores import nanmean
 from experiments import stats
-from experiments.rows import Row
+from experiments.rows import Row, compared
+from experiments.study import joined
 
 PER_CASE = ("dice", "boundary_accuracy")
 UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
@@ -155,6 +156,16 @@ class Study:
     def versus(self, row: str, reference: str) -> str:
         """How a difference of two rows is called in tables and figures."""
         return f"{self.rows[row].title} vs. {self.rows[reference].title}"
+
+
+def of_run(name: str, results: Mapping[str, Any]) -> Study:
+    """One run as a study of one setting, which has all tables and figures that studies have.
+
+    Args:
+        name: of the run, the study and its setting.
+        results: content of ``results.json``.
+    """
+    return Study(condensed(joined(name, name, "", compared(results), {name: results})))
 
 
 def load(folder: Path) -> dict[str, Study]:

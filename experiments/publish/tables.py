@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from experiments import stats
+from experiments import markdown
 from experiments.publish.study import ENVIRONMENT, PER_CASE, UNARIES, Setting, Study
 from experiments.publish.verdicts import differences
 
@@ -44,7 +42,7 @@ def scores(
     labels = [name for name in known if name.startswith("dice_")]
     titles = {**COLUMNS, **{name: f"Dice % of label {name[5:]}" for name in labels}}
     columns = [name for name in columns or titles if name in known]
-    return markdown(
+    return markdown.table(
         ["", *(titles[name] for name in columns)],
         [[study.rows[row].title, *(_cell(setting, row, name) for name in columns)] for row in rows],
     )
@@ -76,7 +74,7 @@ def published(
         pairs = zip(theirs, ours, strict=True)
         lines.append([study.rows[row].title, *(cell for pair in pairs for cell in pair)])
     head = [f"{title}, {whose}" for title in PUBLISHED.values() for whose in ("theirs", "ours")]
-    return markdown(["", *head], lines)
+    return markdown.table(["", *head], lines)
 
 
 def change(study: Study, setting: Setting) -> str:
@@ -88,14 +86,14 @@ def change(study: Study, setting: Setting) -> str:
         lines.append(
             [
                 study.versus(one.row, one.reference),
-                signed(found.mean),
-                interval(found.over_both),
+                markdown.signed(found.mean),
+                markdown.interval(found.over_both),
                 one.words,
-                interval(found.over_groups),
-                interval(found.over_seeds),
-                p_value(one.p_holm),
-                signed(found.rank_biserial),
-                " ".join(map(signed, found.per_seed)),
+                markdown.interval(found.over_groups),
+                markdown.interval(found.over_seeds),
+                markdown.p_value(one.p_holm),
+                markdown.signed(found.rank_biserial),
+                " ".join(map(markdown.signed, found.per_seed)),
                 *(difference(setting, one.row, one.reference, name) for name in others),
             ]
         )
@@ -104,7 +102,7 @@ def change(study: Study, setting: Setting) -> str:
         *("95 % over seeds", "p (Holm)", "effect size", "per seed"),
         *(f"of {COLUMNS[name]}" for name in others),
     ]
-    return markdown(head, lines)
+    return markdown.table(head, lines)
 
 
 def choices(study: Study, setting: Setting) -> str:
@@ -120,7 +118,7 @@ def choices(study: Study, setting: Setting) -> str:
             dice = [f"{search[key]:.2f}" if key in search else "-" for key in ("off", "best_dice")]
             lines.append([study.rows[row].title, str(index), *dice, _chosen(study, one)])
     head = ["row", "seed", "validation Dice % without", "with", "chosen"]
-    return markdown(head, lines) if lines else ""
+    return markdown.table(head, lines) if lines else ""
 
 
 def settings(study: Study) -> str:
@@ -138,7 +136,7 @@ def settings(study: Study) -> str:
         for name, setting in study.settings.items()
     ]
     head = ["setting", *(key.replace("_", " ") for key in keys)]
-    return markdown([*head, "tested cases", "groups", "processor hours"], lines)
+    return markdown.table([*head, "tested cases", "groups", "processor hours"], lines)
 
 
 def configuration(study: Study) -> str:
@@ -174,65 +172,13 @@ def provenance(study: Study) -> str:
     )
 
 
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, numbers to the right.
-
-    Example:
-        >>> print(markdown(["", "Dice %"], [["U-Net", "90.5"]]))
-        |  | Dice % |
-        | --- | ---: |
-        | U-Net | 90.5 |
-    """
-    rule = ["---"] + ["---:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *lines))
-
-
-def mean_and_sd(values: np.ndarray) -> str:
-    """Values (R, N) as "mean ± standard deviation over seeds"; "-" without any.
-
-    Example:
-        >>> mean_and_sd(np.array([[1.0, 3.0], [5.0, 7.0]]))
-        '4.00 ± 2.83'
-    """
-    mean, sd = stats.mean_and_sd(values)
-    if np.isnan(mean):
-        return "-"
-    return f"{mean:.2f} ± {sd:.2f}" if np.isfinite(sd) else f"{mean:.2f}"
-
-
 def difference(setting: Setting, row: str, reference: str, metric: str = "dice") -> str:
     """Mean and 95 % interval over both, "+0.72 [+0.46, +0.97]"."""
     if (reference, row) in setting.pairs:  # the same interval as in the table, the other way round
         mean, (low, high) = setting.difference(reference, row, metric)
-        return f"{signed(-mean)} {interval((-high, -low))}"
+        return f"{markdown.signed(-mean)} {markdown.interval((-high, -low))}"
     mean, over_both = setting.difference(row, reference, metric)
-    return f"{signed(mean)} {interval(over_both)}"
-
-
-def interval(bounds: Sequence[float]) -> str:
-    """Example:
-    >>> interval((0.1, 0.25))
-    '[+0.10, +0.25]'
-    """
-    return "-" if np.isnan(bounds).any() else f"[{signed(bounds[0])}, {signed(bounds[1])}]"
-
-
-def signed(value: float) -> str:
-    """Example:
-    >>> signed(0.25), signed(-0.001)
-    ('+0.25', '+0.00')
-    """
-    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
-
-
-def p_value(p: float) -> str:
-    """Example:
-    >>> p_value(0.0312), p_value(0.0002)
-    ('0.031', '< 0.001')
-    """
-    if np.isnan(p):
-        return "-"
-    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+    return f"{markdown.signed(mean)} {markdown.interval(over_both)}"
 
 
 def words(value: Any) -> str:
@@ -250,7 +196,7 @@ def words(value: Any) -> str:
 def _cell(setting: Setting, row: str, metric: str) -> str:
     values = setting.scores(row, metric)
     # A row that changes no point in any case has nothing that could.
-    return "-" if metric == "changed" and not values.any() else mean_and_sd(values)
+    return "-" if metric == "changed" and not values.any() else markdown.mean_and_sd(values)
 
 
 def _keys(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -261,12 +207,7 @@ def _chosen(study: Study, choice: Mapping[str, Any]) -> str:
     if "chosen" in choice:
         return study.rows[choice["chosen"]].title
     if "bias" in choice:
-        return f"bias {_numbers(choice['bias'])}"
+        return f"bias {markdown.numbers(choice['bias'])}"
     crf = choice["search"]["best"]
-    chosen = ", ".join(f"{name} {_numbers(value)}" for name, value in crf.items())
+    chosen = ", ".join(f"{name} {markdown.numbers(value)}" for name, value in crf.items())
     return chosen if choice["search"]["use"] else f"off ({chosen})"
-
-
-def _numbers(value: Any) -> str:
-    # theta_beta is a list where there are several channels.
-    return " / ".join(f"{number:.3g}" for number in np.ravel(value))

@@ -13,14 +13,11 @@ import numpy as np
 from PIL import Image
 
 import data
-from experiments import pictures
+from experiments import markdown, pictures
 from experiments.config import from_json
 from experiments.pictures import Shown
-from experiments.publish.tables import signed
-from experiments.rows import WITH_CRF, Row
-from experiments.table import COLUMNS, compared
-
-MISSING = "-"
+from experiments.rows import WITH_CRF, Row, compared
+from experiments.table import COLUMNS
 
 
 def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
@@ -104,13 +101,13 @@ def outline(labels: np.ndarray) -> str:
 def _case(case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str, Any]:
     """Of one case: id, size, pictures, outline, and a list of numbers by row."""
     height, width = case.truth.shape
-    grey = case.image[..., 0] if case.image.shape[-1] != 3 else case.image
     down, right = case.spacing
+    pixels = (255 * pictures.seen(case.image).clip(0, 1)).round().astype("uint8")
     return {
         "id": case.id,
         "size": [width, height],
         "ratio": round(width * right / (height * down), 4),
-        "image": _uri(Image.fromarray((255 * grey.clip(0, 1)).round().astype("uint8"))),
+        "image": _uri(Image.fromarray(pixels)),
         "outline": outline(case.truth),
         "maps": [_painted(map_, colours) for map_ in (*case.maps.values(), case.truth)],
         "numbers": [_numbers(case.scores[row], rows[row]) for row in rows],
@@ -120,7 +117,7 @@ def _case(case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str,
 def _heading(case: Shown, rank: int, total: int, changes: bool) -> dict[str, str]:
     if not changes:
         return {"gain": "", "title": case.id}
-    gain = signed(case.gain)
+    gain = markdown.signed(case.gain)
     return {"gain": gain, "title": f"{case.id}: {gain} Dice, rank {rank + 1} of {total}"}
 
 
@@ -128,7 +125,7 @@ def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:
     def number(metric: str) -> str:
         absent = metric == "changed" and row.kind not in WITH_CRF
         # JSON has NaN where a case has nothing to measure.
-        return MISSING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
+        return markdown.NOTHING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
 
     return [number(metric) for metric in COLUMNS]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from experiments import config as configuration
 from experiments import presets, runs, study
 from experiments.config import Config
-from experiments.rows import Comparison, comparison
-from experiments.table import compared
+from experiments.rows import Comparison, compared, comparison
 
 ROOT = Path(__file__).parents[2]
 RUNS = Path("runs")  # the default of --runs

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import matplotlib
@@ -16,7 +13,7 @@ from matplotlib.figure import Figure
 
 from experiments import curves, runs, table
 from experiments.publish import figures, tables, verdicts
-from experiments.publish.study import Study, condensed
+from experiments.publish.study import of_run
 from experiments.report import cases
 from experiments.report.command import command
 
@@ -40,7 +37,7 @@ def render(folder: Path, number: int) -> str:
     results = runs.read_json(folder / "results.json")
     name = folder.resolve().name
     browser = cases.browser(results, folder, number)  # first: what can fail
-    study = _study(results, name)
+    study = of_run(name, results)
     setting = study.settings[name]
     trained = [row for row in setting.rows if any(setting.crf(row))]
     environment = jinja2.Environment(
@@ -67,21 +64,6 @@ def render(folder: Path, number: int) -> str:
         hours=setting.seconds / 3600,
         environment=setting.environment,
         config=setting.config,
-    )
-
-
-def _study(results: Mapping[str, Any], name: str) -> Study:
-    """A run as a study of one setting, which has the figures that are made of studies."""
-    comparison = table.compared(dict(results))
-    setting = {key: value for key, value in results.items() if key != "comparison"}
-    asked = {"name": name, "title": name, "text": "", "reference": comparison.pictured[0]}
-    return Study(
-        condensed(
-            {
-                "study": {**asked, **dataclasses.asdict(comparison)},
-                "settings": {name: {**setting, "rows": [*comparison.rows]}},
-            }
-        )
     )
 
 
