@@ -14,6 +14,7 @@ on where it was and ends with the same table.
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
 import multiprocessing
 import os
@@ -46,6 +47,10 @@ class Run(NamedTuple):
     @property
     def finished(self) -> bool:
         return (self.folder / "results.json").exists()
+
+    def rows(self, seed: int) -> dict[str, Path]:
+        """Where the results of one repetition are, or will be, by row."""
+        return {key: self.folder / f"seed-{seed}" / f"{key}.json" for key in self.comparison.rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,11 +89,19 @@ def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
             depend on it.
     """
     left = [run for run in folders if not run.finished]
-    work = [(run, seed) for run in left for seed in range(run.config.seeds)]
+    work = [
+        (run, seed)
+        for run in left
+        for seed in range(run.config.seeds)
+        if not all(path.exists() for path in run.rows(seed).values())
+    ]
+    missing = collections.Counter(run.folder for run, _ in work)
+    for run in left:
+        if not missing[run.folder]:  # killed after its last repetition
+            finish(run)
     if not work:
         return
     jobs = jobs or max(1, min(len(work), runs.num_cores() // work[0][0].config.threads))
-    missing = {run.folder: run.config.seeds for run in left}
     for run in _side_by_side(work, jobs) if len(work) > 1 else map(_here, work):
         missing[run.folder] -= 1
         if not missing[run.folder]:
@@ -97,21 +110,25 @@ def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
 
 def finish(run: Run) -> None:
     """Write results, table, curves and pictures of a run whose repetitions are done."""
-    folder, rows = run.folder, run.comparison.rows
-    seeds = [folder / f"seed-{seed}" for seed in range(run.config.seeds)]
+    folder, seeds = run.folder, range(run.config.seeds)
     results = {
         "config": dataclasses.asdict(run.config),
         "comparison": dataclasses.asdict(run.comparison),
         "backend": os.environ["KERAS_BACKEND"],
         **runs.environment(),
         # Of all repetitions together, as if none had run beside another.
-        "seconds": round(sum(runs.read_json(seed / "seconds.json") for seed in seeds)),
-        "seeds": [{key: runs.read_json(seed / f"{key}.json") for key in rows} for seed in seeds],
+        "seconds": round(
+            sum(runs.read_json(folder / f"seed-{seed}" / "seconds.json") or 0 for seed in seeds)
+        ),
+        "seeds": [
+            {key: runs.read_json(path) for key, path in run.rows(seed).items()} for seed in seeds
+        ],
     }
     table.write(results, folder)
     curves.draw(results, folder)
     pictures.draw(run.config, run.comparison, results, folder)
-    for pattern in ("*.unfinished", "unfinished-*"):  # left by a process that was killed
+    # Left by a process that was killed.
+    for pattern in ("*.unfinished", "unfinished-*", "*.checkpoint.npz"):
         for left in folder.rglob(pattern):
             left.unlink()
     # Last: its presence says that everything is there.

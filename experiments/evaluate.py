@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crfrnn.scores import nanmean
-from experiments import runs
+from experiments import markdown, runs
 from experiments.config import Config, from_json
-from experiments.table import COLUMNS, markdown
+from experiments.table import COLUMNS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             test_cases=None,
         )
     os.environ["KERAS_BACKEND"] = run["backend"]
-    print("\n".join(_evaluate(config, options.model)))
+    print(_evaluate(config, options.model))
     return 0
 
 
-def _evaluate(config: Config, path: Path) -> list[str]:
+def _evaluate(config: Config, path: Path) -> str:
     # Imported here: Keras reads its backend when it is imported. The two packages register the
     # layers that the file names, crfrnn when the layer is first asked for.
     import keras
@@ -64,7 +64,7 @@ def _evaluate(config: Config, path: Path) -> list[str]:
         cases = evaluation.evaluate(config, test, scores, num_labels, before)
         means = [nanmean([case[metric] for case in cases]) for metric in COLUMNS]
         lines.append([name, *(f"{mean:.2f}" for mean in means)])
-    return markdown([f"{len(test.cases)} cases", *COLUMNS.values()], lines)
+    return markdown.table([f"{len(test.cases)} cases", *COLUMNS.values()], lines)
 
 
 if __name__ == "__main__":

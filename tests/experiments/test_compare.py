@@ -6,6 +6,7 @@ with equal threads, and only a process can be killed.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,19 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_table(folders):
     )
     assert killed["seeds"] == whole["seeds"]
     assert (folders / "killed/table.md").read_bytes() == (folders / "whole/table.md").read_bytes()
+
+
+def test_a_run_killed_after_its_last_row_repeats_nothing(folders, tmp_path, monkeypatch):
+    def repeated(*arguments):
+        raise AssertionError("there was nothing to repeat")
+
+    folder = shutil.copytree(folders / "whole", tmp_path / "whole")
+    (folder / "results.json").unlink()
+    (folder / "seed-0/joint.checkpoint.npz").touch()  # it was about to be deleted
+    monkeypatch.setattr(compare, "repeat", repeated)
+    compare.main(arguments(folders / "clean", tmp_path, "whole"))
+    assert rows_of(folder) == rows_of(folders / "whole")
+    assert not list(folder.rglob("*.checkpoint.npz"))
 
 
 def test_rows_share_their_start_and_their_batches(folders):
