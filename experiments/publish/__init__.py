@@ -2,6 +2,7 @@
 
     python -m experiments.publish                                generate everything again
     python -m experiments.publish runs/controlled/study.json     take in new results first
+    python -m experiments.publish runs/phantom/results.json      the same, of the main job
 
 In the order of the data: study (what is kept of a finished study in experiments/results/, and how
 it is read) > verdicts (differences and what they are called) > tables, figures > page (the template

@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Generate docs/results.md, its figures and marked numbers elsewhere; returns the exit status.
 
     Args:
-        arguments: paths of finished studies' ``study.json`` to take in first.
+        arguments: paths of finished studies' ``study.json``, and of runs' ``results.json``, to
+            take in first.
         root: of the repository.
     """
     parser = argparse.ArgumentParser(
@@ -29,8 +30,10 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         description=sys.modules["experiments.publish"].__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("study", nargs="*", type=Path, help="a finished study.json to take in")
-    for path in parser.parse_args(arguments).study:
+    parser.add_argument(
+        "results", nargs="*", type=Path, help="a study.json, or a run's results.json, to take in"
+    )
+    for path in parser.parse_args(arguments).results:
         take_in(path, root / "experiments" / "results")
     texts, drawings = generated(root)
     for path, text in texts.items():
@@ -46,15 +49,20 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 def take_in(path: Path, folder: Path) -> None:
-    """Keep a finished study among the committed results.
+    """Keep a finished study, or run, among the committed results.
 
     Args:
-        path: of its ``study.json``.
+        path: of its ``study.json``, or ``results.json``.
         folder: ``experiments/results``.
     """
     content = runs.read_json(path)
     if content is None:
-        raise FileNotFoundError(f"{path} does not exist. Expected a finished study's study.json.")
+        raise FileNotFoundError(
+            f"{path} does not exist. Expected a study's study.json or a run's results.json."
+        )
+    if "study" not in content:
+        runs.write_json(folder / f"{path.resolve().parent.name}.json", content)
+        return
     text = study.dumps(study.condensed(content))
     target = folder / f"{content['study']['name']}.json"
     runs.write(target, lambda file: file.write(text.encode()))

@@ -8,6 +8,8 @@ A finished study leaves ``runs/<study>/study.json``, with every metric of every 
   and of all others the mean over the cases, in ``means``;
 - of ``history`` only the CRF's own parameters are kept, as ``crf``;
 - scores are rounded to ``DECIMALS``, and what is missing is null.
+
+Of a run of the main job, ``results.json`` is committed as it is.
 """
 
 from __future__ import annotations
@@ -169,12 +171,17 @@ def of_run(name: str, results: Mapping[str, Any]) -> Study:
 
 
 def load(folder: Path) -> dict[str, Study]:
-    """All committed studies of a folder, by name.
+    """All committed studies and runs of a folder, by name; a run is a study of one setting.
 
-    Other results, which have no part ``study``, are passed over.
+    Other results are passed over.
     """
-    contents = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]
-    studies = [Study(content) for content in contents if "study" in content]
+    studies = []
+    for path in sorted(folder.glob("*.json")):
+        content = json.loads(path.read_text("utf-8"))
+        if "study" in content:
+            studies.append(Study(content))
+        elif "seeds" in content:
+            studies.append(of_run(path.stem, content))
     return {study.name: study for study in studies}
 
 

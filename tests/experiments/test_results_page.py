@@ -250,6 +250,26 @@ def test_the_command(repository):
     assert (repository / "docs" / "results.md").read_text() == text
 
 
+def test_a_run_is_taken_in_as_it_is(tmp_path):
+    content = finished()
+    rows = {"rows": ROWS, "differences": content["study"]["differences"]}
+    rows |= {"pictured": ["plain", "joint"], "change": ["joint", "plain"]}
+    results = {**content["settings"]["made-up-5"], "comparison": rows}
+    path = tmp_path / "runs" / "day" / "results.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(results))
+    command.take_in(path, tmp_path / "results")
+    assert (tmp_path / "results" / "day.json").exists()
+    day = study.load(tmp_path / "results")["day"]
+    assert day.reference == "plain" and [*day.settings] == ["day"]
+    assert "| U-Net | 87.00 ± 1.00 |" in tables.scores(day, day.settings["day"], ["plain"])[:200]
+    assert day.settings["day"].pairs == [
+        ("again", "plain"),
+        ("offline", "plain"),
+        ("joint", "offline"),
+    ]
+
+
 def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
     with pytest.raises(ValueError, match="'plain' of setting made-up-5 has no trained CRF"):
         figures.crf_parameters(tiny, tiny.settings["made-up-5"], "plain")
