@@ -305,9 +305,8 @@ def equivalent(
 ) -> bool:
     """Whether two rows are shown to be equal up to a margin.
 
-    Two one-sided tests at 5 %, as intervals: both the 90 % interval over groups and the 90 %
-    interval over seeds lie within the margin. False means "not shown", not "different": a wide
-    interval shows neither.
+    Two one-sided tests at 5 %, as an interval: the 90 % interval over groups and seeds lies within
+    the margin. False means "not shown", not "different": a wide interval shows neither.
 
     Args:
         differences: (R, N).
@@ -323,11 +322,8 @@ def equivalent(
         >>> equivalent(differences, "abc", margin=0.5), equivalent(differences, "abc", margin=0.1)
         (True, False)
     """
-    intervals = (
-        interval_over_groups(differences, groups, seed, EQUIVALENCE_CONFIDENCE),
-        interval_over_seeds(differences, EQUIVALENCE_CONFIDENCE),
-    )
-    return bool(np.all(np.abs(intervals) <= margin))
+    bounds = interval_over_both(differences, groups, seed, EQUIVALENCE_CONFIDENCE)
+    return bool(np.all(np.abs(bounds) <= margin))
 
 
 def _row_means(values: np.ndarray) -> np.ndarray:

@@ -183,7 +183,7 @@ def test_holm_is_the_closed_test_of_bonferronis():
     assert np.isnan(stats.holm([float("nan")])).all()
 
 
-def test_equivalence_needs_both_intervals_within_the_margin():
+def test_equivalence_needs_the_interval_over_both_within_the_margin():
     # Seeds -.1 0 .1: 90 % interval +- 2.92 * .1 / sqrt(3) = .169; at 95 % it would be .248.
     seeds = np.array([[-0.1], [0.0], [0.1]])
     same_cases = np.tile(seeds, 4)
@@ -192,4 +192,9 @@ def test_equivalence_needs_both_intervals_within_the_margin():
     # Cases that differ by up to 1 make the interval over groups too wide, seeds or not.
     assert not stats.equivalent(seeds + np.array([-1.0, 1.0, -1.0, 1.0]), "abcd", margin=0.2)
     assert not stats.equivalent(same_cases + 0.1, "abcd", margin=0.2)
+    # Sixteen cases of +-.36: +-.15 over groups, +-.17 over seeds, but +-.22 over both.
+    both = seeds + np.tile([-0.36, 0.36], 8)
+    assert np.abs(stats.interval_over_groups(both, range(16), confidence=0.9)).max() < 0.19
+    assert np.abs(stats.interval_over_seeds(both, confidence=0.9)).max() < 0.19
+    assert not stats.equivalent(both, range(16), margin=0.19)
     assert not stats.equivalent(same_cases[:1], "abcd", margin=0.2)  # one seed shows nothing
