@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from experiments import runs
 from experiments.inputs import Slices, batch_indices
+from unet.losses import CrossEntropyAndDice
 
 History = list[dict[str, Any]]
 
@@ -158,5 +159,10 @@ def _batch(model: keras.Model, part: Slices) -> tuple[Any, Any, Any]:
     targets = {name: part.references if name == "energy" else part.labels for name in model.output}
     if part.weights is None:
         return image, targets, None
+    # Weights are of points; the other losses are of whole slices, or batches.
     alike = np.ones(len(part.images), "float32")
-    return image, targets, {n: part.weights if n == "unaries" else alike for n in targets}
+    weights = {
+        name: part.weights if isinstance(loss, CrossEntropyAndDice) else alike
+        for name, loss in model.loss.items()
+    }
+    return image, targets, weights

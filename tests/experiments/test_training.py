@@ -1,12 +1,15 @@
 """Checkpoints: a resumed training makes only the missing updates and ends with the same bits."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from experiments import training
 from experiments.inputs import VOID, Slices
-from unet.losses import CrossEntropyAndDice
+from tests.tolerances import FLOAT32
+from unet.losses import CrossEntropyAndDice, SoftDice
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.random((6, 5, 4, 1)).astype("float32")
@@ -22,6 +25,37 @@ def model():
     made = keras.Model(image, logits)
     made.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice(ignore_class=VOID))
     return made
+
+
+def weighted(refined_loss):
+    """Unaries and a refined output that is the same, and the loss of a batch with weights."""
+    image, reference = (keras.Input((None, None, 1), name=name) for name in ("image", "reference"))
+    keras.utils.set_random_seed(3)
+    logits = keras.layers.Conv2D(2, 1, bias_initializer="normal")(image)
+    outputs = {"unaries": logits, "refined": keras.layers.Identity()(logits)}
+    made = keras.Model({"image": image, "reference": reference}, outputs)
+    losses = {
+        "unaries": CrossEntropyAndDice(ignore_class=VOID, dice_weight=0),
+        "refined": refined_loss,
+    }
+    made.compile("sgd", losses)
+    weights = RNG.uniform(1, 5, SLICES.labels.shape).astype("float32")
+    batch = training._batch(made, dataclasses.replace(SLICES, weights=weights))
+    log = keras.ops.log_softmax(made(batch[0])["unaries"])
+    log = keras.ops.convert_to_numpy(log)
+    points = -np.take_along_axis(log, SLICES.labels[..., None], axis=-1)[..., 0]
+    return made.train_on_batch(*batch, return_dict=True)["loss"], points, weights
+
+
+def test_weights_of_points_count_in_every_cross_entropy():
+    loss, points, weights = weighted(CrossEntropyAndDice(ignore_class=VOID, dice_weight=0))
+    assert float(loss) == pytest.approx(2 * (weights * points).mean(), rel=FLOAT32)
+
+
+def test_weights_of_points_do_not_count_in_a_dice():
+    loss, points, weights = weighted(SoftDice(ignore_class=VOID))
+    dice = float(loss) - (weights * points).mean()
+    assert 0 < dice < 1
 
 
 CHANGES = training.Augmentation(flips=True, jitter=0.2)
