@@ -305,7 +305,8 @@ def needed(module: str, what: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f"{what} need the package {module.split('.')[0]}: pip install 'crfrnn[{extra}]'."
+            f"{what} need the package {module.split('.')[0]}: pip install 'crfrnn[{extra}]' "
+            f"(in a clone: '.[{extra}]')."
         ) from error
 
 

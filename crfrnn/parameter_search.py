@@ -413,7 +413,7 @@ def _optuna() -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"crfrnn.search needs {error.name}, which is not installed: "
-            "pip install 'crfrnn[search]'"
+            "pip install 'crfrnn[search]' (in a clone: '.[search]')"
         ) from error
     return optuna
 

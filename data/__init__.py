@@ -11,6 +11,7 @@ Images are (*S, K) float32 in [0, 1], labels (*S) uint8; see `Case`. data/README
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -166,7 +167,8 @@ def _find(name: str, root: str | Path | None) -> Path:
     folder, source = root_folder(root) / name, SOURCES[name]
     if not folder.is_dir():
         how = (
-            f"download it with: python -m data {name}" + (f" --root {root}" if root else "")
+            f"download it with: {sys.executable} -m data {name}"
+            + (f" --root {root}" if root else "")
             if source.url
             else f"its download is not automated: get it from {source.page} and bring it into the "
             f"layout of data/README.md"

@@ -79,18 +79,24 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
             same for all seeds.
 
     Raises:
-        ValueError, FileNotFoundError: from ``data.load`` and ``data.split``.
+        ValueError: from ``data.load``, or there are fewer cases than the configuration asks for.
+        FileNotFoundError: from ``data.load``.
     """
     sizes = {
         "train": config.train_cases,
         "val": config.validation_cases,
         "test": config.test_cases,
     }
-    parts = data.split(
-        data.load(config.dataset),
-        subset=seed,
-        **{name: size for name, size in sizes.items() if size is not None},
-    )
+    cases = data.load(config.dataset)
+    given = {name: size for name, size in sizes.items() if size is not None}
+    try:
+        parts = data.split(cases, subset=seed, **given)
+    except ValueError as error:
+        raise ValueError(
+            f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
+            f"train_cases={config.train_cases}, validation_cases={config.validation_cases} and "
+            f"test_cases={config.test_cases} (options --train-cases etc.)."
+        ) from None
     if config.scale == 1:
         return parts
     return {

@@ -1,10 +1,8 @@
 """The settings of each data set where they differ from ``config.Config``.
 
-    python -m experiments.compare                                  phantom
-    python -m experiments.compare --dataset hippocampus --quick    hippocampus, a first look
-    python -m experiments.compare --dataset hippocampus            hippocampus, the study
-
-Times are on two cores, without set-up.
+python -m experiments.compare                                  phantom
+python -m experiments.compare --dataset hippocampus --quick    hippocampus, a first look
+python -m experiments.compare --dataset hippocampus            hippocampus, the study
 """
 
 from __future__ import annotations

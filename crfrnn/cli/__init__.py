@@ -13,7 +13,7 @@ def main() -> None:
     except ImportError as error:
         sys.exit(
             f"The crfrnn command needs the package {error.name}, which is not installed.\n"
-            "Install what it needs: pip install 'crfrnn[cli]'"
+            "Install what it needs: pip install 'crfrnn[cli]' (in a clone: '.[cli]')"
         )
     from crfrnn.cli.commands import crfrnn
 

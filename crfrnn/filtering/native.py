@@ -1,6 +1,6 @@
 """The C++ permutohedral lattice on NumPy arrays and on the tensors of every Keras backend.
 
-The one file of the package that knows which backend runs. Each backend gives two functions,
+What differs from backend to backend. Each of them gives two functions,
 `build(positions)` and `apply(values, scale_in, scale_out, lattice, transposed)`; the latter is
 differentiable in the values by the transposed filter with its scales exchanged.
 """

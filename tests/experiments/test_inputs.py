@@ -5,6 +5,7 @@ import pytest
 
 import data
 from experiments import inputs
+from experiments.config import make
 
 
 def case(shape, id):
@@ -61,3 +62,11 @@ def test_a_batch_larger_than_the_data_repeats_it():
 def test_batch_orders_differ():
     orders = [inputs.batch_indices(50, 50, order_seed, 0).tolist() for order_seed in (1, 2)]
     assert orders[0] != orders[1]
+
+
+def test_too_few_cases_are_named_as_the_configuration_has_them(monkeypatch):
+    cases = [case((4, 4), str(index)) for index in range(5)]
+    monkeypatch.setattr(data, "load", lambda dataset: cases)
+    config = make({"dataset": "mine", "train_cases": 3, "validation_cases": 2, "test_cases": 1})
+    with pytest.raises(ValueError, match=r"'mine' has 5 cases: .* validation_cases=2"):
+        inputs.split(config, seed=0)
