@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
     for run in folders:
-        print((run.folder / "table.md").read_text())
+        print((run.folder / "table.md").read_text("utf-8"))
         print(f"Table, results, learning curves and pictures: {run.folder}")
         print(f"All on one page: python -m experiments.report {shlex.quote(str(run.folder))}\n")
     if options.config:
@@ -168,6 +168,7 @@ def open_runs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> l
         _set_environment(asked[0].config.threads)
         for run in asked:
             _check_names(run)
+            _check_energy(run)
             inputs.split(run.config, seed=0)
         for run in asked:
             identity = {
@@ -221,6 +222,17 @@ def _check_names(run: Run) -> None:
             raise ValueError(
                 f"Unknown network {name!r}. Expected one of {', '.join(unet.names())}, in --models "
                 f"also with {CRF} behind it."
+            )
+
+
+def _check_energy(run: Run) -> None:
+    for key, row in run.comparison.rows.items():
+        weight = row.settings.get("energy_weight", run.config.energy_weight)
+        if weight and row.kind == "network" and not row.of:
+            raise ValueError(
+                f"energy_weight of row {key!r} is {weight}, but the row rests on no other one, "
+                "whose search would give the energy its bandwidths. Give such rows an "
+                "energy_weight and `of` in a study's file."
             )
 
 

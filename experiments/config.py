@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ class Config:
     # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
     # "scribbles", "points", "outlines". Validation and test cases keep their full labels.
     labels: str = "full"
-    train_on: str = "train"  # the further updates: "train", "val" or "train+val" cases
+    train_on: str = "train"  # "train", "val" or "train+val" cases
 
     # --- repetitions ----------------------------------------------------------------------------
     seeds: int = 4  # repetitions 0..seeds-1: initial weights, training cases, batch order
@@ -79,7 +80,7 @@ class Config:
     crf_method: str = "lattice"  # of CRFRNN: "lattice", "exact" or "local"
     crf_window: int = 11  # points, of "local"
     refined_loss: str = "dice"  # one of models.LOSSES, of the CRF's output
-    # theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight; none = search them.
+    # theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight; empty = search them.
     crf: tuple[float, ...] = ()
 
     # --- search of the CRF's start values on the validation split --------------------------------
@@ -97,12 +98,32 @@ class Config:
 
 
 CHOICES = {
+    **dict.fromkeys(
+        ("pretrain_loss", "loss", "refined_loss"),
+        ("cross_entropy", "cross_entropy+dice", "cross_entropy+2dice", "dice"),
+    ),
+    "kernel_weights": ("full", "per_label", "shared"),
+    "crf_method": ("lattice", "exact", "local"),
     "labels": ("full", "scribbles", "points", "outlines"),
     "train_on": ("train", "val", "train+val"),
     "point_weights": ("none", "edges", "classes"),
     "compatibility": ("free", "symmetric", "fixed"),
     "kernels": ("both", "bilateral", "spatial"),
 }
+
+RANGES = {
+    **dict.fromkeys(("seeds", "threads", "batch_size", "checkpoint_steps"), (1, math.inf)),
+    **dict.fromkeys(("pretrain_steps", "further_steps"), (1, math.inf)),
+    "search_trials": (2, math.inf),  # "off" and the first guess
+    "batch_order": (1, 9),
+}
+
+# What all rows of a run share.
+OF_THE_RUN = (
+    *("dataset", "train_cases", "validation_cases", "test_cases", "slice_axis", "scale"),
+    *("seeds", "threads", "models", "batch_size", "pretrain_steps", "learning_rate"),
+    *("boundary_width_mm", "pictures", "keep_models"),
+)
 
 
 def make(preset: Mapping[str, Any]) -> Config:
@@ -122,9 +143,10 @@ def make(preset: Mapping[str, Any]) -> Config:
             hint = f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(known)}."
             raise ValueError(f"Unknown configuration key {key!r}.{hint}")
     config = Config(**preset)
-    for key in ("seeds", "threads", "batch_size", "checkpoint_steps"):
-        if getattr(config, key) < 1:
-            raise ValueError(f"{key} must be at least 1. Received: {getattr(config, key)}")
+    for key, (low, high) in RANGES.items():
+        if not low <= getattr(config, key) <= high:
+            expected = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+            raise ValueError(f"{key} must be {expected}. Received: {getattr(config, key)}")
     for key, choices in CHOICES.items():
         if getattr(config, key) not in choices:
             raise ValueError(f"{key} must be one of {choices}. Received: {getattr(config, key)!r}")

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from crfrnn import CRFRNN
 from crfrnn.monitor import crf_parameters
 from experiments import calibration, evaluation, inputs, models, offline, runs, training
 from experiments.config import Config
@@ -20,7 +21,8 @@ from experiments.rows import TRAINED, Comparison, Row
 
 OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
 # The settings a pre-training depends on, where a row may differ: rows of equal ones share it.
-OF_PRETRAINING = (*OF_NETWORK, "labels", "pretrain_loss")
+OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
+SEARCHED = ("kernels", "crf_test_iterations")  # a row with one of its own has a search of its own
 HEADS = {"joint": "crf", "crf": "crf", "affine": "affine"}
 
 Scores = Sequence[np.ndarray]  # logits (D, h, w, L) per case
@@ -138,7 +140,9 @@ class Repetition:
         return taken | row.settings
 
     def _inputs(self, key: str) -> inputs.Inputs:
-        config = self._config(key)
+        return self._loaded(self._config(key))
+
+    def _loaded(self, config: Config) -> inputs.Inputs:
         return self._load(config.labels, config.train_on, config.point_weights)
 
     def _load(self, labels: str, train_on: str, point_weights: str) -> inputs.Inputs:
@@ -183,7 +187,7 @@ class Repetition:
             details["search"], crf = _without_trials(found), found["best"]
         model = models.with_head(network, config, HEADS.get(row.kind), crf)
         models.compile(model, config, config.loss, steps, rate, crf)
-        details["history"] = self._train(model, key, key, steps, config.batch_order)
+        details["history"] = self._train(model, key, config, steps, config.batch_order)
         if row.kind in ("joint", "crf"):
             details["weights"] = _plain(crf_parameters(model.get_layer("head")))
         return model
@@ -199,16 +203,16 @@ class Repetition:
     def _pretrain(self, key: str) -> tuple[list[np.ndarray], training.History]:
         """Weights that the further updates of a row start from, and how they came about."""
         different = {k: v for k, v in self.rows[key].settings.items() if k in OF_PRETRAINING}
-        return self._pretrained(tuple(sorted(different.items())), key)
+        return self._pretrained(tuple(sorted(different.items())))
 
     def _pretrained(
-        self, different: tuple[tuple[str, Any], ...], key: str
+        self, different: tuple[tuple[str, Any], ...]
     ) -> tuple[list[np.ndarray], training.History]:
-        name = "-".join(["pretrain", *(str(value) for _, value in different)])
-        config = dataclasses.replace(self.config, **dict(different))
+        name = "-".join(["pretrain", *(f"{key}-{value}" for key, value in different)])
+        config = dataclasses.replace(self.config, **dict(different), point_weights="none")
         network, steps = self._front_end(config), config.pretrain_steps
         models.compile(network, config, config.pretrain_loss, steps, config.learning_rate)
-        history = self._train(network, name, key, steps, order=0)
+        history = self._train(network, name, config, steps, order=0)
         return network.get_weights(), history
 
     def _front_end(self, config: Config) -> keras.Model:
@@ -218,11 +222,9 @@ class Repetition:
         return models.front_end(config, num_channels, loaded.num_labels)
 
     def _train(
-        self, model: keras.Model, name: str, key: str, steps: int, order: int
+        self, model: keras.Model, name: str, config: Config, steps: int, order: int
     ) -> training.History:
-        config, loaded = self._config(key), self._inputs(key)
-        if not order:  # pre-training, which the rows share
-            loaded = self._load(config.labels, "train", "none")
+        loaded = self._loaded(config)
 
         def measure(model: keras.Model) -> dict[str, Any]:
             logits = evaluation.predict(model, loaded.validation, self.config.batch_size)
@@ -230,10 +232,9 @@ class Repetition:
                 loaded.validation, logits.get("refined", logits["unaries"])
             )
             dice = evaluation.mean_dice(loaded.validation, maps, loaded.num_labels)
-            heads = [layer for layer in model.layers if layer.name == "head"]
-            if not heads or self.rows[key].kind == "affine":
-                return {"validation_dice": dice}
-            return {"validation_dice": dice, "crf": _plain(crf_parameters(heads[0]))}
+            crfs = [layer for layer in model.layers if isinstance(layer, CRFRNN)]
+            learned = {"crf": _plain(crf_parameters(crfs[0]))} if crfs else {}
+            return {"validation_dice": dice, **learned}
 
         return training.train(
             model,
@@ -263,7 +264,7 @@ class Repetition:
         if config.crf:
             best = dict(zip(offline.PARAMETERS, config.crf, strict=True))
             return {"best": best, "use": True}
-        own = "kernels" in row.settings or any(name.startswith("search") for name in row.settings)
+        own = any(name in SEARCHED or name.startswith("search") for name in row.settings)
         path = self.folder / f"search-{of}{f'-{key}' if own else ''}.json"
         found = runs.read_json(path)
         if found is None:
@@ -280,9 +281,13 @@ class Repetition:
         return found
 
     def _save(self, key: str) -> None:
+        model = self._model(key)
+        # Without the optimizer, which Keras could not load without this package.
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
         # Keras writes to a name that ends in .keras, so not by runs.write.
         unfinished = self.folder / f"unfinished-{key}.keras"
-        self._model(key).save(unfinished)
+        copy.save(unfinished)
         unfinished.replace(self.folder / f"{key}.keras")
 
 

@@ -163,6 +163,8 @@ def _row(key: str, content: Mapping[str, Any]) -> Row:
     known = {name: value for name, value in content.items() if name in OF_A_ROW}
     others = {name: value for name, value in content.items() if name not in OF_A_ROW}
     settings = configuration.as_settings(others)
+    if shared := [name for name in settings if name in configuration.OF_THE_RUN]:
+        raise ValueError(f"Row {key!r} cannot have {shared[0]!r} of its own: all rows share it.")
     of = (of,) if isinstance(of, str) else tuple(of)
     return Row(**{"title": key, **known, "of": of}, settings=settings)
 

@@ -233,7 +233,9 @@ def test_known_names_are_found_below_the_root(tmp_path, monkeypatch):
     assert len(data.load("wbc1", tmp_path)) == 1
     monkeypatch.setenv("CRFRNN_DATA", str(tmp_path))
     assert len(data.load("wbc1")) == 1 and len(data.labels("wbc1")) == 3
-    with pytest.raises(FileNotFoundError, match=r"download it with: .*python.* -m data hippocampus"):
+    with pytest.raises(
+        FileNotFoundError, match=r"download it with: .*python.* -m data hippocampus"
+    ):
         data.load("hippocampus")
     with pytest.raises(FileNotFoundError, match="not automated: get it from https://zenodo"):
         data.load("hc18")

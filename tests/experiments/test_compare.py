@@ -210,6 +210,23 @@ def test_an_unknown_model_is_named(capsys):
     assert "'fcn9s'" in message and "fcn8s" in message
 
 
+def test_an_energy_without_a_search_is_refused_before_anything_is_trained(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        compare.main(["--energy-weight", "3", "--runs", str(tmp_path)])
+    assert "energy_weight of row 'plain' is 3.0" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_saved_model_loads_as_any_other(folders):
+    import keras
+
+    import unet  # noqa: F401
+    from crfrnn import CRFRNN
+
+    model = keras.models.load_model(folders / "whole/seed-0/joint.keras")
+    assert isinstance(model.get_layer("head"), CRFRNN)
+
+
 def test_a_saved_model_is_evaluated_to_the_same_numbers(folders, capsys):
     evaluate.main([str(folders / "whole/seed-0/joint.keras")])
     lines = {line.split("|")[1].strip(): line for line in capsys.readouterr().out.splitlines()}

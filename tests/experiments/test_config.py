@@ -43,6 +43,10 @@ def test_options_have_the_type_of_their_key():
 def test_impossible_values_are_refused():
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         config.make({"seeds": 0})
+    with pytest.raises(ValueError, match=r"batch_order must be from 1 to 9. Received: 10"):
+        config.make({"batch_order": 10})
+    with pytest.raises(ValueError, match=r"loss must be one of .*'dice'"):
+        config.make({"loss": "focal"})
     with pytest.raises(ValueError, match="models must differ"):
         config.make({"models": ("unet", "unet")})
 

@@ -31,6 +31,7 @@ ALL_KINDS = {
     "offline": Row("offline", "", "offline", ("flips",)),
     "energy": Row("energy", "", "network", ("plain",), {"energy_weight": 2.0}),
     "joint": Row("joint", "", "joint", ("plain",), {"energy_weight": 1.0}),
+    "one": Row("one", "", "offline", ("plain",), {"crf_test_iterations": 1}),
     "unaries": Row("unaries", "", "unaries", ("joint",)),
     "again": Row("again", "", "retest", ("joint",), {"crf_test_iterations": 0}),
     "crf": Row("crf", "", "crf", ("plain",), {"crf": (2.0, 0.2, 1.0, 3.0, 1.0)}),
@@ -151,6 +152,19 @@ def test_rows_of_other_labels_are_trained_apart(made):
     np.testing.assert_array_equal(weak.labels[known], full.labels[known])
     validation = made._inputs("plain").validation
     assert len(made._inputs("both").train.images) == len(full.images) + len(validation.images)
+
+
+def test_rows_of_other_cases_are_pretrained_on_them_too(made):
+    shared, both = (made._pretrain(key) for key in ("plain", "both"))
+    assert made._pretrain("edges")[0] is shared[0]  # made once
+    for one, other in zip(shared[0], both[0], strict=True):
+        assert np.abs(one - other).max() > 0
+    assert (made.folder / "pretrain-train_on-train+val.checkpoint.npz").exists()
+
+
+def test_a_search_of_other_iterations_is_a_search_of_its_own(made):
+    assert (made.folder / "search-plain-one.json").exists()
+    assert result(made, "one")["search"] != result(made, "joint")["search"]
 
 
 def test_weights_of_points(made):

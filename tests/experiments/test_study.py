@@ -81,6 +81,7 @@ def test_options_change_every_setting(tmp_path):
         ('of = "plain"', 'of = "plane"', "stand before it"),
         ("seeds = 2", "seeds = ", "no TOML"),
         ('meaning = "alone"', "", "meaning"),
+        ('kind = "network"', 'kind = "network"\nscale = 0.5', "cannot have 'scale' of its own"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, old, new, message):
