@@ -233,14 +233,17 @@ def statistics(image: np.ndarray, probs: np.ndarray | None = None) -> Statistics
     """What `first_guess` goes by: of an image (*S, K), and of probabilities (*S, L) if there are.
 
     The most extreme percent of the intensities does not count. A channel without contrast counts
-    as one of contrast 1: any theta_beta will do for it.
+    as one of the others' mean contrast: any theta_beta will do for it.
     """
     points = image.reshape(-1, image.shape[-1]).astype(np.float64)
     points = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0))
     contrast = points.std(axis=0)
-    contrast = np.where(contrast > 0, contrast, 1.0)
+    varies = contrast > 0
+    if not varies.any():
+        contrast, varies = np.ones_like(contrast), ~varies
+    contrast = np.where(varies, contrast, contrast[varies].mean())
     noisy = noise(image)
-    detail = float(np.clip(noisy / contrast, 0.01, 1.0).mean())
+    detail = float(np.clip(noisy / contrast, 0.01, 1.0)[varies].mean())
     explains, rough = _USUAL_EXPLAINED, _USUAL_ROUGHNESS
     if probs is not None:
         explains = explained(points, probs.reshape(len(points), -1))
@@ -260,6 +263,7 @@ def explained(points: np.ndarray, probs: np.ndarray) -> float:
 
     Returns:
         0..1: variance between labels over total variance (eta squared of an analysis of variance).
+        A channel without variance does not count.
 
     Example:
 
@@ -274,7 +278,8 @@ def explained(points: np.ndarray, probs: np.ndarray) -> float:
     means = (probs.T.astype(np.float64) @ centred) / mass[:, None]  # (L, K)
     between = (mass[:, None] * means**2).sum(axis=0)
     total = (centred**2).sum(axis=0)
-    return float(np.mean(between / np.where(total > 0, total, np.inf)))
+    varies = total > 0
+    return float(np.mean(between[varies] / total[varies])) if varies.any() else 0.0
 
 
 def roughness(probs: np.ndarray) -> float:
@@ -341,7 +346,7 @@ def noise(image: np.ndarray) -> np.ndarray:
 
 def per_case(spacing: Any, count: int) -> list[Any]:
     """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
-    if np.ndim(spacing) == 0 or (np.ndim(spacing[0]) == 0 and spacing[0] is not None):
+    if spacing is None or np.isscalar(spacing) or np.isscalar(spacing[0]):
         return [spacing] * count
     if len(spacing) != count:
         raise ValueError(

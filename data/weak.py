@@ -309,8 +309,7 @@ def _apart(
     mask: np.ndarray, number: int, size: int, rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Centres in mask of up to `number` squares that stay apart and inside as far as they can."""
-    # The border of the image does not cut: a square there is as whole as it can be.
-    whole = ndimage.minimum_filter(np.pad(mask, size), size, mode="nearest")[size:-size, size:-size]
+    whole = ndimage.minimum_filter(np.pad(mask, size), size)[size:-size, size:-size]
     centres: list[tuple[int, int]] = []
     for _ in range(number):
         distance = np.full(mask.shape, np.inf)

@@ -110,19 +110,21 @@ def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
 
 def finish(run: Run) -> None:
     """Write results, table, curves and pictures of a run whose repetitions are done."""
-    folder, seeds = run.folder, range(run.config.seeds)
+    folder, numbers = run.folder, range(run.config.seeds)
+    seeds = [
+        {key: runs.read_json(path) for key, path in run.rows(number).items()} for number in numbers
+    ]
+    times = [runs.read_json(folder / f"seed-{number}" / "seconds.json") or 0 for number in numbers]
+    commits = dict.fromkeys(row.get("commit") for seed in seeds for row in seed.values())
     results = {
         "config": dataclasses.asdict(run.config),
         "comparison": dataclasses.asdict(run.comparison),
         "backend": os.environ["KERAS_BACKEND"],
         **runs.environment(),
-        # Of all repetitions together, as if none had run beside another.
-        "seconds": round(
-            sum(runs.read_json(folder / f"seed-{seed}" / "seconds.json") or 0 for seed in seeds)
-        ),
-        "seeds": [
-            {key: runs.read_json(path) for key, path in run.rows(seed).items()} for seed in seeds
-        ],
+        # Of the processor, all repetitions together.
+        "seconds": round(sum(times)),
+        "commit": ", ".join(filter(None, commits)) or None,  # of the rows
+        "seeds": seeds,
     }
     table.write(results, folder)
     curves.draw(results, folder)

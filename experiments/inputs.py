@@ -19,7 +19,7 @@ from experiments.config import Config
 
 VOID = 255  # no label; also what data's uint8 label maps cannot contain below 255 labels
 
-# Images are in [0, 1] and the search keeps theta_beta <= 0.5: exp(-0.5 (10 / 0.5)^2) < 1e-86.
+# Images are in [0, 1] and no study has a theta_beta above 1.5: exp(-0.5 (10 / 1.5)^2) < 1e-9.
 FAR = -10.0
 
 

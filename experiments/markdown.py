@@ -39,9 +39,11 @@ def mean_and_sd(values: np.ndarray) -> str:
 
 
 def interval(bounds: Sequence[float]) -> str:
-    """Example:
-    >>> interval((0.1, 0.25))
-    '[+0.10, +0.25]'
+    """Lower and upper bound; "-" without any.
+
+    Example:
+        >>> interval((0.1, 0.25))
+        '[+0.10, +0.25]'
     """
     if np.isnan(bounds).any():
         return NOTHING
@@ -49,17 +51,21 @@ def interval(bounds: Sequence[float]) -> str:
 
 
 def signed(value: float) -> str:
-    """Example:
-    >>> signed(0.25), signed(-0.001)
-    ('+0.25', '+0.00')
+    """A difference, to two decimals.
+
+    Example:
+        >>> signed(0.25), signed(-0.001)
+        ('+0.25', '+0.00')
     """
     return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def p_value(p: float) -> str:
-    """Example:
-    >>> p_value(0.0312), p_value(0.0002)
-    ('0.031', '< 0.001')
+    """A p-value, to three decimals; "-" without any.
+
+    Example:
+        >>> p_value(0.0312), p_value(0.0002)
+        ('0.031', '< 0.001')
     """
     if np.isnan(p):
         return NOTHING

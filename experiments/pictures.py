@@ -184,6 +184,7 @@ def _errors(cases: Mapping[str, Shown], rows: Mapping[str, Row]) -> Figure:
     """A line of panels per case: the image with the true outlines, and where each row is wrong."""
     columns = 1 + len(next(iter(cases.values())).maps)
     figure = Figure(figsize=(2.4 * columns, 2.6 * len(cases)), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.1)  # legends come near the titles below them
     for (name, case), panels in zip(
         cases.items(), figure.subplots(len(cases), columns, squeeze=False), strict=True
     ):

@@ -44,10 +44,11 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
     missing = [key for key in comparison.rows if not repetition.path(key).exists()]
     if missing:
         record = repetition.folder / "seconds.json"
-        before, start = runs.read_json(record) or 0, time.monotonic()
+        # Of the processor: the cores may be shared with other work.
+        before, start = runs.read_json(record) or 0, time.process_time()
         for key in missing:
             repetition.make(key)
-            runs.write_json(record, before + time.monotonic() - start)  # now: it may be killed
+            runs.write_json(record, before + time.process_time() - start)  # now: it may be killed
     # What they are for, going on, is over.
     for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
         checkpoint.unlink()
@@ -62,6 +63,7 @@ class Repetition:
         self.seed = seed
         self.folder = folder / f"seed-{seed}"
         self.title = f"{folder.name}, seed {seed}"
+        self.commit = runs.commit()  # now: of the code that has just been imported
         self._details: dict[str, dict[str, Any]] = {key: {} for key in rows}
         # Not decorators: their caches would outlive this repetition, and hold all its models.
         for name in (
@@ -98,7 +100,7 @@ class Repetition:
         if before is not None:
             maps = evaluation.label_maps(test, before)
             details["unaries_dice"] = evaluation.dice_per_case(test, maps, num_labels)
-        runs.write_json(self.path(key), {"cases": cases, **details})
+        runs.write_json(self.path(key), {"cases": cases, "commit": self.commit, **details})
         dice = evaluation.nanmean([case["dice"] for case in cases])
         tqdm.write(f"{self.title}: {row.title}: Dice {dice:.2f}")
 

@@ -105,8 +105,8 @@ def environment() -> dict[str, Any]:
     """Versions, commit and machine, for the results.
 
     Returns:
-        ``python``, ``packages`` (name to version, those installed), ``commit`` (None outside a
-        clone; "+" marks uncommitted changes), ``machine``, ``cores``.
+        ``python``, ``packages`` (name to version, those installed), ``commit``, ``machine``,
+        ``cores``.
     """
     packages = {}
     for name in PACKAGES:
@@ -117,7 +117,7 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": packages,
-        "commit": _commit(),
+        "commit": commit(),
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         "cores": num_cores(),
     }
@@ -152,7 +152,9 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     )
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """The commit of this code, with "+" if files have changed since; None outside a clone."""
+
     def git(*arguments: str) -> str:
         return subprocess.run(
             ["git", *arguments],

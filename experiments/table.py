@@ -128,12 +128,16 @@ def _differences(results: dict[str, Any]) -> str:
                     name,
                     f"{rows[row].title} vs. {rows[reference].title}",
                     markdown.signed(stats.mean_and_sd(change)[0]),
+                    markdown.interval(stats.interval_over_both(change, groups)),
                     markdown.interval(stats.interval_over_groups(change, groups)),
                     markdown.interval(stats.interval_over_seeds(change)),
                     per_seed,
                 ]
             )
-    head = ["", "paired difference", "mean", "95 % over groups", "95 % over seeds", "per seed"]
+    head = [
+        *("", "paired difference", "mean", "95 % over both", "95 % over groups"),
+        *("95 % over seeds", "per seed"),
+    ]
     return markdown.table(head, lines) if lines else ""
 
 
@@ -141,15 +145,15 @@ def _search(results: dict[str, Any]) -> str:
     def describe(crf: dict[str, Any]) -> str:
         return ", ".join(f"{name} {markdown.numbers(value)}" for name, value in sorted(crf.items()))
 
-    lines, shown = [], set()
+    lines: list[str] = []
+    shown: list[Any] = []
     for name, row in compared(results).rows.items():
-        # One search serves all rows that rest on the same scores.
-        if "off" not in results["seeds"][0][name].get("search", {}) or row.of in shown:
+        found = [seed[name].get("search", {}) for seed in results["seeds"]]
+        if "off" not in found[0] or found in shown:  # rows share searches
             continue
-        shown.add(row.of)
+        shown.append(found)
         lines += [f"CRF of {row.title}, chosen on the validation split:", ""]
-        for index, seed in enumerate(results["seeds"]):
-            search = seed[name]["search"]
+        for index, search in enumerate(found):
             off = row.kind == "offline" and not search["use"]
             lines.append(
                 f"- seed {index}: {describe(search['best'])}; validation Dice "
@@ -182,8 +186,9 @@ def _columns(results: dict[str, Any]) -> str:
         "has overlap 0 and as HD95 the diagonal of the image.\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "
-        "training, given these test cases (Student's t over the seeds). A difference is "
-        "believable if both exclude 0" + ("." if models else " and it exceeds the noise floor.")
+        "training, given these test cases (Student's t over the seeds); over both, both anew. A "
+        "difference is believable if the one over both excludes 0"
+        + ("." if models else " and it exceeds the noise floor.")
     )
 
 

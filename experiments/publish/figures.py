@@ -126,7 +126,7 @@ def gains(study: Study, setting: Setting, row: str, reference: str) -> Figure:
     axes = figure.subplots()
     axes.axhline(0, color="0.5", linewidth=1, zorder=0)
     axes.scatter(before, after - before, s=14, color=COLOURS[1], alpha=0.7)
-    better = np.mean(after > before)
+    better = np.mean((after > before)[np.isfinite(after - before)])
     axes.set_title(f"{setting.name}: {better:.0%} of the cases better", fontsize=10)
     axes.set_xlabel(f"Dice of {study.rows[reference].title}, %")
     axes.set_ylabel(f"{study.rows[row].title},\ndifference, points", fontsize=9)

@@ -95,7 +95,16 @@ class Setting:
         ]
 
     def change(self, row: str, reference: str, metric: str = "dice") -> np.ndarray:
-        """A row's metric minus another's: (R, N)."""
+        """A row's metric, one in ``PER_CASE``, minus another's: (R, N).
+
+        Raises:
+            ValueError: for another metric, of which only the means over the cases are kept.
+        """
+        if metric not in PER_CASE:
+            raise ValueError(
+                f"Differences are of metrics that are kept per case, {' or '.join(PER_CASE)}. "
+                f"Received: {metric!r}"
+            )
         return self.scores(row, metric) - self.scores(reference, metric)
 
     def _comparison(self, row: str, reference: str) -> stats.Comparison:
@@ -103,7 +112,7 @@ class Setting:
         return stats.compare(self.change(row, reference), self.groups)
 
     def _difference(self, row: str, reference: str, metric: str) -> tuple[float, stats.Interval]:
-        """Mean of the difference of two rows in any metric, and its 95 % interval over both."""
+        """Mean of the difference of two rows in a metric, and its 95 % interval over both."""
         if metric == "dice":
             found = self.comparison(row, reference)
             return found.mean, found.over_both

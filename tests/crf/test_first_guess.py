@@ -41,6 +41,23 @@ def test_colours_share_a_theta_beta_and_units_do_not():
     assert betas == pytest.approx([one, 2000 * one, 4 * one], rel=0.05)
 
 
+@pytest.mark.parametrize("factor", [1.0, 10.0])
+def test_an_empty_channel_counts_as_the_others(factor):
+    image, truth = scene(channels=2, noise=0.1)
+    probs = corruption.blurred(truth, 2)
+    image = np.concatenate([factor * image, np.full((*truth.shape, 1), 5.0)], axis=-1)
+    one, found = first_guess(image[..., :2], probs), first_guess(image, probs)
+    assert found["theta_beta"] == pytest.approx(one["theta_beta"], rel=1e-6)
+    assert [found[name] for name in NUMBERS] == pytest.approx([one[name] for name in NUMBERS])
+
+
+def test_a_spacing_per_case_may_be_missing_for_some():
+    assert guess.per_case([(1.0, 2.0), None], 2) == [(1.0, 2.0), None]
+    assert guess.per_case([None, (1.0, 2.0)], 2) == [None, (1.0, 2.0)]
+    assert guess.per_case((1.0, 2.0), 2) == [(1.0, 2.0)] * 2
+    assert guess.per_case(0.5, 2) == [0.5, 0.5]
+
+
 def test_lengths_are_in_the_unit_of_the_spacing():
     image, _ = scene()
     points, finer = first_guess(image), first_guess(image, spacing=(0.5, 2.0))

@@ -270,6 +270,11 @@ def test_a_run_is_taken_in_as_it_is(tmp_path):
     ]
 
 
+def test_differences_are_of_what_is_kept_per_case(tiny):
+    with pytest.raises(ValueError, match=r"dice or boundary_accuracy.*'hd95'"):
+        tiny.settings["made-up-5"].difference("joint", "plain", "hd95")
+
+
 def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
     with pytest.raises(ValueError, match="'plain' of setting made-up-5 has no trained CRF"):
         figures.crf_parameters(tiny, tiny.settings["made-up-5"], "plain")

@@ -55,7 +55,10 @@ def test_only_rows_with_a_crf_have_changed_points():
 def test_differences():
     # Differences 1 and 3 in both seeds: mean 2; resampled groups reach 1 and 3; seeds agree.
     title = f"| Dice | {ROWS['offline'].title} vs. {ROWS['plain'].title} "
-    assert line(title) == f"{title}| +2.00 | [+1.00, +3.00] | [+2.00, +2.00] | +2.00 +2.00 |"
+    over_both = over_groups = "[+1.00, +3.00]"
+    assert line(title) == (
+        f"{title}| +2.00 | {over_both} | {over_groups} | [+2.00, +2.00] | +2.00 +2.00 |"
+    )
 
 
 def test_the_network_is_named():
@@ -66,6 +69,15 @@ def test_the_network_is_named():
     assert "# phantom: does a CRF help this segnet?" in text
     assert "| segnet + CRF-RNN |" in text
     assert "U-Net" not in text and "depth" not in text
+
+
+def test_searches_of_their_own_are_shown():
+    results = made_up()
+    for seed in results["seeds"]:
+        seed["joint"]["search"] = {**SEARCH, "best": {"theta_beta": 0.25}}
+    text = table.render(results)
+    assert text.count("chosen on the validation split") == 2
+    assert "theta_beta 0.125" in text and "theta_beta 0.25" in text
 
 
 def test_a_search_that_chose_off_says_so():
