@@ -285,7 +285,7 @@ class Repetition:
     def _save(self, key: str) -> None:
         model = self._model(key)
         # Without the optimizer, which Keras could not load without this package.
-        copy = keras.models.clone_model(model)
+        copy = keras.Model.from_config(model.get_config())
         copy.set_weights(model.get_weights())
         # Keras writes to a name that ends in .keras, so not by runs.write.
         unfinished = self.folder / f"unfinished-{key}.keras"
