@@ -33,8 +33,8 @@ class Comparison(NamedTuple):
     """What is known about the difference of two rows, in the unit of the metric.
 
     mean: over seeds and cases. per_seed: R means over cases. over_groups, over_seeds, over_both:
-    95 % intervals of the mean. p_value: of `wilcoxon`, not corrected (see `holm`). cohens_dz,
-    rank_biserial: effect sizes over groups. groups: how many there are.
+    95 % intervals of the mean. p_value: of `wilcoxon`, not corrected (see `holm`). rank_biserial:
+    the effect size over groups.
     """
 
     mean: float
@@ -43,9 +43,7 @@ class Comparison(NamedTuple):
     over_seeds: Interval
     over_both: Interval
     p_value: float
-    cohens_dz: float
     rank_biserial: float
-    groups: int
 
 
 def compare(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Comparison:
@@ -72,9 +70,7 @@ def compare(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) 
         over_seeds=interval_over_seeds(differences),
         over_both=interval_over_both(differences, groups, seed),
         p_value=wilcoxon(differences, groups),
-        cohens_dz=cohens_dz(differences, groups),
         rank_biserial=rank_biserial(differences, groups),
-        groups=len(_group_means(differences, groups)),
     )
 
 
@@ -222,31 +218,6 @@ def wilcoxon(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
         return float("nan")
     changed = means[means != 0]
     return float(stats.wilcoxon(changed).pvalue) if changed.size else 1.0
-
-
-def cohens_dz(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
-    """Cohen's d for paired samples: mean over groups, divided by the standard deviation over them.
-
-    About 0.2 is called small, 0.5 medium, 0.8 large (Cohen, 1988).
-
-    Args:
-        differences: (R, N).
-        groups: N names.
-
-    Returns:
-        Any number, positive where the differences are; 0 if no group differs, infinite if all
-        differ equally; NaN for fewer than two groups.
-
-    Example:
-        >>> cohens_dz(np.array([[1.0, 2.0, 3.0]]), "abc")
-        2.0
-    """
-    means = _group_means(differences, groups)
-    if len(means) < 2:
-        return float("nan")
-    if np.ptp(means) == 0:  # else rounding would leave a tiny deviation
-        return float(np.copysign(np.inf, means[0])) if means[0] else 0.0
-    return float(np.mean(means) / np.std(means, ddof=1))
 
 
 def rank_biserial(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
