@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from crfrnn.validation import num_cores
 from experiments import config as configuration
 from experiments import curves, inputs, pictures, presets, runs, study, table
 from experiments.config import Config
@@ -101,7 +102,7 @@ def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
             finish(run)
     if not work:
         return
-    jobs = jobs or max(1, min(len(work), runs.num_cores() // work[0][0].config.threads))
+    jobs = jobs or max(1, min(len(work), num_cores() // work[0][0].config.threads))
     for run in _side_by_side(work, jobs) if len(work) > 1 else map(_here, work):
         missing[run.folder] -= 1
         if not missing[run.folder]:

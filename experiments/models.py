@@ -13,6 +13,7 @@ import crfrnn
 import unet
 from experiments.config import Config
 from experiments.inputs import VOID
+from experiments.offline import PARAMETERS
 from unet.losses import CrossEntropyAndDice, SoftDice
 
 LOSSES = {
@@ -22,14 +23,6 @@ LOSSES = {
     "cross_entropy+2dice": functools.partial(CrossEntropyAndDice, dice_weight=2.0),
     "dice": SoftDice,
 }
-
-CRF_ARGUMENTS = (
-    "theta_alpha",
-    "theta_beta",
-    "theta_gamma",
-    "bilateral_weight",
-    "spatial_weight",
-)
 
 
 def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
@@ -68,7 +61,7 @@ def with_head(
         network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
         config: of the CRF.
         head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
-        crf: start values for CRF_ARGUMENTS.
+        crf: start values for offline.PARAMETERS.
 
     Returns:
         The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
@@ -109,7 +102,7 @@ def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
         method=config.crf_method,
         window=config.crf_window,
         name="head",
-        **{name: crf[name] for name in CRF_ARGUMENTS} | weights,
+        **{name: crf[name] for name in PARAMETERS} | weights,
     )
 
 

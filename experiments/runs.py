@@ -22,6 +22,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from crfrnn.validation import num_cores
+
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
 
 
@@ -131,13 +133,6 @@ def stop_if_orphaned() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         raise SystemExit("The main process is gone.")
-
-
-def num_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
