@@ -51,6 +51,7 @@ class DenseCRFLoss(keras.losses.Loss):
 
     Call arguments:
         y_true: the image (B, *S, K), K >= 1, of any real dtype; S is (H, W), (D, H, W) or (N,).
+            Padding counts as image, also in the mean.
         y_pred: predictions (B, *S, L), larger = more likely. L = 1 is one sigmoid channel, two
             labels.
         sample_weight: (B,), one number per image.
