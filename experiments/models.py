@@ -52,6 +52,14 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
     return network
 
 
+def freeze(network: keras.Model) -> None:
+    """Keep a network as it is while a head behind it trains: its weights, and its predictions."""
+    network.trainable = False
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0  # it has no weights, so `trainable` leaves it on
+
+
 def with_head(
     network: keras.Model, config: Config, head: str | None, crf: Mapping[str, Any] | None
 ) -> keras.Model:
@@ -73,8 +81,7 @@ def with_head(
         return network
     image = keras.Input(network.input_shape[1:], name="image")
     reference = keras.Input(network.input_shape[1:], name="reference")
-    # A frozen network's dropout would be on while its head trains.
-    outputs = {"unaries": network(image, training=None if network.trainable else False)}
+    outputs = {"unaries": network(image)}
     if head == "affine":
         layer = keras.layers.Dense(
             network.output_shape[-1], kernel_initializer="identity", name="head"

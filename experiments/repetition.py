@@ -177,7 +177,7 @@ class Repetition:
         network = self._front_end(config)
         if frozen:
             network.set_weights(self._network_weights(row.of[0]))
-            network.trainable = False
+            models.freeze(network)
         else:
             weights, pretraining = self._pretrain(key)
             network.set_weights(weights)

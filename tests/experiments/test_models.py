@@ -1,9 +1,9 @@
-"""The optimizer's factor for one layer, against Adam's formula."""
+"""The optimizer's factor for one layer, against Adam's formula; what models are made of."""
 
 import keras
 import numpy as np
 
-from experiments import models
+from experiments import config, models
 from experiments.config import Config
 from tests.tolerances import FLOAT32, assert_close
 
@@ -44,3 +44,24 @@ def test_the_optimizer_keeps_no_variables_of_the_layer():
     optimizer.build(model.trainable_variables)
     own = {id(variable) for variable in model.variables}
     assert not own & {id(variable) for variable in optimizer.variables}
+
+
+def test_the_losses_a_configuration_may_name_are_those_there_are():
+    for key in ("pretrain_loss", "loss", "refined_loss"):
+        assert set(config.CHOICES[key]) == models.LOSSES.keys()
+
+
+def test_a_frozen_network_drops_nothing_out_while_its_head_trains():
+    settings = Config(width=4, depth=1, dropout=0.9)
+    image = np.random.default_rng(0).random((1, 8, 12, 1)).astype("float32")
+    given = {"image": image, "reference": image}
+    for frozen in (True, False):
+        network = models.front_end(settings, 1, 2)
+        if frozen:
+            models.freeze(network)
+        model = models.with_head(network, settings, "affine", None)
+        training, testing = (
+            keras.ops.convert_to_numpy(model(given, training=mode)["unaries"])
+            for mode in (True, False)
+        )
+        assert np.array_equal(training, testing) == frozen
