@@ -308,8 +308,8 @@ def report(folder: Path, output: Path) -> None:
     for name, kind in tqdm(tasks, desc="report"):
         path = folder / f"{name}-{kind}.json"
         made_with = [guess.CONSTANTS._asdict(), constants[name]._asdict(), runs.commit()]
-        found = runs.read_json(path)
-        if found is None or found["made_with"] != made_with:
+        found = runs.read_json(path) or {}
+        if found.get("made_with") != made_with:
             found = {"made_with": made_with, "dice": rows(name, kind, constants[name])}
             runs.write_json(path, found)
         results[f"{name}, {kind}"] = found["dice"]

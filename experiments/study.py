@@ -8,7 +8,7 @@ pictured = ["plain", "joint"]               from the reference to what is compar
 [common]                 keys of config.Config for all settings
 [settings.NAME]          keys of config.Config that differ, and `without`, rows left out there
 [rows.NAME]              title, meaning, kind and of, as in rows.Row, and any keys of
-                         config.Config that differ for this row
+                         config.Config that differ for this row, but for config.OF_THE_RUN
 """
 
 from __future__ import annotations
@@ -164,7 +164,10 @@ def _row(key: str, content: Mapping[str, Any]) -> Row:
     others = {name: value for name, value in content.items() if name not in OF_A_ROW}
     settings = configuration.as_settings(others)
     if shared := [name for name in settings if name in configuration.OF_THE_RUN]:
-        raise ValueError(f"Row {key!r} cannot have {shared[0]!r} of its own: all rows share it.")
+        raise ValueError(
+            f"Row {key!r} cannot have {shared[0]!r} of its own: all rows share it. Put it into "
+            "[common] or [settings.NAME]."
+        )
     of = (of,) if isinstance(of, str) else tuple(of)
     return Row(**{"title": key, **known, "of": of}, settings=settings)
 

@@ -69,7 +69,7 @@ def published(
         )
     lines = []
     for row in setting.rows:
-        theirs = [f"{number:.2f}" for number in numbers.get(row, ())] or ["-"] * 3
+        theirs = [f"{number:.2f}" for number in numbers.get(row, ())] or [markdown.NOTHING] * 3
         ours = [_cell(setting, row, metric) for metric in PUBLISHED]
         pairs = zip(theirs, ours, strict=True)
         lines.append([study.rows[row].title, *(cell for pair in pairs for cell in pair)])
@@ -115,7 +115,10 @@ def choices(study: Study, setting: Setting) -> str:
         shown.append(chosen)
         for index, one in enumerate(chosen):
             search = one.get("search", {})
-            dice = [f"{search[key]:.2f}" if key in search else "-" for key in ("off", "best_dice")]
+            dice = [
+                f"{search[key]:.2f}" if key in search else markdown.NOTHING
+                for key in ("off", "best_dice")
+            ]
             lines.append([study.rows[row].title, str(index), *dice, _chosen(study, one)])
     head = ["row", "seed", "validation Dice % without", "with", "chosen"]
     return markdown.table(head, lines) if lines else ""
@@ -196,7 +199,8 @@ def words(value: Any) -> str:
 def _cell(setting: Setting, row: str, metric: str) -> str:
     values = setting.scores(row, metric)
     # A row that changes no point in any case has nothing that could.
-    return "-" if metric == "changed" and not values.any() else markdown.mean_and_sd(values)
+    nothing = metric == "changed" and not values.any()
+    return markdown.NOTHING if nothing else markdown.mean_and_sd(values)
 
 
 def _keys(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:

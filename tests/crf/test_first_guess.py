@@ -56,6 +56,7 @@ def test_a_spacing_per_case_may_be_missing_for_some():
     assert guess.per_case([None, (1.0, 2.0)], 2) == [None, (1.0, 2.0)]
     assert guess.per_case((1.0, 2.0), 2) == [(1.0, 2.0)] * 2
     assert guess.per_case(0.5, 2) == [0.5, 0.5]
+    assert guess.per_case(np.array(0.5), 2) == [0.5, 0.5]
 
 
 def test_lengths_are_in_the_unit_of_the_spacing():

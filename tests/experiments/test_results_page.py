@@ -270,6 +270,12 @@ def test_a_run_is_taken_in_as_it_is(tmp_path):
     ]
 
 
+def test_cases_without_a_dice_are_not_counted_as_worse(tiny):
+    # The first of the twelve cases has none; the offline CRF gains in the eleven others.
+    figure = figures.gains(tiny, tiny.settings["made-up-5"], "offline", "plain")
+    assert "100% of the cases better" in figure.axes[0].get_title()
+
+
 def test_differences_are_of_what_is_kept_per_case(tiny):
     with pytest.raises(ValueError, match=r"dice or boundary_accuracy.*'hd95'"):
         tiny.settings["made-up-5"].difference("joint", "plain", "hd95")
