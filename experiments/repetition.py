@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from crfrnn import CRFRNN
 from crfrnn.monitor import crf_parameters
-from experiments import calibration, evaluation, inputs, models, offline, runs, training
+from experiments import corrections, evaluation, inputs, models, offline, runs, training
 from experiments.config import Config
 from experiments.rows import TRAINED, Comparison, Row
 
@@ -123,6 +123,8 @@ class Repetition:
         if row.kind == "bias":
             details["bias"] = self._bias(of).tolist()
             return [score + self._bias(of) for score in self.scores(of, split)]
+        if row.kind == "largest":
+            return [corrections.largest_piece(score) for score in self.scores(of, split)]
         found = self._search(key)
         details["search"] = _without_trials(found)
         if not found["use"]:
@@ -255,7 +257,7 @@ class Repetition:
     def _bias(self, key: str) -> np.ndarray:
         loaded = self._inputs(key)
         scores = self.scores(key, "validation")
-        return calibration.class_bias(loaded.validation, scores, loaded.num_labels)
+        return corrections.class_bias(loaded.validation, scores, loaded.num_labels)
 
     def _search(self, key: str) -> dict[str, Any]:
         """The offline CRF for the scores of the row that this one rests on."""

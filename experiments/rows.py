@@ -22,6 +22,7 @@ DERIVED = {
     "retest": "the trained model of another row with this row's settings, e.g. more iterations",
     "flips": "the mean prediction of another row's model over the mirrored images",
     "bias": "the scores of another row plus one number per label, chosen on validation cases",
+    "largest": "of another row's foreground, the largest connected piece of each case alone",
     "offline": "the scores of another row, refined by a CRF chosen on validation cases",
     "best": "the one of several rows that is best on validation cases",
 }

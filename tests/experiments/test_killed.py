@@ -61,6 +61,11 @@ meaning = "flips"
 kind = "flips"
 of = "plain"
 
+[rows.largest]
+meaning = "largest"
+kind = "largest"
+of = "plain"
+
 [rows.offline]
 meaning = "offline"
 kind = "offline"

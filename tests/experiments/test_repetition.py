@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import data
-from experiments import config, evaluation, repetition, runs
+from experiments import config, corrections, evaluation, repetition, runs
 from experiments.rows import ROWS, Comparison, Row
 from tests.tolerances import FLOAT32, assert_close
 
@@ -28,6 +28,7 @@ ALL_KINDS = {
     "bias": Row("bias", "", "bias", ("plain",)),
     "affine": Row("affine", "", "affine", ("plain",), {"train_on": "val"}),
     "flips": Row("flips", "", "flips", ("plain",)),
+    "largest": Row("largest", "", "largest", ("plain",)),
     "offline": Row("offline", "", "offline", ("flips",)),
     "energy": Row("energy", "", "network", ("plain",), {"energy_weight": 2.0}),
     "joint": Row("joint", "", "joint", ("plain",), {"energy_weight": 1.0}),
@@ -113,6 +114,47 @@ def test_flips_are_the_mean_over_mirrored_images(made):
     height, width = test.cases[0].label.shape
     found = np.exp(made.scores("flips", "test")[0])
     assert_close(found, (total / 4)[:, :height, :width], FLOAT32)
+
+
+def test_of_the_foreground_the_largest_piece_is_left(made):
+    random = np.random.default_rng(0)
+    # Rare enough foreground to fall into pieces, over three slices.
+    score = random.normal(size=(3, 9, 14, 4)) + [3.0, 0, 0, 0]
+    labels = score.argmax(-1)
+    found = corrections.largest_piece(score)
+    left = set(zip(*np.nonzero(found.argmax(-1)), strict=True))
+    pieces = flooded(set(zip(*np.nonzero(labels), strict=True)))
+    assert len(pieces) > 3
+    assert len(left) == max(map(len, pieces)) > 1
+    assert left in pieces
+    # Labels and all certainties there stay; elsewhere the background is as certain as they were.
+    kept = labels * (found.argmax(-1) > 0)
+    np.testing.assert_array_equal(found.argmax(-1), kept)
+    np.testing.assert_array_equal(np.sort(found, -1), np.sort(score, -1))
+    np.testing.assert_array_equal(found[kept == labels], score[kept == labels])
+    # Nothing there, or one piece: nothing to do.
+    for one in (score * [1, 0, 0, 0] + [9.0, 0, 0, 0], found):
+        np.testing.assert_array_equal(corrections.largest_piece(one), one)
+    # The row does so with every case by itself.
+    for before, after in zip(
+        made.scores("plain", "test"), made.scores("largest", "test"), strict=True
+    ):
+        np.testing.assert_array_equal(corrections.largest_piece(before), after)
+
+
+def flooded(points):
+    """The connected pieces of a set of (z, y, x)."""
+    pieces, points = [], set(points)
+    while points:
+        piece, front = set(), [points.pop()]
+        while front:
+            one = front.pop()
+            piece.add(one)
+            near = {p for p in points if max(abs(a - b) for a, b in zip(one, p, strict=True)) == 1}
+            points -= near
+            front += near
+        pieces.append(piece)
+    return pieces
 
 
 def test_what_is_not_to_be_learned_stays(made):
