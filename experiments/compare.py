@@ -47,7 +47,10 @@ class Run(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        return (self.folder / "results.json").exists()
+        results = runs.read_json(self.folder / "results.json")
+        asked = runs.as_read_back(dataclasses.asdict(self.comparison))
+        # Older results hold no comparison. They are of the rows that run.json says.
+        return results is not None and results.get("comparison", asked) == asked
 
     def rows(self, seed: int) -> dict[str, Path]:
         """Where the results of one repetition are, or will be, by row."""

@@ -77,6 +77,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
     """Make the folder of a run, or take up the one that is there.
 
+    Rows may be added to a run that is there, and words about its rows changed.
+
     Args:
         folder: where the run lives.
         identity: ``config``, its settings; ``comparison``, its rows; ``backend``, Keras's: the same
@@ -84,23 +86,34 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
         force: delete the run that is there and start anew.
 
     Raises:
-        ValueError: if the folder holds something else: a run of other settings or another backend,
-            or files that are no run at all (which ``force`` does not delete either).
+        ValueError: if the folder holds something else: a run of other settings, with rows that
+            were made otherwise, or of another backend, or files that are no run at all (which
+            ``force`` does not delete either).
     """
-    identity = json.loads(json.dumps(identity))  # as it is read back, tuples as lists
+    identity = as_read_back(identity)
     found = read_json(folder / "run.json")
     if found is None and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} exists and is no run of this program. Give another --name.")
     if found is not None and force:
         shutil.rmtree(folder)
         found = None
-    if found is None:
-        write_json(folder / "run.json", identity)
-    elif found != identity:
+    elif found is not None and (differences := _differences(found, identity)):
         raise ValueError(
-            f"{folder} holds a run with other settings: {_differences(found, identity)}. "
+            f"{folder} holds a run with other settings: {', '.join(differences)}. "
             "Give another --name, or --force to delete that run and start anew."
         )
+    if found != identity:
+        write_json(folder / "run.json", identity)
+
+
+def as_read_back(content: Any) -> Any:
+    """As ``write_json`` and then ``read_json`` would give it: tuples as lists.
+
+    Example:
+        >>> as_read_back({"of": ("plain",)})
+        {'of': ['plain']}
+    """
+    return json.loads(json.dumps(content))
 
 
 def environment() -> dict[str, Any]:
@@ -135,16 +148,24 @@ def stop_if_orphaned() -> None:
         raise SystemExit("The main process is gone.")
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    flat = [
-        {**run["config"], "backend": run["backend"], "rows": run.get("comparison")}
-        for run in (found, wanted)
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What of a run that is there cannot stay."""
+    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
+    differences = [
+        f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
     ]
-    return ", ".join(
-        f"{key} is {flat[0].get(key)!r} there, {flat[1].get(key)!r} here"
-        for key in sorted(flat[0].keys() | flat[1].keys())
-        if flat[0].get(key) != flat[1].get(key)
-    )
+    rows, wanted_rows = (run.get("comparison", {}).get("rows", {}) for run in (found, wanted))
+    for key, row in rows.items():
+        if key not in wanted_rows:
+            differences.append(f"row {key!r} is there, not here")
+        differences += [
+            f"{part!r} of row {key!r} is {row[part]!r} there, {wanted_rows[key][part]!r} here"
+            for part in ("kind", "of", "settings")
+            if key in wanted_rows and row[part] != wanted_rows[key][part]
+        ]
+    return differences
 
 
 def commit() -> str | None:

@@ -9,6 +9,8 @@ pictured = ["plain", "joint"]               from the reference to what is compar
 [settings.NAME]          keys of config.Config that differ, and `without`, rows left out there
 [rows.NAME]              title, meaning, kind and of, as in rows.Row, and any keys of
                          config.Config that differ for this row, but for config.OF_THE_RUN
+
+Rows may be added when a study has been run: the same command makes them, and keeps the others.
 """
 
 from __future__ import annotations

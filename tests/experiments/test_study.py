@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare, study
+from experiments import compare, runs, study
 
 FILES = sorted(Path("experiments/studies").glob("*.toml"))
 
@@ -152,7 +152,66 @@ def test_a_study_runs_setting_by_setting(tmp_path, capsys):
     assert len(other["seeds"][0]["offline"]["cases"]) == 3
     assert len(other["seeds"][0]["offline"]["unaries_dice"]) == 3
 
-    path.write_text(TINY.replace("alone", "lonely"))
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A study, run; its arguments, its file."""
+    parent = tmp_path_factory.mktemp("grown")
+    path = parent / "tiny.toml"
+    path.write_text(TINY)
+    arguments = ["--config", str(path), "--runs", str(parent / "runs"), "--jobs", "1"]
+    assert compare.main([*arguments, "--settings", "one"]) == 0
+    return arguments, path
+
+
+def test_rows_may_be_added_to_a_study_and_words_changed(grown, capsys):
+    arguments, path = grown
+    folder = path.parent / "runs/tiny/one"
+    times = {p.name: p.stat().st_mtime_ns for p in (folder / "seed-0").glob("*.json")}
+    more = TINY.replace("alone", "lonely").replace(
+        "[rows.offline]",
+        '[rows.bias]\nmeaning = "shifted"\nkind = "bias"\nof = "plain"\n\n[rows.offline]',
+    )
+    path.write_text(more)
+    assert compare.main([*arguments, "--settings", "one"]) == 0
+    output = capsys.readouterr().out
+    assert "lonely" in output and "finished before" not in output
+    results = runs.read_json(folder / "results.json")
+    assert [*results["seeds"][0]] == ["plain", "bias", "offline"]
+    # What was there has been kept, and the new row is of the same network.
+    for name in ("plain.json", "offline.json"):
+        assert (folder / "seed-0" / name).stat().st_mtime_ns == times[name]
+    anew = [*arguments, "--settings", "one", "--name", "anew"]
+    assert compare.main(anew) == 0
+    fresh = runs.read_json(path.parent / "runs/anew/one/results.json")
+    assert fresh["seeds"] == results["seeds"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'kind = "offline"',
+            'kind = "bias"',
+            "'kind' of row 'offline' is 'offline' there, 'bias' here",
+        ),
+        (
+            'meaning = "refined"',
+            'meaning = "refined"\nkernels = "spatial"',
+            "'settings' of row 'offline'",
+        ),
+        ("width = 2", "width = 3", "width is 2 there, 3 here"),
+        ("[rows.offline]", "[rows.crf]", "row 'offline' is there, not here"),
+    ],
+)
+def test_rows_made_otherwise_do_not_overwrite_a_study(grown, capsys, old, new, message):
+    arguments, path = grown
+    before = path.read_text()
+    changed = before.replace(old, new)
+    if "rows.crf" in new:
+        changed = changed.replace('"offline"', '"crf"').replace('kind = "crf"', 'kind = "offline"')
+    path.write_text(changed)
     with pytest.raises(SystemExit):
-        compare.main(arguments)
-    assert "other settings" in capsys.readouterr().err
+        compare.main([*arguments, "--settings", "one"])
+    path.write_text(before)
+    assert message in capsys.readouterr().err
