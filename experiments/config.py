@@ -125,6 +125,10 @@ OF_THE_RUN = (
     *("boundary_width_mm", "pictures", "keep_models"),
 )
 
+OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
+# What a pre-training depends on and a row may change: rows of equal ones share it.
+OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
+
 
 def make(preset: Mapping[str, Any]) -> Config:
     """A Config from the keys that differ from the defaults.

@@ -16,12 +16,9 @@ from tqdm import tqdm
 from crfrnn import CRFRNN
 from crfrnn.monitor import crf_parameters
 from experiments import corrections, evaluation, inputs, models, offline, runs, training
-from experiments.config import Config
+from experiments.config import OF_NETWORK, OF_PRETRAINING, Config
 from experiments.rows import TRAINED, Comparison, Row
 
-OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
-# The settings a pre-training depends on, where a row may differ: rows of equal ones share it.
-OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
 SEARCHED = ("kernels", "crf_test_iterations")  # a row with one of its own has a search of its own
 HEADS = {"joint": "crf", "crf": "crf", "affine": "affine"}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments import markdown, runs, stats
+from experiments.config import OF_PRETRAINING
 from experiments.rows import WITH_CRF, compared
 
 COLUMNS = {
@@ -90,9 +91,10 @@ def _title(results: dict[str, Any]) -> str:
         network = "U-Net" if config["network"] == "unet" else config["network"]
         size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
         title = f"# {name}: does a CRF help this {network}?"
+        otherwise = "; a row may say otherwise" if _starts_differ(results) else ""
         start = (
-            f"updates of the {network} ({size}), then {config['further_steps']} more for every row "
-            "but the offline CRF, which trains nothing. "
+            f"updates of the {network} ({size}{otherwise}), then {config['further_steps']} more "
+            "for every row that is trained. "
         )
     return (
         f"{title}\n\n{len(cases)} test cases of {groups} groups, {config['seeds']} seeds; "
@@ -165,15 +167,22 @@ def _search(results: dict[str, Any]) -> str:
 
 
 def _rows(results: dict[str, Any]) -> str:
-    models, rows = results["config"].get("models"), compared(results).rows
-    start = "rows of one network" if models else "all"
-    network = "network" if models else next(iter(rows.values())).title
+    rows = compared(results).rows
+    if _starts_differ(results):
+        start = "those of one network, the same cases and labels start from the same weights"
+    else:
+        start = f"all start from one pre-trained {next(iter(rows.values())).title} per seed"
     return "\n".join(
         [
-            f"What the rows are ({start} start from one pre-trained {network} per seed):\n",
+            f"What the rows are ({start}):\n",
             *(f"- {row.title}: {row.meaning}." for row in rows.values()),
         ]
     )
+
+
+def _starts_differ(results: dict[str, Any]) -> bool:
+    rows = compared(results).rows.values()
+    return any(key in OF_PRETRAINING for row in rows for key in row.settings)
 
 
 def _columns(results: dict[str, Any]) -> str:

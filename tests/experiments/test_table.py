@@ -5,7 +5,7 @@ import dataclasses
 from experiments import table
 from experiments.config import Config
 from experiments.metrics import METRICS
-from experiments.rows import ROWS
+from experiments.rows import ROWS, comparison
 
 # Dice of two test cases (two groups) in two seeds; every other metric is 1.
 DICE = {
@@ -69,6 +69,17 @@ def test_the_network_is_named():
     assert "# phantom: does a CRF help this segnet?" in text
     assert "| segnet + CRF-RNN |" in text
     assert "U-Net" not in text and "depth" not in text
+
+
+def test_rows_of_other_networks_do_not_start_from_the_same_weights():
+    results = made_up()
+    assert "all start from one pre-trained U-Net per seed" in table.render(results)
+    asked = comparison(["segnet", "unet+crfrnn"])
+    results["comparison"] = dataclasses.asdict(asked)
+    results["seeds"] = [{row: seed["plain"] for row in asked.rows} for seed in results["seeds"]]
+    text = table.render(results)
+    assert "those of one network, the same cases and labels start from the same weights" in text
+    assert "; a row may say otherwise" in text and "all start" not in text
 
 
 def test_searches_of_their_own_are_shown():
