@@ -34,7 +34,7 @@ from crfrnn.validation import num_cores
 from experiments import config as configuration
 from experiments import curves, inputs, pictures, presets, runs, study, table
 from experiments.config import Config
-from experiments.rows import CRF, Comparison, comparison
+from experiments.rows import CRF, Comparison, compared, comparison
 from experiments.study import Study
 
 
@@ -48,9 +48,13 @@ class Run(NamedTuple):
     @property
     def finished(self) -> bool:
         results = runs.read_json(self.folder / "results.json")
-        asked = runs.as_read_back(dataclasses.asdict(self.comparison))
-        # Older results hold no comparison. They are of the rows that run.json says.
-        return results is not None and results.get("comparison", asked) == asked
+        if results is None:
+            return False
+        made, asked = (
+            runs.as_read_back(dataclasses.asdict(rows))
+            for rows in (compared(results), self.comparison)
+        )
+        return made == asked
 
     def rows(self, seed: int) -> dict[str, Path]:
         """Where the results of one repetition are, or will be, by row."""

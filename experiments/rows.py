@@ -183,6 +183,23 @@ def comparison(models: Sequence[str], network: str = "unet") -> Comparison:
     return Comparison(rows, differences, tuple(rows), change)
 
 
+def has_crf(rows: Mapping[str, Row], key: str) -> bool:
+    """Whether a CRF has a part in what a row predicts.
+
+    Example:
+        >>> rows = {
+        ...     "plain": Row("", "", "network"),
+        ...     "offline": Row("", "", "offline", ("plain",)),
+        ...     "largest": Row("", "", "largest", ("offline",)),
+        ... }
+        >>> [has_crf(rows, key) for key in rows]
+        [False, True, True]
+    """
+    row = rows[key]
+    passes_on = row.kind in ("flips", "bias", "largest", "best")
+    return row.kind in WITH_CRF or passes_on and any(has_crf(rows, of) for of in row.of)
+
+
 def compared(saved: Mapping[str, Any]) -> Comparison:
     """The rows of a run.
 

@@ -23,8 +23,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from crfrnn.validation import num_cores
+from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
+MAKES_A_ROW = ("kind", "of", "settings")  # the rest of a row are words
 
 
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
@@ -156,14 +158,18 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-    rows, wanted_rows = (run.get("comparison", {}).get("rows", {}) for run in (found, wanted))
+    rows, wanted_rows = (compared(run).rows for run in (found, wanted))
     for key, row in rows.items():
         if key not in wanted_rows:
             differences.append(f"row {key!r} is there, not here")
+            continue
+        pairs = {
+            part: (getattr(row, part), getattr(wanted_rows[key], part)) for part in MAKES_A_ROW
+        }
         differences += [
-            f"{part!r} of row {key!r} is {row[part]!r} there, {wanted_rows[key][part]!r} here"
-            for part in ("kind", "of", "settings")
-            if key in wanted_rows and row[part] != wanted_rows[key][part]
+            f"{part!r} of row {key!r} is {there!r} there, {here!r} here"
+            for part, (there, here) in pairs.items()
+            if there != here
         ]
     return differences
 

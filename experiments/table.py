@@ -6,13 +6,14 @@ python -m experiments.table runs/phantom        write the table again from resul
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments import markdown, runs, stats
-from experiments.config import OF_PRETRAINING
+from experiments.config import OF_NETWORK, OF_PRETRAINING
 from experiments.rows import WITH_CRF, compared
 
 COLUMNS = {
@@ -91,7 +92,7 @@ def _title(results: dict[str, Any]) -> str:
         network = "U-Net" if config["network"] == "unet" else config["network"]
         size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
         title = f"# {name}: does a CRF help this {network}?"
-        otherwise = "; a row may say otherwise" if _starts_differ(results) else ""
+        otherwise = "; a row may say otherwise" if _pretrained_by(results, OF_NETWORK) else ""
         start = (
             f"updates of the {network} ({size}{otherwise}), then {config['further_steps']} more "
             "for every row that is trained. "
@@ -168,8 +169,11 @@ def _search(results: dict[str, Any]) -> str:
 
 def _rows(results: dict[str, Any]) -> str:
     rows = compared(results).rows
-    if _starts_differ(results):
-        start = "those of one network, the same cases and labels start from the same weights"
+    if _pretrained_by(results, OF_PRETRAINING):
+        start = (
+            "those whose pre-training has the same network, cases, labels and loss start from the "
+            "same weights"
+        )
     else:
         start = f"all start from one pre-trained {next(iter(rows.values())).title} per seed"
     return "\n".join(
@@ -180,9 +184,10 @@ def _rows(results: dict[str, Any]) -> str:
     )
 
 
-def _starts_differ(results: dict[str, Any]) -> bool:
-    rows = compared(results).rows.values()
-    return any(key in OF_PRETRAINING for row in rows for key in row.settings)
+def _pretrained_by(results: dict[str, Any], keys: Sequence[str]) -> bool:
+    """Whether rows that are pre-trained differ in one of these settings."""
+    rows = [row for row in compared(results).rows.values() if row.kind in ("network", "joint")]
+    return any(key in row.settings for row in rows for key in keys)
 
 
 def _columns(results: dict[str, Any]) -> str:

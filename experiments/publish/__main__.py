@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         "results", nargs="*", type=Path, help="a study.json, or a run's results.json, to take in"
     )
     for path in parser.parse_args(arguments).results:
-        take_in(path, root / "experiments" / "results")
+        try:
+            take_in(path, root / "experiments" / "results")
+        except (ValueError, FileNotFoundError) as error:
+            parser.error(str(error))
     texts, drawings = generated(root)
     for path, text in texts.items():
         runs.write(path, lambda file, text=text: file.write(text.encode()))
@@ -54,6 +57,10 @@ def take_in(path: Path, folder: Path) -> None:
     Args:
         path: of its ``study.json``, or ``results.json``.
         folder: ``experiments/results``.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if settings that are committed have not been run there.
     """
     content = runs.read_json(path)
     if content is None:
@@ -63,8 +70,14 @@ def take_in(path: Path, folder: Path) -> None:
     if "study" not in content:
         runs.write_json(folder / f"{path.resolve().parent.name}.json", content)
         return
-    text = study.dumps(study.condensed(content))
     target = folder / f"{content['study']['name']}.json"
+    missing = (runs.read_json(target) or {"settings": {}})["settings"].keys() - content["settings"]
+    if missing:
+        raise ValueError(
+            f"{path} would take away {', '.join(sorted(missing))} from {target}. Finish these "
+            "settings first, or delete that file."
+        )
+    text = study.dumps(study.condensed(content))
     runs.write(target, lambda file: file.write(text.encode()))
 
 

@@ -270,6 +270,19 @@ def test_a_run_is_taken_in_as_it_is(tmp_path):
     ]
 
 
+def test_committed_settings_are_not_lost(tmp_path):
+    content = json.loads((ROOT / "experiments/results/ablations.json").read_text())
+    kept = tmp_path / "results" / "ablations.json"
+    kept.parent.mkdir()
+    kept.write_text(json.dumps(content))
+    before = kept.read_bytes()
+    del content["settings"]["wbc1-small"]
+    (tmp_path / "study.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="take away wbc1-small"):
+        command.take_in(tmp_path / "study.json", kept.parent)
+    assert kept.read_bytes() == before
+
+
 def test_cases_without_a_dice_are_not_counted_as_worse(tiny):
     # The first of the twelve cases has none; the offline CRF gains in the eleven others.
     figure = figures.gains(tiny, tiny.settings["made-up-5"], "offline", "plain")

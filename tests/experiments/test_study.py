@@ -1,6 +1,7 @@
 """The files of the studies: what they may say, and what becomes of it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -155,25 +156,32 @@ def test_a_study_runs_setting_by_setting(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
-    """A study, run; its arguments, its file."""
+    """A study, run; its folder of runs."""
     parent = tmp_path_factory.mktemp("grown")
     path = parent / "tiny.toml"
     path.write_text(TINY)
     arguments = ["--config", str(path), "--runs", str(parent / "runs"), "--jobs", "1"]
     assert compare.main([*arguments, "--settings", "one"]) == 0
-    return arguments, path
+    return parent / "runs"
 
 
-def test_rows_may_be_added_to_a_study_and_words_changed(grown, capsys):
-    arguments, path = grown
-    folder = path.parent / "runs/tiny/one"
+def changed(tmp_path, runs_folder, text):
+    """Arguments for the study with another text."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(text)
+    return ["--config", str(path), "--runs", str(runs_folder), "--jobs", "1", "--settings", "one"]
+
+
+def test_rows_may_be_added_to_a_study_and_words_changed(grown, tmp_path, capsys):
+    shutil.copytree(grown / "tiny", tmp_path / "runs/tiny")
+    folder = tmp_path / "runs/tiny/one"
     times = {p.name: p.stat().st_mtime_ns for p in (folder / "seed-0").glob("*.json")}
     more = TINY.replace("alone", "lonely").replace(
         "[rows.offline]",
         '[rows.bias]\nmeaning = "shifted"\nkind = "bias"\nof = "plain"\n\n[rows.offline]',
     )
-    path.write_text(more)
-    assert compare.main([*arguments, "--settings", "one"]) == 0
+    arguments = changed(tmp_path, tmp_path / "runs", more)
+    assert compare.main(arguments) == 0
     output = capsys.readouterr().out
     assert "lonely" in output and "finished before" not in output
     results = runs.read_json(folder / "results.json")
@@ -181,9 +189,8 @@ def test_rows_may_be_added_to_a_study_and_words_changed(grown, capsys):
     # What was there has been kept, and the new row is of the same network.
     for name in ("plain.json", "offline.json"):
         assert (folder / "seed-0" / name).stat().st_mtime_ns == times[name]
-    anew = [*arguments, "--settings", "one", "--name", "anew"]
-    assert compare.main(anew) == 0
-    fresh = runs.read_json(path.parent / "runs/anew/one/results.json")
+    assert compare.main([*arguments, "--name", "anew"]) == 0
+    fresh = runs.read_json(tmp_path / "runs/anew/one/results.json")
     assert fresh["seeds"] == results["seeds"]
 
 
@@ -204,14 +211,22 @@ def test_rows_may_be_added_to_a_study_and_words_changed(grown, capsys):
         ("[rows.offline]", "[rows.crf]", "row 'offline' is there, not here"),
     ],
 )
-def test_rows_made_otherwise_do_not_overwrite_a_study(grown, capsys, old, new, message):
-    arguments, path = grown
-    before = path.read_text()
-    changed = before.replace(old, new)
+def test_rows_made_otherwise_do_not_overwrite_a_study(grown, tmp_path, capsys, old, new, message):
+    text = TINY.replace(old, new)
     if "rows.crf" in new:
-        changed = changed.replace('"offline"', '"crf"').replace('kind = "crf"', 'kind = "offline"')
-    path.write_text(changed)
+        text = text.replace('"offline"', '"crf"').replace('kind = "crf"', 'kind = "offline"')
     with pytest.raises(SystemExit):
-        compare.main([*arguments, "--settings", "one"])
-    path.write_text(before)
+        compare.main(changed(tmp_path, grown, text))
     assert message in capsys.readouterr().err
+
+
+def test_results_of_before_rows_were_kept_are_of_the_rows_of_then(grown, tmp_path, capsys):
+    folder = tmp_path / "tiny/one"
+    shutil.copytree(grown / "tiny/one", folder)
+    for name in ("run.json", "results.json"):
+        content = runs.read_json(folder / name)
+        del content["comparison"]
+        runs.write_json(folder / name, content)
+    with pytest.raises(SystemExit):
+        compare.main(changed(tmp_path, tmp_path, TINY))
+    assert "row 'joint' is there, not here" in capsys.readouterr().err

@@ -78,8 +78,24 @@ def test_rows_of_other_networks_do_not_start_from_the_same_weights():
     results["comparison"] = dataclasses.asdict(asked)
     results["seeds"] = [{row: seed["plain"] for row in asked.rows} for seed in results["seeds"]]
     text = table.render(results)
-    assert "those of one network, the same cases and labels start from the same weights" in text
-    assert "; a row may say otherwise" in text and "all start" not in text
+    assert "whose pre-training has the same network, cases, labels and loss start" in text
+    assert "all start" not in text
+
+
+def test_what_is_said_of_the_start_is_of_pretrained_rows():
+    def text(row, **settings):
+        results = made_up()
+        rows = ROWS | {row: dataclasses.replace(ROWS[row], **settings)}
+        asked = dataclasses.replace(comparison([]), rows=rows)
+        results["comparison"] = dataclasses.asdict(asked)
+        return table.render(results)
+
+    affine = text("offline", kind="affine", settings={"train_on": "val"})
+    assert "all start from one" in affine and "otherwise" not in affine
+    weak = text("plain_again", settings={"labels": "points"})
+    assert "all start from one" not in weak and "otherwise" not in weak
+    wide = text("joint", settings={"width": 3})
+    assert "all start from one" not in wide and "; a row may say otherwise" in wide
 
 
 def test_searches_of_their_own_are_shown():
