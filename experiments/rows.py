@@ -197,7 +197,7 @@ def has_crf(rows: Mapping[str, Row], key: str) -> bool:
     """
     row = rows[key]
     passes_on = row.kind in ("flips", "bias", "largest", "best")
-    return row.kind in WITH_CRF or passes_on and any(has_crf(rows, of) for of in row.of)
+    return row.kind in WITH_CRF or (passes_on and any(has_crf(rows, of) for of in row.of))
 
 
 def compared(saved: Mapping[str, Any]) -> Comparison:
