@@ -22,7 +22,10 @@ THETAS = {
     r"$\theta_\gamma$": "theta_gamma",
 }
 DPI = 110
-ROW_INCHES, PANEL_INCHES, LABEL_INCHES = 0.3, 2.9, 3.4
+ROW_INCHES, PANEL_INCHES = 0.3, 2.9
+LABEL_POINTS = 9
+# Letters are about half as wide as high; 72 points are an inch.
+LETTER_INCHES = 0.55 * LABEL_POINTS / 72
 
 
 def dots(study: Study, settings: Sequence[Setting], rows: Sequence[str] = ()) -> Figure:
@@ -34,7 +37,7 @@ def dots(study: Study, settings: Sequence[Setting], rows: Sequence[str] = ()) ->
         rows: names; none for all of these settings.
     """
     rows = list(rows) or [row for row in study.rows if any(row in s.rows for s in settings)]
-    figure, panels = _panels(len(settings), len(rows))
+    figure, panels = _panels(len(settings), [study.rows[row].title for row in rows])
     for setting, axes in zip(settings, panels, strict=True):
         for position, row in enumerate(rows):
             if row in setting.rows:
@@ -46,7 +49,6 @@ def dots(study: Study, settings: Sequence[Setting], rows: Sequence[str] = ()) ->
             axes.axvline(reference, color="0.5", linewidth=1, linestyle="--", zorder=0)
         axes.set_title(setting.name)
         axes.set_xlabel("Dice, %")
-    _label(panels, [study.rows[row].title for row in rows])
     return figure
 
 
@@ -58,7 +60,7 @@ def forest(study: Study, settings: Sequence[Setting]) -> Figure:
         settings: a panel each; a row per pair compared in any of them.
     """
     pairs = list(dict.fromkeys(pair for setting in settings for pair in setting.pairs))
-    figure, panels = _panels(len(settings), len(pairs))
+    figure, panels = _panels(len(settings), [study.versus(*pair) for pair in pairs])
     for setting, axes in zip(settings, panels, strict=True):
         axes.axvspan(-MARGIN, MARGIN, color="0.93", zorder=0)
         axes.axvline(0, color="0.5", linewidth=1, zorder=0)
@@ -69,7 +71,6 @@ def forest(study: Study, settings: Sequence[Setting]) -> Figure:
             _mark(axes, position, change, difference.comparison.over_both, colour)
         axes.set_title(setting.name)
         axes.set_xlabel("difference of Dice, points")
-    _label(panels, [study.versus(*pair) for pair in pairs])
     _legend(figure, {name: {"color": colour} for name, colour in BY_VERDICT.items()})
     return figure
 
@@ -164,17 +165,16 @@ def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
     return figure
 
 
-def _panels(number: int, rows: int) -> tuple[Figure, np.ndarray]:
-    size = (LABEL_INCHES + PANEL_INCHES * number, 1.2 + ROW_INCHES * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(1, number, sharey=True, squeeze=False)[0]
-
-
-def _label(panels: Sequence[Any], titles: Sequence[str]) -> None:
-    panels[0].set_yticks(range(len(titles)), labels=titles, fontsize=9)
+def _panels(number: int, titles: Sequence[str]) -> tuple[Figure, np.ndarray]:
+    """Panels side by side, with a row for each title."""
+    width = LETTER_INCHES * max(map(len, titles)) + PANEL_INCHES * number
+    figure = Figure(figsize=(width, 1.2 + ROW_INCHES * len(titles)), layout="constrained")
+    panels = figure.subplots(1, number, sharey=True, squeeze=False)[0]
+    panels[0].set_yticks(range(len(titles)), labels=titles, fontsize=LABEL_POINTS)
     panels[0].set_ylim(len(titles) - 0.5, -0.5)  # the first on top
     for axes in panels:
         axes.grid(axis="x", alpha=0.3)
+    return figure, panels
 
 
 def _mark(
