@@ -346,7 +346,8 @@ def noise(image: np.ndarray) -> np.ndarray:
 
 def per_case(spacing: Any, count: int) -> list[Any]:
     """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
-    if not np.iterable(spacing) or np.isscalar(spacing[0]):
+    alone = not np.iterable(spacing)
+    if alone or np.isscalar(spacing[0]):
         return [spacing] * count
     if len(spacing) != count:
         raise ValueError(
