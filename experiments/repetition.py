@@ -299,4 +299,6 @@ def _without_trials(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(parameters: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Arrays as JSON has them, of as many digits as anybody looks at."""
-    return {name: np.round(value, 4).tolist() for name, value in parameters.items()}
+    # As float64: of a float32, JSON would have the digits of its nearest float64.
+    numbers = {name: np.asarray(value, np.float64) for name, value in parameters.items()}
+    return {name: np.round(value, 4).tolist() for name, value in numbers.items()}

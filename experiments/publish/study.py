@@ -211,7 +211,7 @@ def condensed(content: Mapping[str, Any]) -> dict[str, Any]:
 def dumps(content: Mapping[str, Any]) -> str:
     """JSON with a line for each list of numbers or names."""
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-    return re.sub(r"\[[^][{}]*\]", lambda flat: re.sub(r"\n\s*", " ", flat[0]), text) + "\n"
+    return re.sub(r"\[[^][{}]*\]", lambda flat: re.sub(r"\n\s*", "", flat[0]), text) + "\n"
 
 
 def _setting(name: str, setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,14 @@ def test_what_is_not_to_be_learned_stays(made):
     assert thetas["weights"]["theta_alpha"] != thetas["search"]["best"]["theta_alpha"]
 
 
+def test_parameters_are_written_with_four_decimals(made):
+    written = result(made, "thetas")
+    for parameters in (written["weights"], *(point["crf"] for point in written["history"])):
+        values = np.concatenate([np.ravel(value) for value in parameters.values()])
+        assert values.size > 10
+        assert [round(value, 4) for value in values.tolist()] == values.tolist()
+
+
 def test_the_best_is_the_best_on_validation(made):
     best = result(made, "best")
     assert best["chosen"] == max(best["validation_dice"], key=best["validation_dice"].get)
