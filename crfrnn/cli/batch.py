@@ -93,16 +93,28 @@ def run(
     outcomes = _here(jobs, settings) if processes == 1 else _beside(jobs, settings, processes)
     try:
         for job, outcome in outcomes:
-            if isinstance(outcome, Outcome):
-                os.replace(files.unfinished(job.output), job.output)
-                with open(folder / RECORD, "a") as record:
-                    name = job.output.relative_to(folder).as_posix()
-                    record.write(json.dumps({"output": name, **job.entry}) + "\n")
-            yield job, outcome
+            with _interrupts_later():  # nor between the result and the caller's count of it
+                if isinstance(outcome, Outcome):
+                    _keep(job, folder)
+                yield job, outcome
     finally:
         outcomes.close()  # the workers end before their unfinished files are deleted
         for job in jobs:
             files.unfinished(job.output).unlink(missing_ok=True)
+
+
+def _keep(job: Job, folder: Path) -> None:
+    """Record the case, then give its result its name.
+
+    In this order, because a process can be killed in between: a recorded case without a result is
+    done again, but a result without a record would be taken for another command's. (For the same
+    reason a result that is to be replaced goes first.)
+    """
+    job.output.unlink(missing_ok=True)
+    with open(folder / RECORD, "a") as record:
+        name = job.output.relative_to(folder).as_posix()
+        record.write(json.dumps({"output": name, **job.entry}) + "\n")
+    os.replace(files.unfinished(job.output), job.output)
 
 
 def _here(
@@ -162,14 +174,20 @@ def _result(future: Future) -> Outcome | str:
 @contextlib.contextmanager
 def _interrupts_later() -> Iterator[None]:
     """Ctrl-C takes effect at the end, and never in processes that are started meanwhile."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    # A handler, since a signal that only this thread blocks reaches the process by another thread
+    # (a BLAS has some); a mask besides, since a started process inherits that and no handler.
+    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _prepare_worker(threads: int) -> None:

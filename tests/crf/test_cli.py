@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 
@@ -561,6 +562,55 @@ def test_an_interruption_leaves_whole_files(tmp_path, monkeypatch):
     monkeypatch.setattr("crfrnn.cli.refining.run", interrupted)
     assert "Interrupted." in run(*single, "-o", tmp_path / "one.png", *OPTIONS, status=130)
     assert not list(tmp_path.glob("*one.png"))
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_while_a_result_is_kept(tmp_path, monkeypatch, moment):
+    arguments, expected = folder(tmp_path)
+    replace = os.replace
+
+    def from_elsewhere():
+        """As the kernel may deliver it: to a thread that was there before."""
+        if hasattr(signal, "pthread_sigmask"):  # not on Windows
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.raise_signal(signal.SIGINT)
+
+    def interrupted(*names):
+        if moment == "after":
+            replace(*names)
+        other = threading.Thread(target=from_elsewhere)
+        other.start()
+        other.join()
+        if moment == "before":
+            replace(*names)
+
+    monkeypatch.setattr(batch.os, "replace", interrupted)
+    text = run(*arguments, *OPTIONS, "--jobs=1", status=130)
+    assert "Interrupted: 1 of 4 done" in text
+    monkeypatch.setattr(batch.os, "replace", replace)
+    assert results(tmp_path / "out") == ["case0.png"]
+    assert len((tmp_path / "out" / batch.RECORD).read_text().splitlines()) == 1
+    assert "3 refined, 1 complete already" in run(*arguments, *OPTIONS, "--jobs=1")
+    assert results(tmp_path / "out") == sorted(expected)
+
+
+@pytest.mark.parametrize("again", [[], ["--theta-beta=0.3", "--overwrite"]])
+def test_a_kill_while_a_result_is_kept(tmp_path, monkeypatch, again):
+    """The same command again does the rest, and takes no old result for a new one."""
+    arguments, expected = folder(tmp_path)
+    if again:
+        run(*arguments, *OPTIONS, "--jobs=1")
+    for where, name in ((batch, "open"), (batch.os, "replace")):  # of the record, of the result
+
+        def killed(*_):
+            raise SystemExit(9)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, killed, raising=False)
+            run(*arguments, *OPTIONS, *again, "--jobs=1", status=9)
+    text = run(*arguments, *OPTIONS, *again, "--jobs=1")
+    assert f"{len(expected)} refined, 0 complete already" in text
+    assert results(tmp_path / "out") == sorted(expected)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a process group")
