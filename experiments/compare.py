@@ -76,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         places = folders[0].folder if len(folders) == 1 else folders[0].folder.parent
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
+    except runs.OtherNetwork as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
     for run in folders:
         print((run.folder / "table.md").read_text("utf-8"))
         print(f"Table, results, learning curves and pictures: {run.folder}")

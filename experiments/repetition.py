@@ -189,9 +189,24 @@ class Repetition:
         model = models.with_head(network, config, HEADS.get(row.kind), crf)
         models.compile(model, config, config.loss, steps, rate, crf)
         details["history"] = self._train(model, key, config, steps, config.batch_order)
+        self._check_same(key, details["history"])
         if row.kind in ("joint", "crf"):
             details["weights"] = _plain(crf_parameters(model.get_layer("head")))
         return model
+
+    def _check_same(self, key: str, history: training.History) -> None:
+        """Rows that are added later must rest on the network that the row's own results are of."""
+        made = runs.read_json(self.path(key))
+        if made is None:
+            return
+        before, now = ([entry["loss"] for entry in h] for h in (made["history"], history))
+        if before != now:
+            raise runs.OtherNetwork(
+                f"{self.title}: the network of row {key!r}, trained again for a row that was added, "
+                f"ends at the loss {now[-1]!r}, but at {before[-1]!r} when its own results were "
+                "made. Other versions or another machine round differently. Add rows where the run "
+                "was made, or repeat it as a whole with --force or under another --name."
+            )
 
     def _network_weights(self, key: str) -> list[np.ndarray]:
         model = self._model(key)

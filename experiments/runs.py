@@ -29,6 +29,10 @@ PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "
 MAKES_A_ROW = ("kind", "of", "settings")  # the rest of a row are words
 
 
+class OtherNetwork(ValueError):
+    """Rows cannot be added to a run, because its networks cannot be made again as they were."""
+
+
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
     """Write a file so that it is either complete or absent, however the process ends.
 

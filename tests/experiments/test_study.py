@@ -194,6 +194,22 @@ def test_rows_may_be_added_to_a_study_and_words_changed(grown, tmp_path, capsys)
     assert fresh["seeds"] == results["seeds"]
 
 
+@pytest.mark.parametrize("seeds", [1, 2])  # here, and in a process of its own
+def test_rows_are_added_to_the_same_networks_only(tmp_path, capsys, seeds):
+    one = TINY.replace("[settings.other]", f"seeds = {seeds}\n\n[settings.other]")
+    arguments = changed(tmp_path, tmp_path / "runs", one)
+    assert compare.main(arguments) == 0
+    path = tmp_path / "runs/tiny/one/seed-0/plain.json"
+    made = runs.read_json(path)
+    made["history"][-1]["loss"] += 1e-6  # as other versions would
+    runs.write_json(path, made)
+    finished = (tmp_path / "runs/tiny/one/results.json").read_bytes()
+    more = f'{one}\n[rows.bias]\nmeaning = "shifted"\nkind = "bias"\nof = "plain"\n'
+    assert compare.main(changed(tmp_path, tmp_path / "runs", more)) == 1
+    assert "seed 0: the network of row 'plain', trained again" in capsys.readouterr().err
+    assert (tmp_path / "runs/tiny/one/results.json").read_bytes() == finished
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
