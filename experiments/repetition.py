@@ -202,10 +202,10 @@ class Repetition:
         before, now = ([entry["loss"] for entry in h] for h in (made["history"], history))
         if before != now:
             raise runs.OtherNetwork(
-                f"{self.title}: the network of row {key!r}, trained again for a row that was added, "
-                f"ends at the loss {now[-1]!r}, but at {before[-1]!r} when its own results were "
-                "made. Other versions or another machine round differently. Add rows where the run "
-                "was made, or repeat it as a whole with --force or under another --name."
+                f"{self.title}: the network of row {key!r}, trained again for an added row, ends "
+                f"at the loss {now[-1]!r}, but at {before[-1]!r} when its own results were made. "
+                "Other versions or another machine round differently. Add rows where the run was "
+                "made, or repeat it as a whole with --force or under another --name."
             )
 
     def _network_weights(self, key: str) -> list[np.ndarray]:
