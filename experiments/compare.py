@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import logging
 import multiprocessing
 import os
 import shlex
@@ -150,6 +151,8 @@ def finish(run: Run) -> None:
 
 def repeat(run: Run, seed: int) -> None:
     """Make and evaluate all rows of one seed; see ``repetition.run``."""
+    # Not news: each row has a model, and each model is traced for each size of images.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Imported here: Keras reads its backend and the number of threads when it is imported, and
     # the process that only waits for others needs none.
     from experiments import repetition
