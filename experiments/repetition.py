@@ -189,17 +189,17 @@ class Repetition:
         model = models.with_head(network, config, HEADS.get(row.kind), crf)
         models.compile(model, config, config.loss, steps, rate, crf)
         details["history"] = self._train(model, key, config, steps, config.batch_order)
-        self._check_same(key, details["history"])
+        self._check_same(key, "history", details["history"])
         if row.kind in ("joint", "crf"):
             details["weights"] = _plain(crf_parameters(model.get_layer("head")))
         return model
 
-    def _check_same(self, key: str, history: training.History) -> None:
+    def _check_same(self, key: str, which: str, history: training.History) -> None:
         """Rows that are added later must rest on the network that the row's own results are of."""
         made = runs.read_json(self.path(key))
         if made is None:
             return
-        before, now = ([entry["loss"] for entry in h] for h in (made["history"], history))
+        before, now = ([entry["loss"] for entry in h] for h in (made[which], history))
         if before != now:
             raise runs.OtherNetwork(
                 f"{self.title}: the network of row {key!r}, trained again for an added row, ends "
@@ -218,8 +218,12 @@ class Repetition:
 
     def _pretrain(self, key: str) -> tuple[list[np.ndarray], training.History]:
         """Weights that the further updates of a row start from, and how they came about."""
-        different = {k: v for k, v in self.rows[key].settings.items() if k in OF_PRETRAINING}
-        return self._pretrained(tuple(sorted(different.items())))
+        return self._pretrained(self._different(key))
+
+    def _different(self, key: str) -> tuple[tuple[str, Any], ...]:
+        """What of a row's settings its pre-training depends on."""
+        settings = self.rows[key].settings
+        return tuple(sorted((k, v) for k, v in settings.items() if k in OF_PRETRAINING))
 
     def _pretrained(
         self, different: tuple[tuple[str, Any], ...]
@@ -229,6 +233,9 @@ class Repetition:
         network, steps = self._front_end(config), config.pretrain_steps
         models.compile(network, config, config.pretrain_loss, steps, config.learning_rate)
         history = self._train(network, name, config, steps, order=0)
+        for key, row in self.rows.items():
+            if row.kind == "network" and self._different(key) == different:
+                self._check_same(key, "pretraining", history)
         return network.get_weights(), history
 
     def _front_end(self, config: Config) -> keras.Model:
