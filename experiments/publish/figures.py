@@ -146,23 +146,47 @@ def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
     Raises:
         ValueError: if the row has no trained CRF.
     """
-    seeds = [history for history in setting.crf(row) if history]
+    seeds = [
+        _course(history, choices["search"]["best"])
+        for history, choices in zip(setting.crf(row), setting.choices(row), strict=True)
+        if history
+    ]
     if not seeds:
         raise ValueError(f"Row {row!r} of setting {setting.name} has no trained CRF.")
-    thetas = [(symbol, name) for symbol, name in THETAS.items() if name in seeds[0][0]]
+    thetas = [(symbol, name) for symbol, name in THETAS.items() if name in seeds[0][-1]]
     figure = Figure(figsize=(12 if thetas else 9, 3.4), layout="constrained")
-    learned, moved, *curves = figure.subplots(1, 4 if thetas else 3)
-    last = np.mean([history[-1]["compatibility"] for history in seeds], axis=0)
+    learned, *curves = figure.subplots(1, 4 if thetas else 3)
+    last = np.mean([course[-1]["compatibility"] for course in seeds], axis=0)
     _matrix(learned, last, f"compatibility after {seeds[0][-1]['step']} updates")
-    _matrix(moved, last + np.eye(len(last)), "its change from Potts, the start")
-    _curves(curves[0], seeds, [("spatial", "spatial"), ("bilateral", "bilateral")])
-    curves[0].set_title("kernel weights, mean over labels", fontsize=10)
+    _curves(curves[0], seeds, [("on the diagonal", "diagonal"), ("beside it", "beside")])
+    curves[0].set_title("its entries, change from Potts", fontsize=10)
+    _curves(curves[1], seeds, [("spatial", "spatial"), ("bilateral", "bilateral")])
+    curves[1].set_ylim(bottom=0)
+    curves[1].set_title("kernel weights, mean over labels", fontsize=10)
     if thetas:
-        _curves(curves[1], seeds, thetas)
-        curves[1].set_yscale("log")
-        curves[1].set_title("bandwidths, pixels or intensity", fontsize=10)
-    figure.suptitle(f"{setting.name}: {study.rows[row].title}, one line per seed", fontsize=11)
+        _curves(curves[2], seeds, thetas)
+        curves[2].set_yscale("log")
+        curves[2].set_title("bandwidths, pixels or intensity", fontsize=10)
+    title = f"{setting.name}: {study.rows[row].title}, from the search (0) on, lines of each seed"
+    figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _course(
+    history: Sequence[Mapping[str, Any]], best: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """What a CRF's curves show, from its start, which a search found, as update 0."""
+    potts = -np.eye(len(history[0]["compatibility"]))
+    diagonal = potts != 0
+    kernels = ("spatial", "bilateral")
+    start = {"step": 0, "compatibility": potts, **{k: best[f"{k}_weight"] for k in kernels}}
+    start |= {name: best[name] for name in THETAS.values()}
+    course = []
+    for point in (start, *history):
+        moved = np.asarray(point["compatibility"]) - potts
+        sizes = {k: _size(point[k]) for k in (*kernels, *THETAS.values()) if k in point}
+        course.append({**point, **sizes, "diagonal": moved[diagonal], "beside": moved[~diagonal]})
+    return course
 
 
 def _panels(number: int, titles: Sequence[str]) -> tuple[Figure, np.ndarray]:
@@ -202,13 +226,12 @@ def _line(
 def _curves(
     axes: Any, seeds: Sequence[Sequence[Mapping[str, Any]]], names: Sequence[tuple[str, str]]
 ) -> None:
-    """Parameters over the updates: pairs of a title and a name, a line per seed."""
+    """Parameters over the updates: pairs of a title and a name, one or more lines per seed."""
     for colour, (title, name) in zip(COLOURS[1:], names, strict=False):
-        for index, history in enumerate(seeds):
-            steps = [point["step"] for point in history]
-            values = [_size(point[name]) for point in history]
-            label = None if index else title
-            axes.plot(steps, values, color=colour, marker=".", alpha=0.7, label=label)
+        for course in seeds:
+            steps, values = ([point[key] for point in course] for key in ("step", name))
+            axes.plot(steps, values, color=colour, marker=".", alpha=0.6)
+        axes.plot([], [], color=colour, marker=".", label=title)
     axes.legend(fontsize=8)
     axes.set_xlabel("updates")
     axes.grid(alpha=0.3)

@@ -62,8 +62,12 @@ def finished(train_cases=(5, 20), seeds=3):
                 "compatibility": [[-1, 0], [0, -1]],
             }
             thetas = {"theta_alpha": 8.0, "theta_beta": [0.1, 0.2], "theta_gamma": 2.0}
-            history = [{"step": s, "loss": 1.0, "crf": {**crf, **thetas}} for s in (100, 200)]
-            search = {"best": thetas, "off": 80.0, "best_dice": 82.0, "use": True}
+            history = [
+                {"step": s, "loss": 1.0, "crf": {**crf, **thetas, "theta_alpha": 7.0}}
+                for s in (100, 200)
+            ]
+            best = {**thetas, "bilateral_weight": 4.0, "spatial_weight": 2.0}
+            search = {"best": best, "off": 80.0, "best_dice": 82.0, "use": True}
             offline = result(plain + 2 + wave / 2, search=search, unaries_dice=list(plain))
             for case in offline["cases"]:
                 case["changed"] = 0.25
@@ -292,6 +296,17 @@ def test_cases_without_a_dice_are_not_counted_as_worse(tiny):
 def test_differences_are_of_what_is_kept_per_case(tiny):
     with pytest.raises(ValueError, match=r"dice or boundary_accuracy.*'hd95'"):
         tiny.settings["made-up-5"].difference("joint", "plain", "hd95")
+
+
+def test_parameters_are_drawn_from_the_search_on(tiny):
+    figure = figures.crf_parameters(tiny, tiny.settings["made-up-5"], "joint")
+    entries, weights, thetas = figure.axes[1:]
+    spatial, bilateral = (weights.lines[index] for index in (0, len(weights.lines) // 2))
+    assert [*spatial.get_xdata()] == [0, 100, 200] and [*spatial.get_ydata()] == [2, 1, 1]
+    assert [*bilateral.get_ydata()] == [4, 5, 5]
+    assert [*thetas.lines[0].get_ydata()] == [8, 7, 7]
+    assert thetas.lines[4].get_ydata()[1] == pytest.approx(0.15)  # the mean of two channels
+    np.testing.assert_array_equal(entries.lines[0].get_ydata(), 0)  # Potts, not moved
 
 
 def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
