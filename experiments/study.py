@@ -4,6 +4,8 @@ title = "..."            of its section in docs/results.md
 text = "..."             what is asked, in a paragraph
 differences = [["joint", "plain"], ...]     pairs (row, reference)
 pictured = ["plain", "joint"]               from the reference to what is compared with it
+base = "other.toml"                         optional: a study beside it, of which only what stands
+                                            here is different
 
 [common]                 keys of config.Config for all settings
 [settings.NAME]          keys of config.Config that differ, and `without`, rows left out there
@@ -33,6 +35,7 @@ else:
 
 KEYS = ("title", "text", "differences", "pictured", "common", "settings", "rows")
 OF_A_ROW = ("title", "meaning", "kind", "of")
+BASE = "base"
 WITHOUT = "without"
 
 
@@ -73,7 +76,8 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no TOML, an unknown key or kind, a row that rests on one that is not there.
+        ValueError: no TOML, an unknown key or kind, a row that rests on one that is not there, a
+            base that has a base.
 
     Example:
         >>> study = read("experiments/studies/controlled.toml")
@@ -81,10 +85,12 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
         10
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is no TOML file: {error}") from None
+    content = _toml(path)
+    if BASE in content:
+        base = path.parent / content.pop(BASE)
+        content = _merged(_toml(base), content)
+        if BASE in content:
+            raise ValueError(f"{path}: {base} has a base itself. Expected a whole study.")
     try:
         return _study(path.stem, content, changes or {})
     except (ValueError, TypeError) as error:
@@ -137,6 +143,27 @@ def joined(
             for setting, found in results.items()
         },
     }
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML file: {error}") from None
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged, key by key; everything else is replaced.
+
+    Example:
+        >>> _merged({"a": {"x": 1, "y": 2}, "b": 3}, {"a": {"y": 4}})
+        {'a': {'x': 1, 'y': 4}, 'b': 3}
+    """
+    merged = {**base, **changes}
+    for key in base.keys() & changes.keys():
+        if isinstance(base[key], dict) and isinstance(changes[key], dict):
+            merged[key] = _merged(base[key], changes[key])
+    return merged
 
 
 def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Study:

@@ -168,9 +168,9 @@ def provenance(study: Study) -> str:
     }
     return (
         f"    python -m experiments.compare --config experiments/studies/{study.name}.toml\n\n"
-        f"{hours:.1f} processor hours on {used['machine']}, {used['cores']} cores; "
-        f"Keras on {used['backend']}, Python {used['python']}, {used['packages']}; commit "
-        f"{used['commit']}. Results: "
+        f"{hours:.1f} processor hours (half of that by the clock, on two cores) on "
+        f"{used['machine']}, {used['cores']} cores; Keras on {used['backend']}, "
+        f"Python {used['python']}, {used['packages']}; commit {used['commit']}. Results: "
         f"[{study.name}.json](../experiments/results/{study.name}.json)."
     )
 

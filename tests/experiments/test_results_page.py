@@ -192,7 +192,8 @@ def test_settings_and_provenance(tiny):
     assert tables.configuration(tiny) == "- `dataset`: made-up\n- `models`: none"
     text = tables.provenance(tiny)
     assert "--config experiments/studies/tiny.toml" in text
-    assert "1.0 processor hours on a machine, 2 cores; Keras on jax" in text
+    assert "1.0 processor hours (half of that by the clock" in text
+    assert "on a machine, 2 cores; Keras on jax" in text
 
 
 def test_names_that_are_not_there_are_refused(tiny):

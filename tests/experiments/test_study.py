@@ -70,6 +70,21 @@ def test_options_change_every_setting(tmp_path):
     assert {s.config.width for s in found.settings.values()} == {7}
 
 
+def test_a_study_on_the_base_of_another(tmp_path):
+    (tmp_path / "whole.toml").write_text(SMALL)
+    text = 'base = "whole.toml"\ntitle = "Large"\n[common]\nseeds = 9\n[settings.b]\nwidth = 6\n'
+    found = read(tmp_path, f"{text}[rows.joint]\ncrf_window = 5\n")
+    assert (found.name, found.title, found.text) == ("small", "Large", "Is it read?")
+    seeds_and_widths = [(s.config.seeds, s.config.width) for s in found.settings.values()]
+    assert seeds_and_widths == [(9, 3), (9, 6)]
+    assert found.settings["a"].config.train_cases == 4
+    assert found.comparison.rows["joint"].settings == {"crf_window": 5}
+    assert found.comparison.rows["joint"].meaning == "together"
+    (tmp_path / "whole.toml").write_text(f'base = "third.toml"\n{SMALL}')
+    with pytest.raises(ValueError, match=r"small.toml: .*whole.toml has a base itself"):
+        read(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     "old, new, message",
     [
