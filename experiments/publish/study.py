@@ -7,7 +7,8 @@ A finished study leaves ``runs/<study>/study.json``, with every metric of every 
 - a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
   and of all others the mean over the cases, in ``means``;
 - of ``history`` only the CRF's own parameters are kept, as ``crf``;
-- scores are rounded to ``DECIMALS``, and what is missing is null.
+- scores of a case are rounded to ``DECIMALS`` and means to ``MEAN_DECIMALS``; what is missing is
+  null.
 
 Of a run of the main job, ``results.json`` is committed as it is.
 """
@@ -32,7 +33,8 @@ PER_CASE = ("dice", "boundary_accuracy")
 UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
 CHOICES = ("search", "bias", "chosen")  # what a row took from the validation cases
 ENVIRONMENT = ("machine", "cores", "backend", "python", "packages", "commit")
-DECIMALS = 3  # a thousandth of a percent or of a millimetre is beyond any difference
+DECIMALS = 2  # one pixel more or less moves a case's Dice by more than a hundredth of a percent
+MEAN_DECIMALS = 3
 
 
 class Setting:
@@ -238,17 +240,19 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     if UNARIES in row:
         metrics[UNARIES] = np.array(row[UNARIES], np.float64)
     kept: dict[str, Any] = {
-        name: [_rounded(value) for value in metrics.pop(name)]
+        name: [_rounded(value, DECIMALS) for value in metrics.pop(name)]
         for name in PER_CASE
         if name in metrics
     }
-    kept["means"] = {name: _rounded(nanmean(values)) for name, values in metrics.items()}
+    kept["means"] = {
+        name: _rounded(nanmean(values), MEAN_DECIMALS) for name, values in metrics.items()
+    }
     history = [point for point in row.get("history", ()) if "crf" in point]
     if history:
         kept["crf"] = [{"step": point["step"], **point["crf"]} for point in history]
     return kept | {name: row[name] for name in CHOICES if name in row}
 
 
-def _rounded(value: float) -> float | None:
+def _rounded(value: float, decimals: int) -> float | None:
     """As JSON has it, which knows no NaN."""
-    return round(float(value), DECIMALS) if np.isfinite(value) else None
+    return round(float(value), decimals) if np.isfinite(value) else None
