@@ -52,13 +52,13 @@ def _main_job(config: Config) -> list[str]:
 
 
 def _study(config: Config, rows: Comparison, name: str) -> tuple[Path, list[str]]:
+    found = []
     for path in sorted((ROOT / "experiments/studies").glob("*.toml")):
         setting = study.read(path).settings.get(name)
         if setting and _same(setting.comparison, rows):
-            file, options = path.relative_to(ROOT), _options(config, setting.config)
-            break
-    else:
-        file, options = Path("STUDY.toml"), []
+            found.append((path.relative_to(ROOT), _options(config, setting.config)))
+    # A study and its full preset have the same rows: the one that differs least.
+    file, options = min(found, key=lambda one: len(one[1]), default=(Path("STUDY.toml"), []))
     return file, ["--config", str(file), "--settings", name, *options]
 
 

@@ -163,6 +163,8 @@ def rows_of_seed(tested):
 
     plain = 80 + np.arange(len(tested))
     points = [{"step": step, "loss": 1 / step, "validation_dice": 80.0} for step in (10, 20)]
+    best = {"theta_alpha": 5.0, "theta_beta": 0.1, "theta_gamma": 2.0}
+    best |= {"bilateral_weight": 3.0, "spatial_weight": 1.0}
     crf = {"spatial": 1.0, "bilateral": 2.0, "compatibility": [[-1, 0, 0], [0, -1, 0], [0, 0, -1]]}
     with_nan = scores(plain)
     with_nan[0]["hd95"] = np.nan
@@ -171,6 +173,7 @@ def rows_of_seed(tested):
         "joint": {
             "cases": scores(plain + GAINS),
             "history": [{**point, "crf": crf} for point in points],
+            "search": {"best": best, "use": True},
         },
     }
 
@@ -391,8 +394,10 @@ def test_command_of_the_main_job(tmp_path, monkeypatch):
         assert again == made
 
 
-def test_command_of_a_study(tmp_path):
-    setting = study.read("experiments/studies/controlled.toml").settings["wbc1-10"]
+@pytest.mark.parametrize("name", ["controlled", "controlled-full"])  # of the same rows
+def test_command_of_a_study(tmp_path, name):
+    file = f"experiments/studies/{name}.toml"
+    setting = study.read(file).settings["wbc1-10"]
     identity = {
         "config": dataclasses.asdict(dataclasses.replace(setting.config, seeds=9)),
         "comparison": dataclasses.asdict(setting.comparison),
@@ -401,7 +406,7 @@ def test_command_of_a_study(tmp_path):
     folder = tmp_path / "mine" / "wbc1-10"
     runs.open_run(folder, identity)
     assert command(folder) == (
-        "python -m experiments.compare --config experiments/studies/controlled.toml "
+        f"python -m experiments.compare --config {file} "
         f"--settings wbc1-10 --seeds 9 --name mine --runs {tmp_path}"
     )
     other = Comparison(COMPARED.rows, [], ("plain",), None)
