@@ -167,7 +167,7 @@ def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
         _curves(curves[2], seeds, thetas)
         curves[2].set_yscale("log")
         curves[2].set_title("bandwidths, pixels or intensity", fontsize=10)
-    title = f"{setting.name}: {study.rows[row].title}, from the search (0) on, lines of each seed"
+    title = f"{setting.name}: {study.rows[row].title}, from the start (0) on, lines of each seed"
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -175,7 +175,7 @@ def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
 def _course(
     history: Sequence[Mapping[str, Any]], best: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """What a CRF's curves show, from its start, which a search found, as update 0."""
+    """What a CRF's curves show, with its start (searched, or given by the row) as update 0."""
     potts = -np.eye(len(history[0]["compatibility"]))
     diagonal = potts != 0
     kernels = ("spatial", "bilateral")
