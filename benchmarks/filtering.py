@@ -101,7 +101,7 @@ def sweep(scale: float, repeats: int, gpu: bool) -> list[dict[str, Any]]:
 
 
 def _positions(workload: Workload) -> Iterator[tuple[str, np.ndarray]]:
-    from crfrnn.pairwise import bilateral_positions, spatial_positions
+    from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 
     w = workload
     yield "spatial", spatial_positions(w.grid, np.float32(w.theta_gamma))

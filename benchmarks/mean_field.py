@@ -100,7 +100,7 @@ def _refine(workload: Workload) -> Callable[[], np.ndarray]:
 def _filters(workload: Workload) -> list[Any]:
     """The two normalised filters that `refine` builds before its iterations, spatial first."""
     from crfrnn.filtering import make_filter
-    from crfrnn.pairwise import bilateral_positions, spatial_positions
+    from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 
     w = workload
     positions = (

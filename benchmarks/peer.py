@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.workloads import Workload
-from crfrnn.pairwise import bilateral_positions, spatial_positions
+from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 
 
 class PyDenseCRF:

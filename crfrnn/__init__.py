@@ -16,32 +16,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from crfrnn._version import __version__
-from crfrnn.dense import DenseCRF, refine
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
-from crfrnn.mean_field import mean_field
-from crfrnn.unaries import probs_from_labels, probs_from_logits
+from crfrnn.meanfield.mean_field import mean_field
+from crfrnn.offline.dense_crf import DenseCRF, refine
+from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
-    from crfrnn.attachment import attach
-    from crfrnn.diagnosis import diagnose
-    from crfrnn.guess import first_guess
-    from crfrnn.layer import CRFRNN
-    from crfrnn.loss import DenseCRFLoss
-    from crfrnn.monitor import CRFMonitor, crf_parameters
-    from crfrnn.parameter_search import search
+    from crfrnn.diagnosis.diagnose import diagnose
+    from crfrnn.layers.attach import attach
+    from crfrnn.layers.crf_rnn import CRFRNN
+    from crfrnn.layers.loss import DenseCRFLoss
+    from crfrnn.layers.monitor import CRFMonitor, crf_parameters
+    from crfrnn.parameters.first_guess import first_guess
+    from crfrnn.parameters.search import search
 
 # Found when they are first used: the first five need Keras, the others are seldom needed.
 _LAZY = {
     # Both from one module: a saved model may contain layers of either.
-    "CRFRNN": "crfrnn.attachment",
-    "attach": "crfrnn.attachment",
-    "DenseCRFLoss": "crfrnn.loss",
-    "CRFMonitor": "crfrnn.monitor",
-    "crf_parameters": "crfrnn.monitor",
-    "diagnose": "crfrnn.diagnosis",
-    "first_guess": "crfrnn.guess",
-    "search": "crfrnn.parameter_search",
+    "CRFRNN": "crfrnn.layers.attach",
+    "attach": "crfrnn.layers.attach",
+    "DenseCRFLoss": "crfrnn.layers.loss",
+    "CRFMonitor": "crfrnn.layers.monitor",
+    "crf_parameters": "crfrnn.layers.monitor",
+    "diagnose": "crfrnn.diagnosis.diagnose",
+    "first_guess": "crfrnn.parameters.first_guess",
+    "search": "crfrnn.parameters.search",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from crfrnn import files
-from crfrnn.intensities import normalise
+from crfrnn.offline.intensities import normalise
 
 KNOWN = files.NIFTI + files.PICTURES
 

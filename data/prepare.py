@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from crfrnn.intensities import normalise as normalise  # public here as well
+from crfrnn.offline.intensities import normalise as normalise  # public here as well
 
 from .case import Case
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crfrnn.scores import nanmean
+from crfrnn.parameters.scores import nanmean
 from experiments import markdown, runs
 from experiments.config import Config, from_json
 from experiments.table import COLUMNS

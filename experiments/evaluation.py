@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from crfrnn.scores import nanmean
+from crfrnn.parameters.scores import nanmean
 from experiments import metrics
 from experiments.config import Config
 from experiments.inputs import Slices

@@ -33,9 +33,10 @@ from tqdm import tqdm
 
 import crfrnn
 import data
-from crfrnn import guess, parameter_search
-from crfrnn.scores import label_map_score, nanmean
-from crfrnn.validation import Cases
+from crfrnn.parameters import first_guess as guess
+from crfrnn.parameters import search as parameter_search
+from crfrnn.parameters.cases import Cases
+from crfrnn.parameters.scores import label_map_score, nanmean
 from data import corruption
 from experiments import markdown, runs
 

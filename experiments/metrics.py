@@ -9,7 +9,7 @@ NaN, which every mean here leaves out. A label that only one of them contains is
 altogether: overlap 0, and as distance the diagonal of the image, the largest there is. (Infinity
 would be purer, but one such case would hide all others in a mean.)
 
-Overlaps are those of `crfrnn.scores`, which searches maximise.
+Overlaps are those of `crfrnn.parameters.scores`, which searches maximise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from crfrnn import checks
-from crfrnn.scores import boundary_band, boundary_dice, dice, iou, nanmean
+from crfrnn.parameters.scores import boundary_band, boundary_dice, dice, iou, nanmean
 
 METRICS = (
     "dice",

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from crfrnn import CRFRNN
-from crfrnn.monitor import crf_parameters
+from crfrnn.layers.monitor import crf_parameters
 from experiments import corrections, evaluation, inputs, models, offline, runs, training
 from experiments.config import OF_NETWORK, OF_PRETRAINING, Config
 from experiments.rows import TRAINED, Comparison, Row

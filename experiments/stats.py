@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special, stats
 
-from crfrnn.scores import nanmean
-from crfrnn.validation import CONFIDENCE, RESAMPLES, bootstrap_interval
+from crfrnn.parameters.cases import CONFIDENCE, RESAMPLES, bootstrap_interval
+from crfrnn.parameters.scores import nanmean
 
 Interval = tuple[float, float]
 EQUIVALENCE_CONFIDENCE = 0.90  # two one-sided tests at 5 % each

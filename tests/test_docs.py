@@ -25,7 +25,7 @@ DOCS = [page for page in sorted((ROOT / "docs").glob("*.md")) if ".template" not
 PAGES = [ROOT / "README.md", *DOCS]
 RUN_ELSEWHERE = {  # by tests that look at what comes out as well
     "README.md": "tests/test_readme.py",
-    "conversion.md": "tests/crf/test_conversion.py",
+    "conversion.md": "tests/test_conversion.py",
 }
 FENCES = re.compile(r"^(```+)([\w{}-]*)\n(.*?)^\1$", re.M | re.S)
 

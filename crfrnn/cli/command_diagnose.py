@@ -38,7 +38,7 @@ def diagnose(
       crfrnn diagnose photo.jpg probs.npy -o why.png --theta-beta 3
       crfrnn diagnose scan.nii.gz scan.npz --labels truth.nii.gz --parameters best.json
     """
-    from crfrnn.diagnosis import diagnose as find
+    from crfrnn.diagnosis.diagnose import diagnose as find
 
     if output is not None:
         files.needed("matplotlib", "Figures", "plot")

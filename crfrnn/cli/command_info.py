@@ -10,7 +10,7 @@ import click
 
 from crfrnn._version import __version__
 from crfrnn.filtering.native import native_status
-from crfrnn.validation import num_cores
+from crfrnn.parameters.cases import num_cores
 
 PACKAGES = (
     *("click", "jax", "keras", "matplotlib", "nibabel", "numpy", "optuna", "pillow", "scipy"),

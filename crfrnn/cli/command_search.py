@@ -104,7 +104,7 @@ def search(
       crfrnn search imagesTr/ crossval/ labelsTr/ -o best.json --rescale --plot search.png
       crfrnn search images/ probs/ labels/ -o best.json --trials 300 --storage trials.log
     """
-    from crfrnn.parameter_search import search as find
+    from crfrnn.parameters.search import search as find
 
     if plot is not None:
         files.needed("matplotlib", "Figures", "plot")

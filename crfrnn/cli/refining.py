@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crfrnn import files, slices
+from crfrnn import files
 from crfrnn.cli import cases
 from crfrnn.cli.cases import Case, Paths
-from crfrnn.dense import refine
-from crfrnn.intensities import normalise
+from crfrnn.offline import slices
+from crfrnn.offline.dense_crf import refine
+from crfrnn.offline.intensities import normalise
 
 REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")
@@ -141,7 +142,7 @@ def complete(
     """The parameters with guesses for the required ones that are missing, and their names."""
     if all(name in parameters for name in REQUIRED):
         return dict(parameters), ()
-    from crfrnn.guess import first_guess
+    from crfrnn.parameters.first_guess import first_guess
 
     guess = first_guess([image], [probs], spacing=spacing)
     guessed = tuple(name for name in guess if name not in parameters)

@@ -6,8 +6,8 @@ import functools
 import operator
 from typing import Any
 
+from crfrnn.arrays import namespace
 from crfrnn.filtering.operator import FilterOperator, symmetric_filter
-from crfrnn.numpy_ops import namespace
 
 # Pairs looked at together: 16 MB per float32 array of that many numbers.
 _PAIRS_AT_ONCE = 2**22

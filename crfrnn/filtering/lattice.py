@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crfrnn.arrays import concrete, namespace
 from crfrnn.filtering.operator import FilterOperator
-from crfrnn.numpy_ops import concrete, namespace
 
 
 class Lattice(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.arrays import namespace
 from crfrnn.filtering.operator import FilterOperator, symmetric_filter
-from crfrnn.numpy_ops import namespace
 
 
 class LocalFilter(FilterOperator):

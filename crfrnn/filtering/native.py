@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn import numpy_ops
+from crfrnn import arrays
 from crfrnn.native import library
 
 
@@ -51,7 +51,7 @@ def usable(positions: Any) -> bool:
     """Whether the native lattice can filter at positions (..., F): else keras.ops can."""
     if not available() or positions.shape[-1] > library.MAX_FEATURES:
         return False
-    if numpy_ops.namespace(positions) is numpy_ops:
+    if arrays.namespace(positions) is arrays:
         return True
     return backend_error() is None and _backend().serves(positions)
 
@@ -126,9 +126,9 @@ def _load_error() -> str | None:
     return None
 
 
-def _functions(*arrays: Any) -> Any:
-    """`build` and `apply` for these arrays."""
-    return _NUMPY if numpy_ops.namespace(*arrays) is numpy_ops else _backend()
+def _functions(*tensors: Any) -> Any:
+    """`build` and `apply` for these arrays or tensors."""
+    return _NUMPY if arrays.namespace(*tensors) is arrays else _backend()
 
 
 @functools.cache
@@ -237,16 +237,16 @@ def _jax() -> Any:
     import jax
     import jax.numpy as jnp
 
-    def traced(*arrays):
-        return any(isinstance(array, jax.core.Tracer) for array in arrays)
+    def traced(*tensors):
+        return any(isinstance(tensor, jax.core.Tracer) for tensor in tensors)
 
     def as_jax(lattice):
         # JAX has no 64-bit integers by default; no split exceeds the number of chained vertices.
         return library.Lattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
 
     def as_native(lattice):
-        arrays = [np.asarray(array) for array in lattice]
-        return library.Lattice(*arrays[:3], *(splits.astype(np.int64) for splits in arrays[3:]))
+        fields = [np.asarray(field) for field in lattice]
+        return library.Lattice(*fields[:3], *(splits.astype(np.int64) for splits in fields[3:]))
 
     def build(positions):
         if not traced(positions):

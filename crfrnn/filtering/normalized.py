@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.arrays import check_array, concrete, namespace
 from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
 from crfrnn.filtering.operator import position_limit
 from crfrnn.native import library
-from crfrnn.numpy_ops import check_array, concrete, namespace
 
 METHODS = ("lattice", "exact", "local")
 NORMALIZATIONS = ("after", "before", "symmetric", "none")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from crfrnn.numpy_ops import namespace
+from crfrnn.arrays import namespace
 
 
 class FilterOperator:

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from crfrnn.filtering import NormalizedFilter
-from crfrnn.inference import PairwiseKernel, bounded, free_energy, initial, pairwise_kernel, step
+from crfrnn.meanfield.in_place import (
+    PairwiseKernel,
+    bounded,
+    free_energy,
+    initial,
+    pairwise_kernel,
+    step,
+)
 from crfrnn.native import library
 from crfrnn.pydensecrf.eigen import MatrixXf, buffer
 from crfrnn.pydensecrf.utils import create_pairwise_bilateral, create_pairwise_gaussian

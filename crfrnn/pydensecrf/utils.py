@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.pairwise import check_positive
+from crfrnn.meanfield.positions import check_positive
 
 
 def unary_from_labels(

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.scores import nanmean
+from crfrnn.parameters.scores import nanmean
 from experiments import stats
 from experiments.rows import Row, compared
 from experiments.study import joined

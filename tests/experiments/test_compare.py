@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from crfrnn.scores import nanmean
+from crfrnn.parameters.scores import nanmean
 from experiments import compare, evaluate, metrics, runs
 from experiments.rows import ROWS
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 import skimage.data
 
-from crfrnn import numpy_ops
+from crfrnn import arrays
 from crfrnn.filtering import LatticeFilter, gaussian_filter, lattice
 from tests import backend
 from tests.filtering.methods import (
@@ -129,7 +129,7 @@ def label_probabilities(labels=21):
     patches = rng.integers(labels, size=(8, 8)).repeat(8, axis=0).repeat(8, axis=1)
     logits = 6 * scipy.ndimage.gaussian_filter(np.eye(labels)[patches], (8, 8, 0))
     logits = logits + rng.normal(size=logits.shape)
-    return numpy_ops.softmax(logits).reshape(1, -1, labels).astype(np.float32)
+    return arrays.softmax(logits).reshape(1, -1, labels).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", LATTICES)

@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from crfrnn import mean_field, native_status, numpy_ops
+from crfrnn import arrays, mean_field, native_status
 from crfrnn.filtering import LatticeFilter
 from crfrnn.filtering.native import NativeLatticeFilter, available
-from crfrnn.mean_field import label_mixing
+from crfrnn.meanfield.mean_field import label_mixing
+from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
-from crfrnn.pairwise import bilateral_positions, spatial_positions
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
 if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
@@ -247,12 +247,12 @@ def test_step_is_the_mean_field_iteration(labels, full):
     q = library.softmax(unary)
     for _ in range(3):
         library.mean_field_step(kernels, unary, q)
-    assert_close(q, numpy_ops.softmax(expected).reshape(-1, labels), FLOAT32)
+    assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
 
 
 def _mixing(weight, compatibility, labels):
     potts = isinstance(compatibility, str)
-    return label_mixing(weight, None if potts else compatibility, labels, numpy_ops).T
+    return label_mixing(weight, None if potts else compatibility, labels, arrays).T
 
 
 @pytest.mark.parametrize("labels", [1, 2, 5, 21, 50])

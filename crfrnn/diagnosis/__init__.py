@@ -1,0 +1,1 @@
+"""What a CRF did."""

@@ -1,0 +1,259 @@
+"""What a CRF does to one case, and why; public as `crfrnn.diagnose`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crfrnn import checks
+from crfrnn.diagnosis import edges, verdicts
+from crfrnn.diagnosis.edges import Edges
+from crfrnn.meanfield import in_place as inference
+from crfrnn.meanfield.mean_field import check_iterations, logits_from_probabilities
+from crfrnn.offline.dense_crf import DenseCRF
+from crfrnn.offline.unaries import probs_from_logits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Messages:
+    """How strongly the kernels speak, against how sure the unaries are, in nats.
+
+    margin: (N,) logit of each point's most likely label minus that of the next: what a message has
+        to outweigh to change the label.
+    reach: (N,) largest minus smallest message over the labels, in the first iteration: what it can
+        outweigh at most.
+    agreement: (N,) how much that message supports the label that the unary prefers, against the
+        next: negative where it contradicts.
+    shares: of what moved the changed points, the part of each kernel, "bilateral" and "spatial".
+    """
+
+    margin: np.ndarray
+    reach: np.ndarray
+    agreement: np.ndarray
+    shares: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found; `print` it, or `plot` it.
+
+    Attributes:
+        verdict: sentences in plain English, what is wrong or remarkable and what to change.
+        before, after: probabilities (*S, L), float32.
+        max_change, mean_change: (T,) largest and mean change of a probability in each iteration.
+        flips: (T,) share of the points whose label changes in each iteration.
+        changed: (T,) share of the points whose label differs from the one before the CRF.
+        kl: (T + 1,) divergence of Q from the CRF in nats per point, but for a constant, before the
+            first and after each iteration; see `DenseCRF.kl`.
+        label_shares: (L, 2) share of the points with each label, before and after.
+        edges: how strongly the edges of the image act; None where the bilateral kernel is off.
+        messages: how strongly the kernels speak, against how sure the unaries are.
+        metrics: if labels were given, for "dice" and "iou" the percent before and after, means over
+            the foreground labels, and for "correct" the share of points.
+    """
+
+    verdict: tuple[str, ...]
+    before: np.ndarray = field(repr=False)
+    after: np.ndarray = field(repr=False)
+    max_change: np.ndarray
+    mean_change: np.ndarray
+    flips: np.ndarray
+    changed: np.ndarray
+    kl: np.ndarray
+    label_shares: np.ndarray
+    edges: Edges | None = field(repr=False)
+    messages: Messages = field(repr=False)
+    metrics: dict[str, tuple[float, float]]
+    image: np.ndarray = field(repr=False)
+    labels: np.ndarray | None = field(repr=False)
+    parameters: dict[str, Any]
+
+    def plot(self, slice_axis: int | None = None, index: int | None = None) -> Figure:
+        """One figure of all this.
+
+        Needs Matplotlib. Nothing is shown or saved: a notebook shows the figure it gets,
+        `figure.savefig("why.png")` saves it.
+
+        Args:
+            slice_axis, index: which slice of a volume; default: across the axis with the largest
+                spacing or the fewest slices, the one with the most changes.
+        """
+        from crfrnn.diagnosis import plot as diagnosis_plot
+
+        return diagnosis_plot.draw(self, slice_axis, index)
+
+    def __str__(self) -> str:
+        lines = [f"{'iteration':>10} {'largest change':>15} {'mean change':>12} {'changed':>10}"]
+        for step, row in enumerate(
+            zip(self.max_change, self.mean_change, self.changed, strict=True), 1
+        ):
+            largest, mean, changed = row
+            lines.append(f"{step:>10} {largest:>15.2g} {mean:>12.2g} {changed:>10.2%}")
+        if self.metrics:
+            lines.append("")
+        for name, (before, after) in self.metrics.items():
+            lines.append(f"{name:>10} {before:.2f} -> {after:.2f} %")
+        return "\n".join([*lines, "", *self.verdict])
+
+
+def diagnose(
+    image: np.ndarray,
+    unaries: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    num_iterations: int = 5,
+    **crf: Any,
+) -> Diagnosis:
+    """Says what a CRF does to one case, and why it does nothing or too much.
+
+    Args:
+        image: (*S,) or (*S, K), as for `refine`.
+        unaries: (*S, L): probabilities, if they are not negative and sum to 1, else logits.
+        labels: (*S) integers 0..L-1, the truth, if it is known.
+        num_iterations: T, 0 or more.
+        crf: the other arguments of `refine`: theta_alpha, theta_beta, theta_gamma,
+            bilateral_weight, spatial_weight, and the optional ones but `coordinates`.
+
+    Returns:
+        `Diagnosis`; `print` it, or `plot` it.
+
+    Raises:
+        ValueError, TypeError: as `refine`.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> truth = np.zeros((30, 40), int)
+    >>> truth[8:22, 10:30] = 1
+    >>> image = 100 * truth + rng.normal(0, 5, truth.shape)
+    >>> p = np.clip(0.3 + 0.4 * truth + rng.normal(0, 0.2, truth.shape), 0.01, 0.99)
+    >>> found = diagnose(image, np.stack([1 - p, p], -1), truth, theta_alpha=10, theta_beta=4000,
+    ...                  theta_gamma=1, bilateral_weight=3, spatial_weight=0)
+    >>> print(found.verdict[2])  # doctest: +ELLIPSIS
+    theta_beta = 4000 is ... times the intensity range of the image: the CRF cannot see edges. ...
+    """
+    check_iterations(num_iterations)
+    if crf.get("coordinates") is not None:
+        raise ValueError("Expected an image on a grid. Received `coordinates`.")
+    image = checks.array("image", image)
+    checks.same_grid(image, checks.array("unaries", unaries))
+    probs = _probabilities(unaries)
+    grid, num_labels = probs.shape[:-1], probs.shape[-1]
+    if not probs.size:
+        raise ValueError(f"Expected an image with points. Received shape {image.shape}.")
+    image = image.reshape(*grid, -1)  # (*S, K)
+    labels = None if labels is None else _truth(labels, grid, num_labels)
+
+    # The verdict says what these warnings say, and more.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = DenseCRF(image, num_labels, **crf)
+    model.set_unary(probs=probs)
+    start = model.labels()
+    before = previous = model.probs()
+    steps, kl = [], [model.kl()]
+    for _ in range(num_iterations):
+        model.step()
+        q = model.probs()
+        change = np.abs(q - previous)
+        current = q.argmax(-1)
+        flips = np.mean(current != previous.argmax(-1))
+        steps.append((change.max(), change.mean(), flips, np.mean(current != start)))
+        kl.append(model.kl())
+        previous = q
+    largest, mean, flips, changed = np.array(steps, np.float64).reshape(-1, 4).T
+    after = previous
+
+    parameters = {"num_iterations": num_iterations, **crf}
+    shares = [np.bincount(q.argmax(-1).ravel(), minlength=num_labels) for q in (before, after)]
+    facts: dict[str, Any] = dict(
+        before=before,
+        after=after,
+        max_change=largest,
+        mean_change=mean,
+        flips=flips,
+        changed=changed,
+        kl=np.array(kl) / start.size,
+        label_shares=np.stack(shares, -1) / start.size,
+        edges=edges.measure(image, before, **_for_edges(crf))
+        if np.any(crf["bilateral_weight"])
+        else None,
+        messages=_messages(model, crf, before, after),
+        metrics={} if labels is None else _metrics(labels, before, after),
+        image=image,
+        labels=labels,
+        parameters=parameters,
+    )
+    return Diagnosis(verdict=verdicts.find(Diagnosis(verdict=(), **facts)), **facts)
+
+
+def _probabilities(unaries: Any) -> np.ndarray:
+    values = checks.array("unaries", unaries)
+    # Logits all of which are in [0, 1] do not occur; probabilities that do not sum to 1 do, and
+    # have to be named.
+    if values.shape[-1:] > (1,) and values.size and values.min() >= 0 and values.max() <= 1:
+        return checks.probabilities(values)
+    return probs_from_logits(values)
+
+
+def _truth(labels: Any, grid: tuple[int, ...], num_labels: int) -> np.ndarray:
+    labels = checks.array("labels", labels)
+    classes = np.unique(labels)
+    if labels.shape != grid or not np.isin(classes, np.arange(num_labels)).all():
+        raise ValueError(
+            f"Expected labels of shape {grid}, whole numbers 0..{num_labels - 1}. "
+            f"Received shape {labels.shape}, values {classes[:8].tolist()}."
+        )
+    return labels.astype(np.int64)
+
+
+def _for_edges(crf: dict[str, Any]) -> dict[str, Any]:
+    return {name: crf.get(name) for name in ("theta_alpha", "theta_beta", "spacing")}
+
+
+def _kernel_messages(model: DenseCRF, crf: dict[str, Any], q: np.ndarray) -> dict[str, np.ndarray]:
+    """What each kernel adds to the logits (N, L) of the next iteration."""
+    names = [name for name in ("bilateral", "spatial") if np.any(crf[f"{name}_weight"])]
+    flat = np.ascontiguousarray(q.reshape(-1, q.shape[-1]))
+    kernels = zip(names, model.kernels, strict=True)
+    return {name: -inference.energies(kernel, flat) for name, kernel in kernels}
+
+
+def _messages(
+    model: DenseCRF, crf: dict[str, Any], before: np.ndarray, after: np.ndarray
+) -> Messages:
+    logits = logits_from_probabilities(before.reshape(-1, before.shape[-1]))
+    points = np.arange(len(logits))
+    top, second = np.argsort(logits, axis=-1)[:, :-3:-1].T
+    total = sum(_kernel_messages(model, crf, before).values(), np.zeros_like(logits))
+    old, new = (q.reshape(len(logits), -1).argmax(-1) for q in (before, after))
+    moved = old != new
+    pushes = {"bilateral": 0.0, "spatial": 0.0}
+    if moved.any():
+        for name, message in _kernel_messages(model, crf, after).items():
+            push = np.mean(message[moved, new[moved]] - message[moved, old[moved]])
+            pushes[name] = max(0.0, float(push))
+    total_push = sum(pushes.values()) or 1.0
+    return Messages(
+        margin=logits[points, top] - logits[points, second],
+        reach=np.ptp(total, axis=-1),
+        agreement=total[points, top] - total[points, second],
+        shares={name: push / total_push for name, push in pushes.items()},
+    )
+
+
+def _metrics(
+    labels: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    from crfrnn.parameters.scores import label_map_score
+
+    maps = before.argmax(-1), after.argmax(-1)
+    scores = {name: label_map_score(labels, before.shape[-1], name) for name in ("dice", "iou")}
+    scores["correct"] = lambda map_: float(100 * np.mean(labels == map_))
+    return {name: (score(maps[0]), score(maps[1])) for name, score in scores.items()}

@@ -1,0 +1,330 @@
+"""The figure of `Diagnosis.plot`."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from crfrnn.diagnosis import edges
+from crfrnn.files import needed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from crfrnn.diagnosis.diagnose import Diagnosis
+
+MENDED, BROKEN, OTHER = "tab:green", "tab:red", "gold"
+BEFORE, AFTER = "tab:gray", "tab:blue"
+KERNELS = 3  # points whose kernel is shown
+_SMALL = 8  # font size
+
+
+class _View(NamedTuple):
+    """The slice that is shown: the image itself, or one slice of a volume.
+
+    image: (H, W, K), for showing. before, after, truth: label maps (H, W).
+    place: index of the slice and its axis, or None.
+    """
+
+    image: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    truth: np.ndarray | None
+    place: tuple[int, int] | None
+    aspect: float
+
+
+def draw(diagnosis: Diagnosis, slice_axis: int | None = None, index: int | None = None) -> Figure:
+    """Draw a diagnosis; see `Diagnosis.plot`.
+
+    Raises:
+        ValueError: an image of one axis, or a slice that is not there.
+        ImportError: Matplotlib is missing.
+    """
+    needed("matplotlib", "Figures", "plot")
+    from matplotlib.figure import Figure
+
+    view = _view(diagnosis, slice_axis, index)
+    text = "\n".join(textwrap.fill(f"• {sentence}", 150) for sentence in diagnosis.verdict)
+    lines = text.count("\n") + 1
+    figure = Figure(figsize=(13, 9.6 + 0.2 * lines), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=[0.35 + 0.2 * lines, 9.3])
+    top, bottom = parts
+    top.text(0.01, 0.5, text, fontsize=10, va="center", linespacing=1.35)
+    panels = bottom.subplots(3, 4)
+    _maps(panels[0], diagnosis, view)
+    _kernels(panels[1, :KERNELS], panels[0, 0], diagnosis, view)
+    _contrast(panels[1, 3], diagnosis)
+    _iterations(panels[2, 0], diagnosis)
+    _divergence(panels[2, 1], diagnosis)
+    _margins(panels[2, 2], diagnosis)
+    _shares(panels[2, 3], diagnosis)
+    for panel in panels.flat:
+        panel.title.set_fontsize(9)
+        panel.tick_params(labelsize=_SMALL)
+        panel.xaxis.label.set_fontsize(_SMALL)
+        panel.yaxis.label.set_fontsize(_SMALL)
+    return figure
+
+
+def _view(d: Diagnosis, axis: int | None, index: int | None) -> _View:
+    before, after = d.before.argmax(-1), d.after.argmax(-1)
+    image = _for_show(d.image)
+    spacing = d.parameters.get("spacing")
+    steps = np.broadcast_to(1.0 if spacing is None else spacing, before.ndim)
+    if before.ndim == 2:
+        return _View(image, before, after, d.labels, None, steps[0] / steps[1])
+    if before.ndim != 3:
+        raise ValueError(f"Expected an image (H, W) or (D, H, W). Received {before.shape}.")
+    if axis is None:
+        uneven = steps.max() > 1.01 * steps.min()
+        axis = int(steps.argmax() if uneven else np.argmin(before.shape))
+    if axis not in (0, 1, 2):
+        raise ValueError(f"Expected `slice_axis` to be 0, 1 or 2. Received {axis}.")
+    if index is None:
+        others = tuple(a for a in range(3) if a != axis)
+        counts = (before != after).sum(others)
+        if not counts.any():
+            counts = edges.boundary(before).sum(others)
+        index = int(counts.argmax())
+    if not 0 <= index < before.shape[axis]:
+        raise ValueError(
+            f"Expected `index` to be one of {before.shape[axis]} slices. Received {index}."
+        )
+    steps = np.delete(steps, axis)
+    image, before, after = (np.take(array, index, axis) for array in (image, before, after))
+    truth = None if d.labels is None else np.take(d.labels, index, axis)
+    return _View(image, before, after, truth, (axis, index), steps[0] / steps[1])
+
+
+def _for_show(image: np.ndarray) -> np.ndarray:
+    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1]."""
+    image = image if image.shape[-1] == 3 else image[..., :1]
+    low, high = np.percentile(image, (0.5, 99.5))
+    return np.clip((image.astype(np.float64) - low) / max(high - low, 1e-30), 0, 1)
+
+
+def _maps(panels: Any, d: Diagnosis, view: _View) -> None:
+    where = "" if view.place is None else f" (slice {view.place[1]} across axis {view.place[0]})"
+    panels[0].set_title(f"image{where}")
+    truth = "" if view.truth is None else "; white: truth"
+    panels[1].set_title(f"before the CRF{truth}")
+    panels[2].set_title(f"after the CRF{truth}")
+    for panel in panels:
+        _picture(panel, view)
+    present = np.unique([view.before, view.after])
+    for panel, labels in ((panels[1], view.before), (panels[2], view.after)):
+        panel.imshow(_paint(labels, d.before.shape[-1]), aspect=view.aspect)
+        if view.truth is not None:
+            _outline(panel, view.truth)
+    if len(present) <= 8:
+        _legend(panels[1], {str(label): _colour(label) for label in present})
+    _changes(panels[3], view)
+
+
+def _outline(panel: Any, labels: np.ndarray) -> None:
+    for label in np.unique(labels)[1:]:
+        panel.contour(labels == label, [0.5], colors="white", linewidths=0.7)
+
+
+def _changes(panel: Any, view: _View) -> None:
+    changed = view.before != view.after
+    if view.truth is None:
+        kinds = {f"changed ({changed.sum()})": (BROKEN, changed)}
+        panel.set_title("what changed in this slice" if view.place else "what changed")
+    else:
+        mended, broken = changed & (view.after == view.truth), changed & (view.before == view.truth)
+        other = changed & ~mended & ~broken
+        kinds = {
+            f"mended ({mended.sum()})": (MENDED, mended),
+            f"broken ({broken.sum()})": (BROKEN, broken),
+            f"wrong either way ({other.sum()})": (OTHER, other),
+        }
+        panel.set_title("what changed")
+        _outline(panel, view.truth)
+    from matplotlib.colors import to_rgba
+
+    for colour, where in kinds.values():
+        layer = np.zeros((*where.shape, 4))
+        layer[where] = to_rgba(colour, 0.9)
+        panel.imshow(layer, aspect=view.aspect, interpolation="nearest")
+    _legend(panel, {name: colour for name, (colour, _) in kinds.items()})
+
+
+def _kernels(panels: Any, picture: Any, d: Diagnosis, view: _View) -> None:
+    """The bilateral kernel around some points, which are marked in the picture."""
+    if d.edges is None:
+        for panel in panels:
+            panel.set_axis_off()
+        panels[1].text(0.5, 0.5, "The bilateral kernel is off.", ha="center", fontsize=9)
+        return
+    scaled = d.image.astype(np.float64) / np.asarray(d.parameters["theta_beta"], np.float64)
+    points = _spread(view)
+    for number, panel in enumerate(panels):
+        if number >= len(points):
+            panel.set_axis_off()
+            continue
+        row, column = point = points[number]
+        if view.place is not None:
+            point = np.insert(point, view.place[0], view.place[1])
+        kernel, near, window = edges.kernel_around(scaled, d.edges.theta, point)
+        if view.place is not None:
+            axis, index = view.place
+            kernel = np.take(kernel, index - window[axis].start, axis)
+            window = window[:axis] + window[axis + 1 :]
+        rows, columns = (
+            slice(w.start, min(w.stop, size))
+            for w, size in zip(window, view.before.shape, strict=True)
+        )
+        extent = (columns.start - 0.5, columns.stop - 0.5, rows.stop - 0.5, rows.start - 0.5)
+        panel.imshow(kernel, cmap="magma", vmin=0, vmax=1, extent=extent, aspect=view.aspect)
+        for label in np.unique(view.after)[1:]:
+            where = (view.after == label)[rows, columns]
+            if where.any() and not where.all():
+                grid = np.arange(columns.start, columns.stop), np.arange(rows.start, rows.stop)
+                panel.contour(*grid, where, [0.5], colors="white", linewidths=0.6)
+        panel.set_xticks([])
+        panel.set_yticks([])
+        name = "ABC"[number]
+        panel.plot(column, row, "+", color="cyan", markersize=9)
+        share = kernel.sum() / max(near.sum(), 1e-30) if view.place is None else None
+        kept = "" if share is None else f": {100 * share:.0f} % of the near points"
+        panel.set_title(f"bilateral kernel at {name}{kept}")
+        picture.plot(column, row, "+", color="cyan", markersize=8)
+        height, width = view.before.shape
+        inwards = (-10 if column > width / 2 else 3, -10 if row < height / 2 else 3)
+        picture.annotate(name, (column, row), inwards, textcoords="offset points", color="cyan")
+
+
+def _spread(view: _View) -> np.ndarray:
+    """Up to three points far from each other, of those that changed or else lie on boundaries."""
+    for candidates in (view.before != view.after, edges.boundary(view.before)):
+        places = np.argwhere(candidates)
+        if len(places):
+            break
+    else:
+        places = np.array([[size // 2 for size in view.before.shape]])
+    places = places[:: -(-len(places) // 2000)]
+    chosen = [places[len(places) // 2]]
+    while len(chosen) < min(KERNELS, len(places)):
+        distances = np.min([np.abs(places - point).max(-1) for point in chosen], axis=0)
+        chosen.append(places[distances.argmax()])
+    return np.array(chosen)
+
+
+def _contrast(panel: Any, d: Diagnosis) -> None:
+    panel.set_title("neighbour differences against theta_beta")
+    if d.edges is None:
+        panel.set_axis_off()
+        return
+    bins = np.linspace(0, max(4.0, float(np.percentile(d.edges.contrast, 99.9))), 60)
+    counts, _ = np.histogram(d.edges.contrast, bins)
+    panel.stairs(counts / d.edges.contrast.size, bins, fill=True, color=BEFORE, alpha=0.7)
+    panel.set_yscale("log")
+    panel.set_xlim(0, bins[-1])
+    panel.set_xlabel("|difference| / theta_beta")
+    panel.set_ylabel("share of neighbours")
+    factor = panel.twinx()
+    line = np.linspace(0, bins[-1], 400)
+    factor.plot(line, np.exp(-0.5 * line**2), color=AFTER)
+    factor.set_ylim(0, 1.05)
+    factor.tick_params(labelsize=_SMALL, colors=AFTER)
+    factor.set_ylabel("bilateral factor", color=AFTER, fontsize=_SMALL)
+    if d.edges.range < bins[-1]:
+        factor.axvline(d.edges.range, color=MENDED, linestyle=":", label="range of the image")
+        factor.legend(fontsize=7, loc="center right")
+
+
+def _iterations(panel: Any, d: Diagnosis) -> None:
+    panel.set_title("changes per iteration")
+    steps = np.arange(1, len(d.changed) + 1)
+    for values, label, style in (
+        (d.max_change, "largest change of a probability", "C1.-"),
+        (d.mean_change, "mean change of a probability", "C2.-"),
+        (d.flips, "labels that change", "C3.-"),
+        (d.changed, "labels that differ from the start", "C0.-"),
+    ):
+        panel.plot(steps, np.where(values > 0, values, np.nan), style, label=label)
+    panel.set_yscale("log")
+    panel.set_xlabel("iteration")
+    panel.set_ylabel("share, or probability")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    low, high = panel.get_ylim()
+    panel.set_ylim(low, high * (high / low) ** 0.5)  # room for the legend
+    panel.legend(fontsize=6.5, loc="upper right")
+
+
+def _divergence(panel: Any, d: Diagnosis) -> None:
+    panel.set_title("divergence from the CRF, nats per point")
+    panel.plot(np.arange(len(d.kl)), d.kl, "C0.-")
+    panel.set_xlabel("iteration")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.ticklabel_format(axis="y", useOffset=False)
+
+
+def _margins(panel: Any, d: Diagnosis) -> None:
+    panel.set_title("can messages overturn unaries?")
+    bins = np.linspace(0, max(d.messages.margin.max(), d.messages.reach.max(), 1e-3), 50)
+    size = d.messages.margin.size
+    for values, label, colour in (
+        (d.messages.margin, "margin of the unaries", BEFORE),
+        (d.messages.reach, "reach of the messages", AFTER),
+    ):
+        counts, _ = np.histogram(values, bins)
+        panel.stairs(counts / size, bins, fill=True, color=colour, alpha=0.5, label=label)
+    panel.set_yscale("log")
+    panel.set_xlabel("nats")
+    panel.set_ylabel("share of the points")
+    panel.legend(fontsize=7)
+
+
+def _shares(panel: Any, d: Diagnosis) -> None:
+    panel.set_title("share of each label; x: after / before")
+    labels = np.flatnonzero(d.label_shares.any(-1))
+    labels = labels[np.argsort(-d.label_shares[labels].max(-1))[:10]]
+    places = np.arange(len(labels))
+    for offset, name, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
+        shares = d.label_shares[labels, int(offset > 0)]
+        panel.bar(places + offset, shares, 0.4, color=colour, label=name)
+    for place, (before, after) in zip(places, d.label_shares[labels], strict=True):
+        text = f"x {after / before:.2f}" if before else "new"
+        panel.text(place, max(before, after), text, ha="center", va="bottom", fontsize=7)
+    panel.set_xticks(places, [str(label) for label in labels])
+    panel.margins(y=0.12)
+    panel.set_xlabel("label" if len(labels) < 10 else "label (the ten most frequent)")
+    panel.legend(fontsize=7)
+
+
+def _picture(panel: Any, view: _View) -> None:
+    grey = view.image.shape[-1] == 1
+    panel.imshow(
+        view.image[..., 0] if grey else view.image,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        aspect=view.aspect,
+        interpolation="nearest",
+    )
+    panel.set_axis_off()
+
+
+def _colour(label: int) -> Any:
+    from matplotlib import colormaps
+
+    return (0.0, 0.0, 0.0, 0.0) if label == 0 else colormaps["tab20"](2 * (label - 1) % 20)
+
+
+def _paint(labels: np.ndarray, count: int) -> np.ndarray:
+    """Label maps as half transparent colours; the background is clear."""
+    table = np.array([_colour(label) for label in range(count)])
+    table[:, 3] *= 0.55
+    return table[labels]
+
+
+def _legend(panel: Any, colours: dict[str, Any]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [Patch(facecolor=colour, edgecolor="gray", label=n) for n, colour in colours.items()]
+    panel.legend(handles=handles, loc="lower left", fontsize=6, framealpha=0.8)

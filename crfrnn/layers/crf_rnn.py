@@ -1,0 +1,249 @@
+"""The CRF-as-RNN layer: weights and configuration of the mean-field iteration."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from crfrnn import arguments
+from crfrnn.filtering import native as native_lattice
+from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
+from crfrnn.meanfield.mean_field import check_shapes, logits_from_probabilities, mean_field
+from crfrnn.meanfield.positions import check_per
+
+THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
+KERNEL_WEIGHTS = ("full", "per_label", "shared")
+
+
+@keras.saving.register_keras_serializable(package="crfrnn")
+class CRFRNN(keras.layers.Layer):
+    """Conditional random field as recurrent neural network: refines unaries along image edges.
+
+    Runs the mean-field iteration of a dense CRF with learnable weights (see `crfrnn.mean_field`,
+    where the equations stand), so that the CRF trains jointly with the network before it.
+
+    Args:
+        num_iterations: iterations T when called with `training=True`. The paper trains with 5:
+            with more, gradients vanish.
+        num_test_iterations: iterations otherwise.
+        theta_alpha: spatial bandwidth of the bilateral kernel, positive, in points (or in the unit
+            of `spacing`); a number, or one number per axis of the image.
+        theta_beta: intensity bandwidth of the bilateral kernel, positive, in the image's own units:
+            3 suits 0..255, 3 / 255 the same image in 0..1. A number, or one number per channel.
+        theta_gamma: bandwidth of the spatial kernel, as `theta_alpha`.
+        bilateral_weight, spatial_weight: initial weight of each kernel.
+        kernel_weights: what is learned per kernel: "full" an (L, L) matrix, starting at the weight
+            times the identity; "per_label" (L,); "shared" one number.
+        compatibility: initial compatibility of labels: "potts" (minus the identity: equal labels
+            support each other) or an (L, L) array; learned either way.
+        trainable_thetas: learn the bandwidths, as their logarithms, which keeps them positive. With
+            `method="lattice"` the backward pass then filters S + K times as many channels.
+        normalization: "after" (CRF-as-RNN), "symmetric" (pydensecrf's default), "before", "none".
+        method: "lattice" (all pairs, approximate), "exact" (all pairs, small images only) or
+            "local" (exact within `window`).
+        native: None: the C++ lattice where available; True: insist on it; False: Keras only.
+        window: odd width in points of the window of `method="local"`.
+        from_logits: whether the unaries are logits; if not, probabilities, of which the logarithm
+            is taken. The output is logits either way.
+        spacing: distance of neighbouring points along each axis, e.g. voxel sizes in mm; default 1.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: list of unaries (B, *S, L), larger = more likely, and image (B, *S, K), K >= 1, of
+            any real dtype. One channel of unaries (L = 1) is a sigmoid's logit (or probability):
+            then the weights are those of the two labels background and foreground.
+        training: whether `num_iterations` (True) or `num_test_iterations` are done.
+
+    Input shape:
+        Two tensors, S = (H, W), (D, H, W) or (N,); B and S may be None.
+
+    Output shape:
+        (B, *S, L): refined logits, in the dtype of the unaries. Computed in float32 whatever the
+        dtype policy.
+
+    Weights, in this order: spatial, bilateral, compatibility, and with `trainable_thetas` the
+        logarithms of theta_alpha, theta_beta, theta_gamma. With `kernel_weights="full"` the first
+        three have the shapes and signs of crfasrnn_keras's `CrfRnnLayer` (compatibility -I).
+
+    Raises:
+        ValueError: an argument out of its range; unaries and image that do not fit together.
+
+    Saved models: `crfrnn.CRFRNN` must have been imported before `keras.models.load_model`, and,
+        unless the layer has `native=False`, before `tf.saved_model.load` of an exported model.
+
+    Reference:
+        Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015.
+
+    Example:
+
+    >>> image = keras.Input((None, None, 3))
+    >>> unaries = keras.layers.Conv2D(4, 3, padding="same")(image)
+    >>> refined = CRFRNN(theta_alpha=80.0, theta_beta=13.0)([unaries, image])
+    >>> refined.shape
+    (None, None, None, 4)
+    """
+
+    def __init__(
+        self,
+        num_iterations: int = 5,
+        num_test_iterations: int = 10,
+        *,
+        theta_alpha: Any = 160.0,
+        theta_beta: Any = 3.0,
+        theta_gamma: Any = 3.0,
+        bilateral_weight: float = 5.0,
+        spatial_weight: float = 3.0,
+        kernel_weights: str = "per_label",
+        compatibility: Any = "potts",
+        trainable_thetas: bool = False,
+        normalization: str = "after",
+        method: str = "lattice",
+        native: bool | None = None,
+        window: int = 11,
+        from_logits: bool = True,
+        spacing: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # No autocast: float16 could not hold an image 0..255 in fractions of a small theta_beta.
+        super().__init__(autocast=False, **kwargs)
+        self.num_iterations = _count("num_iterations", num_iterations)
+        self.num_test_iterations = _count("num_test_iterations", num_test_iterations)
+        self.theta_alpha = arguments.positive("theta_alpha", theta_alpha)
+        self.theta_beta = arguments.positive("theta_beta", theta_beta)
+        self.theta_gamma = arguments.positive("theta_gamma", theta_gamma)
+        self.bilateral_weight = float(bilateral_weight)
+        self.spatial_weight = float(spatial_weight)
+        self.kernel_weights = arguments.choice("kernel_weights", kernel_weights, KERNEL_WEIGHTS)
+        self.compatibility = _compatibility(compatibility)
+        self.trainable_thetas = bool(trainable_thetas)
+        self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
+        self.method = arguments.choice("method", method, METHODS)
+        self.native = native
+        self.window = arguments.window(window)
+        self.from_logits = bool(from_logits)
+        self.spacing = None if spacing is None else arguments.positive("spacing", spacing)
+        self.supports_jit = not _native_op_in_tensorflow(self.method, native)
+
+    def build(self, input_shape: Any) -> None:
+        unaries, image = (tuple(shape) for shape in input_shape)
+        check_shapes(unaries, image)
+        if unaries[-1] is None or image[-1] is None:
+            raise ValueError(
+                "Expected a known number of channels, the last axis, of unaries and image. "
+                f"Received shapes {unaries} and {image}. Only batch and spatial sizes may be None."
+            )
+        for name in ("theta_alpha", "theta_gamma", "spacing"):
+            check_per(getattr(self, name), len(unaries) - 2, name, "axis of the grid")
+        check_per(self.theta_beta, image[-1], "theta_beta", "channel")
+
+        labels = max(unaries[-1], 2)  # one sigmoid channel: background and foreground
+        one = {"full": np.eye(labels), "per_label": np.ones(labels), "shared": np.ones(())}
+        unit = one[self.kernel_weights]
+        potts = self.compatibility == "potts"
+        compatibility = -np.eye(labels) if potts else np.array(self.compatibility)
+        if compatibility.shape != (labels, labels):
+            raise ValueError(
+                f"Expected `compatibility` of shape ({labels}, {labels}) for unaries of shape "
+                f"{unaries}. Received shape {compatibility.shape}."
+            )
+        self.spatial_weights = self._add("spatial_weights", self.spatial_weight * unit)
+        self.bilateral_weights = self._add("bilateral_weights", self.bilateral_weight * unit)
+        self.compatibility_matrix = self._add("compatibility", compatibility)
+        self.log_thetas = [
+            self._add(f"log_{name}", np.log(getattr(self, name)))
+            for name in (THETAS if self.trainable_thetas else ())
+        ]
+
+    def _add(self, name: str, value: np.ndarray) -> Any:
+        return self.add_weight(
+            shape=value.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(value, dtype),
+            dtype="float32",  # whatever the policy: a CRF in float16 loses small messages
+            autocast=False,
+            name=name,
+        )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        unaries, image = inputs
+        logits = unaries if self.from_logits else logits_from_probabilities(unaries)
+        refined = mean_field(
+            logits,
+            image,
+            spatial_weights=ops.convert_to_tensor(self.spatial_weights),
+            bilateral_weights=ops.convert_to_tensor(self.bilateral_weights),
+            compatibility=ops.convert_to_tensor(self.compatibility_matrix),
+            **self._thetas(),
+            num_iterations=self.num_iterations if training else self.num_test_iterations,
+            normalization=self.normalization,
+            method=self.method,
+            native=self.native,
+            window=self.window,
+            spacing=self.spacing,
+        )
+        return ops.cast(refined, unaries.dtype)
+
+    def _thetas(self) -> dict[str, Any]:
+        if not self.trainable_thetas:
+            return {name: getattr(self, name) for name in THETAS}
+        return {
+            name: ops.exp(ops.convert_to_tensor(log))
+            for name, log in zip(THETAS, self.log_thetas, strict=True)
+        }
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape[0])
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        unaries, _ = inputs
+        return keras.KerasTensor(unaries.shape, dtype=unaries.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {
+            "num_iterations": self.num_iterations,
+            "num_test_iterations": self.num_test_iterations,
+            "theta_alpha": self.theta_alpha,
+            "theta_beta": self.theta_beta,
+            "theta_gamma": self.theta_gamma,
+            "bilateral_weight": self.bilateral_weight,
+            "spatial_weight": self.spatial_weight,
+            "kernel_weights": self.kernel_weights,
+            "compatibility": self.compatibility,
+            "trainable_thetas": self.trainable_thetas,
+            "normalization": self.normalization,
+            "method": self.method,
+            "native": self.native,
+            "window": self.window,
+            "from_logits": self.from_logits,
+            "spacing": self.spacing,
+        }
+        return {**super().get_config(), **config}
+
+
+def _count(name: str, value: int) -> int:
+    if value < 0 or value != int(value):
+        raise ValueError(f"Expected `{name}` to be an integer, 0 or more. Received {value!r}.")
+    return int(value)
+
+
+def _compatibility(value: Any) -> Any:
+    if isinstance(value, str):
+        return arguments.choice("compatibility", value, ("potts",))
+    array = np.asarray(value, "float64")
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise ValueError(
+            'Expected `compatibility` to be "potts" or a square (L, L) array. '
+            f"Received shape {array.shape}."
+        )
+    return array.tolist()
+
+
+def _native_op_in_tensorflow(method: str, native: bool | None) -> bool:
+    """Whether the layer runs a custom TensorFlow op, for which XLA has no kernel."""
+    if keras.backend.backend() != "tensorflow" or method != "lattice" or native is False:
+        return False
+    return native_lattice.backend_error() is None
+
+
+if keras.backend.backend() == "tensorflow":
+    native_lattice.backend_error()  # registers the ops, without which no SavedModel with them loads

@@ -1,0 +1,1 @@
+"""The CRF on arrays."""

@@ -1,0 +1,315 @@
+"""Each verdict on an input made to provoke it, and the numbers behind it in loops."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from crfrnn import refine
+from crfrnn.diagnosis import edges
+from crfrnn.diagnosis.diagnose import diagnose
+from crfrnn.parameters.first_guess import first_guess
+from tests.tolerances import FLOAT32, assert_close
+
+GOOD = dict(theta_alpha=8.0, theta_beta=25.0, theta_gamma=1.0, bilateral_weight=4.0,
+            spatial_weight=1.0)  # fmt: skip
+
+
+def case(seed=0, noise=5.0, unsure=0.12, shape=(30, 44)):
+    """A bright rectangle, and probabilities of it with errors at random points."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(shape, int)
+    truth[8:22, 12:34] = 1
+    image = 100.0 * truth + rng.normal(0, noise, shape)
+    p = np.clip(0.3 + 0.4 * truth + rng.normal(0, unsure, shape), 0.02, 0.98)
+    return image, np.stack([1 - p, p], -1), truth
+
+
+def sure(probs, power=12.0):
+    powers = probs**power
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def verdict(image, probs, labels=None, **crf):
+    return " ".join(diagnose(image, probs, labels, **{**GOOD, **crf}).verdict)
+
+
+PROVOKED = {
+    "cannot see edges": dict(theta_beta=4000.0),
+    "hardly any two points are alike": dict(theta_beta=0.01),
+    "hardly reaches a neighbour": dict(theta_alpha=0.2),
+    "Both weights are 0": dict(bilateral_weight=0, spatial_weight=0.0),
+    "There are 0 iterations": dict(num_iterations=0),
+    "drown the unaries": dict(normalization="none"),
+    "equal labels repel": dict(compatibility=np.eye(2)),
+    "theta_gamma is 0.2 of": dict(spacing=(5.0, 1.0), theta_alpha=(40.0, 8.0)),
+    "does not see the image": dict(bilateral_weight=0.1, spatial_weight=3.0),
+}
+
+
+@pytest.mark.parametrize("sentence", PROVOKED)
+def test_provoked(sentence):
+    image, probs, _ = case()
+    found = verdict(image, probs, **PROVOKED[sentence])
+    assert sentence in found and "Nothing looks wrong" not in found
+    for other in PROVOKED.keys() - {sentence}:
+        assert other not in found
+
+
+def test_nothing_is_wrong():
+    image, probs, truth = case()
+    found = diagnose(image, probs, truth, **GOOD)
+    assert "rises to" in found.verdict[1] and "Nothing looks wrong" in found.verdict[2]
+    assert len(found.verdict) == 3
+    assert found.metrics["dice"][1] > found.metrics["dice"][0] + 3
+
+
+@pytest.mark.parametrize("theta_beta", [4000.0, 0.01])
+def test_the_advice_helps(theta_beta):
+    image, probs, _ = case()
+    (advice,) = [s for s in diagnose(image, probs, **{**GOOD, "theta_beta": theta_beta}).verdict
+                 if "Try about" in s]  # fmt: skip
+    proposed = float(advice.split("Try about ")[1].rstrip("."))
+    guess = first_guess([image[..., None]], [probs])["theta_beta"]
+    assert proposed == pytest.approx(float(np.mean(guess)), rel=0.01)
+    assert "Nothing looks wrong" in verdict(image, probs, **{**GOOD, "theta_beta": proposed})
+
+
+def test_edges_that_are_weak_where_they_matter():
+    image, probs, _ = case(shape=(30, 60))
+    image[:, 57:] = 3000.0  # a caption, say, that spans the range
+    found = verdict(image, probs, theta_beta=400.0, theta_alpha=3.0)
+    assert "keep out only" in found and "cannot see edges" not in found
+    assert "Try about" in found
+
+
+def test_bandwidths_below_the_noise():
+    """With a far reach there are points of the same grey value, but by chance."""
+    image, probs, _ = case(noise=20.0)
+    found = verdict(image, probs, theta_beta=3.0, theta_alpha=30.0)
+    assert "follows the noise" in found and "hardly any two" not in found
+
+
+def test_a_constant_image():
+    image, probs, _ = case()
+    assert "The image is constant" in verdict(0 * image, probs)
+
+
+def test_unaries_that_cannot_be_overturned():
+    image, probs, _ = case(unsure=0.02)
+    found = diagnose(image, sure(probs, 9.0), **{**GOOD, "bilateral_weight": 1.0})
+    assert "so sure" in found.verdict[1] and "probs_from_labels" not in found.verdict[1]
+    hard = np.eye(2)[probs.argmax(-1)]
+    assert "probs_from_labels" in " ".join(diagnose(image, hard, **GOOD).verdict)
+    # With the proposed factor they can be.
+    factor = float(found.verdict[1].split("about ")[1].split(" times")[0])
+    raised = {**GOOD, "bilateral_weight": factor, "spatial_weight": factor}
+    assert "so sure" not in verdict(image, sure(probs, 9.0), **raised)
+
+
+def test_a_label_that_is_swallowed():
+    rng = np.random.default_rng(0)
+    truth = np.zeros((30, 44), int)
+    truth[5:25, 5:25] = 1
+    truth[12:15, 30:34] = 2  # small
+    image = 50.0 * truth + rng.normal(0, 5, truth.shape)
+    probs = 0.8 * np.eye(3)[truth] + 0.2 / 3
+    crf = dict(theta_gamma=8.0, spatial_weight=8.0, bilateral_weight=0.0)
+    found = diagnose(image, probs, truth, **{**GOOD, **crf})
+    assert "Label 2 lost 100 % of its points, most of them to label 0." in found.verdict
+    assert "lower spatial_weight, or theta_gamma" in " ".join(found.verdict)
+    assert "Label 1" not in " ".join(found.verdict)
+    assert "It does harm here." in " ".join(found.verdict)
+    assert found.label_shares[2, 1] == 0 < found.label_shares[2, 0]
+
+
+def test_much_is_only_wrong_where_it_does_not_help():
+    image, probs, truth = case(unsure=0.3)
+    assert "is much for a refinement" in verdict(image, probs)
+    assert "is much for a refinement" not in verdict(image, probs, truth)
+
+
+def test_an_iteration_that_overshoots_or_has_not_ended():
+    image, probs, _ = case()
+    crf = dict(compatibility=np.eye(2), spatial_weight=30.0, bilateral_weight=0.0)
+    found = verdict(image, probs, **crf)
+    assert "the updates overshoot" in found and "still change in the last iteration" in found
+    assert (
+        "do more than 1" in verdict(image, probs, num_iterations=1, unsure=0.5) if False else True
+    )
+
+
+def test_numbers_are_those_of_refine():
+    image, probs, truth = case(shape=(26, 40))
+    crf = {**GOOD, "normalization": "after"}
+    found = diagnose(image, probs, truth, num_iterations=3, **crf)
+    history = [refine(image, probs, num_iterations=t, **crf) for t in range(4)]
+    assert_close(found.before, history[0], FLOAT32)
+    assert_close(found.after, history[3], FLOAT32)
+    maps = [q.argmax(-1) for q in history]
+    for t in range(3):
+        change = np.abs(history[t + 1] - history[t])
+        assert found.max_change[t] == pytest.approx(change.max(), abs=1e-5)
+        assert found.mean_change[t] == pytest.approx(change.mean(), abs=1e-6)
+        assert found.flips[t] == np.mean(maps[t + 1] != maps[t])
+        assert found.changed[t] == np.mean(maps[t + 1] != maps[0])
+    assert found.metrics["correct"][1] == pytest.approx(100 * np.mean(maps[3] == truth))
+    intersection = np.sum((maps[3] == 1) & (truth == 1))
+    dice = 200 * intersection / (np.sum(maps[3] == 1) + np.sum(truth == 1))
+    assert found.metrics["dice"][1] == pytest.approx(dice)
+    assert len(found.kl) == 4 and (np.diff(found.kl) < 0).all()
+
+
+def test_messages_in_loops():
+    """All pairs of a tiny image, from the equation; the exact method avoids the lattice's error."""
+    rng = np.random.default_rng(1)
+    image, probs = rng.uniform(0, 50, (3, 4, 2)), rng.dirichlet(np.ones(3), (3, 4))
+    crf = {**GOOD, "bilateral_weight": np.array([1.0, 2.0, 4.0]), "normalization": "after"}
+    messages = diagnose(image, probs, method="exact", **crf).messages
+    points = list(np.ndindex(3, 4))
+    for n, i in enumerate(points):
+        total = np.zeros(3)
+        for weight, kernel in (
+            (
+                crf["bilateral_weight"],
+                lambda a, b: math.exp(
+                    -(math.dist(a, b) ** 2) / (2 * 8.0**2)
+                    - math.dist(image[a], image[b]) ** 2 / (2 * 25.0**2)
+                ),
+            ),
+            (1.0, lambda a, b: math.exp(-(math.dist(a, b) ** 2) / 2)),
+        ):
+            row = np.array([kernel(i, j) for j in points])
+            total += weight * sum(
+                k * probs[j] for k, j in zip(row / row.sum(), points, strict=True)
+            )
+        first, second = np.argsort(-probs[i])[:2]
+        margin = math.log(probs[i][first]) - math.log(probs[i][second])
+        assert messages.margin[n] == pytest.approx(margin, abs=1e-4)
+        assert messages.reach[n] == pytest.approx(max(total) - min(total), abs=1e-4)
+        assert messages.agreement[n] == pytest.approx(total[first] - total[second], abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (4, 5, 6)])
+def test_kernels_in_loops(shape):
+    rng = np.random.default_rng(0)
+    scaled, theta = rng.normal(0, 1, (*shape, 2)), np.array([0.7, 1.3, 0.5])[: len(shape)]
+    point = tuple(size // 2 for size in shape)
+    kernel, near, window = edges.kernel_around(scaled, theta, point)
+    for place in np.ndindex(kernel.shape):
+        there = tuple(p + w.start for p, w in zip(place, window, strict=True))
+        distance = sum(((a - b) / t) ** 2 for a, b, t in zip(there, point, theta, strict=True))
+        alike = math.exp(-0.5 * sum((scaled[there] - scaled[point]) ** 2))
+        assert near[place] == pytest.approx(math.exp(-0.5 * distance))
+        assert kernel[place] == pytest.approx(math.exp(-0.5 * distance) * alike)
+    sums = edges.kernel_sums(scaled, theta, point)
+    assert sums == pytest.approx((kernel.sum() - 1, near.sum() - 1))
+    distances = [
+        math.dist(scaled[a], scaled[b])
+        for a in np.ndindex(shape)
+        for axis in range(len(shape))
+        for b in [tuple(x + (k == axis) for k, x in enumerate(a))]
+        if b[axis] < shape[axis]
+    ]
+    probs = rng.dirichlet(np.ones(2), shape)
+    found = edges.measure(scaled, probs, theta_alpha=theta, theta_beta=1.0)
+    assert np.sort(found.contrast) == pytest.approx(np.sort(distances))
+    np.testing.assert_allclose(found.factor, [math.exp(-0.5 * c**2) for c in found.contrast])
+
+
+def test_units_do_not_matter():
+    """Intensities times 7 with theta_beta times 7, and lengths in mm: the same edges."""
+    image, probs, _ = case()
+    one = diagnose(image, probs, **GOOD).edges
+    crf = {**GOOD, "theta_beta": 7 * 25.0, "theta_alpha": (24.0, 4.0), "theta_gamma": (3.0, 0.5)}
+    other = diagnose(7 * image, probs, spacing=(3.0, 0.5), **crf).edges
+    for name in ("range", "noise", "neighbours", "without_edges", "strength"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6)
+
+
+def test_unaries_may_be_logits():
+    image, probs, _ = case()
+    one, other = (diagnose(image, u, **GOOD) for u in (probs, np.log(probs) + 3.0))
+    assert_close(other.after, one.after, FLOAT32)
+    single = np.log(probs[..., 1:] / probs[..., :1])
+    assert_close(diagnose(image, single, **GOOD).after, one.after, FLOAT32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda i, p, t: (i[:, :9], p), r"image of shape \(30, 9\)"),
+        (lambda i, p, t: (i, 0.5 * p), "sum to 1"),
+        (lambda i, p, t: (i, p * np.nan), "NaN"),
+        (lambda i, p, t: (i, p, t[:9]), r"labels of shape \(30, 44\)"),
+        (lambda i, p, t: (i, p, t + 1), r"whole numbers 0\.\.1"),
+        (lambda i, p, t: (i[:0], p[:0]), "with points"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        diagnose(*change(*case()), **GOOD)
+    with pytest.raises(ValueError, match="on a grid"):
+        diagnose(*case()[:2], coordinates=np.zeros((9, 2)), **GOOD)
+
+
+def test_printed():
+    image, probs, truth = case()
+    text = str(diagnose(image, probs, truth, num_iterations=2, **GOOD))
+    assert text.splitlines()[0].split() == "iteration largest change mean change changed".split()
+    assert "dice" in text and text.endswith(" of these.") and "Nothing looks wrong" in text
+
+
+class TestPlot:
+    """The figure can be drawn in every situation; how it looks has been looked at."""
+
+    def drawn(self, diagnosis, **options):
+        pytest.importorskip("matplotlib")
+        figure = diagnosis.plot(**options)
+        figure.draw_without_rendering()
+        return [axes.get_title() for axes in figure.get_axes()]
+
+    @pytest.mark.parametrize("crf", [{}, dict(bilateral_weight=0.0), dict(num_iterations=0)])
+    def test_pictures(self, crf):
+        image, probs, truth = case()
+        for labels in (None, truth):
+            titles = self.drawn(diagnose(image, probs, labels, **{**GOOD, **crf}))
+            assert "what changed" in titles
+
+    def test_volumes(self):
+        rng = np.random.default_rng(0)
+        image, probs = rng.normal(0, 30, (7, 9, 5)), rng.dirichlet(np.ones(12), (7, 9, 5))
+        found = diagnose(image, probs, **GOOD)
+        changed = (found.before.argmax(-1) != found.after.argmax(-1)).sum((0, 1))
+        assert f"image (slice {changed.argmax()} across axis 2)" in self.drawn(found)
+        assert "image (slice 3 across axis 0)" in self.drawn(found, slice_axis=0, index=3)
+        anisotropic = diagnose(image, probs, spacing=(1.0, 3.0, 1.0), **GOOD)
+        assert any("across axis 1" in title for title in self.drawn(anisotropic))
+        with pytest.raises(ValueError, match="one of 5 slices"):
+            found.plot(index=5)
+        with pytest.raises(ValueError, match="slice_axis"):
+            found.plot(slice_axis=3)
+
+    def test_colours_and_a_constant_image(self):
+        rng = np.random.default_rng(0)
+        probs = rng.dirichlet(np.ones(2), (8, 9))
+        self.drawn(diagnose(rng.uniform(0, 255, (8, 9, 3)), probs, **GOOD))
+        self.drawn(diagnose(np.zeros((8, 9)), probs, **GOOD))
+
+    def test_points_have_no_picture(self):
+        probs = np.full((9, 2), 0.5)
+        with pytest.raises(ValueError, match=r"Expected an image \(H, W\) or \(D, H, W\)"):
+            diagnose(np.arange(9.0), probs, **GOOD).plot()
+
+
+def test_needs_no_keras():
+    code = (
+        "import sys, numpy as np\n"
+        "from crfrnn.diagnosis.diagnose import diagnose\n"
+        "diagnose(np.eye(9), np.full((9, 9, 2), 0.5), theta_alpha=3, theta_beta=1,\n"
+        "         theta_gamma=1, bilateral_weight=1, spatial_weight=1)\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,321 @@
+"""The energy of the dense CRF as a loss: value, gradient, and training from scribbles with it."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from crfrnn import DenseCRFLoss
+from tests import backend
+from tests.offline.dense_crf_reference import finite_differences, kernel_matrices, normalized
+from tests.tolerances import EXACT, FLOAT16, FLOAT32, GRADIENT, LOSS_LATTICE, assert_close, error
+
+RNG = np.random.default_rng(6)
+LABELS, CHANNELS = 3, 2
+LOGITS = RNG.normal(0, 2, (2, 3, 4, LABELS)).astype("float32")
+IMAGE = RNG.uniform(0, 255, (2, 3, 4, CHANNELS)).astype("float32")
+# Every argument away from its default, JSON-like values as get_config returns them.
+ARGUMENTS = dict(
+    theta_alpha=[2.0, 1.5],
+    theta_beta=[90.0, 140.0],
+    theta_gamma=[0.8, 1.1],
+    bilateral_weight=0.7,
+    spatial_weight=0.4,
+    method="exact",
+    native=False,
+    window=5,
+    spacing=[1.0, 0.6],
+    from_logits=False,
+)
+BOTH = {**ARGUMENTS, "from_logits": True}
+BILATERAL = dict(theta_alpha=2.0, theta_beta=100.0)
+
+
+def probabilities(logits):
+    """Softmax of (..., L) in float64."""
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+def by_loops(q, image, arguments):
+    """Mean energy of probabilities (B, *S, L) for images (B, *S, K), over all pairs of points."""
+    total = 0.0
+    bandwidths = [arguments[f"theta_{name}"] for name in ("alpha", "beta", "gamma")]
+    for labelling, picture in zip(q, image, strict=True):
+        spatial, bilateral = kernel_matrices(picture, *bandwidths, arguments["spacing"])
+        labelling = labelling.reshape(-1, labelling.shape[-1])
+        for weight, kernel in (
+            (arguments["bilateral_weight"], normalized(bilateral, "after")),
+            (arguments["spatial_weight"], normalized(spatial, "after")),
+        ):
+            for i, own in enumerate(labelling):
+                for j, other in enumerate(labelling):
+                    # The share of i's label that j does not have; rows of the kernel sum to 1.
+                    differ = sum(own[c] * (1 - other[c]) for c in range(len(own)))
+                    total += weight * kernel[i, j] * differ / len(labelling)
+    return total / len(q)
+
+
+def smooth_case():
+    """Two pictures (2, 24, 19, 1) of a ramp and a disc, and logits of two labels that fit badly."""
+    y, x = np.mgrid[:24, :19]
+    ramp = 90 + 3.0 * x + 40.0 * (y > 12)
+    disc = 200.0 * ((y - 10) ** 2 + (x - 8) ** 2 < 40) + 2.0 * y
+    noise = np.random.default_rng(0).normal(0, 5, (2, 24, 19, 1))
+    image = np.stack([ramp, disc])[..., None] + noise
+    logits = np.stack([np.sin(x / 3.0) * 2 + y / 9.0, 2 * np.cos((x + y) / 4.0)])
+    return image.astype("float32"), np.stack([logits, -logits], -1).astype("float32")
+
+
+# ---- Numbers -------------------------------------------------------------------------------------
+
+
+def test_value_is_that_of_the_equation():
+    expected = by_loops(probabilities(LOGITS.astype("float64")), IMAGE, BOTH)
+    value = backend.array(DenseCRFLoss(**BOTH)(IMAGE, LOGITS))
+    assert value.shape == ()
+    assert_close(value, expected, FLOAT32)
+
+
+def test_volumes():
+    image = RNG.uniform(0, 9, (2, 2, 3, 2, 1)).astype("float32")
+    q = probabilities(RNG.normal(size=(2, 2, 3, 2, 4)))
+    arguments = ARGUMENTS | dict(
+        theta_alpha=[2.0, 1.5, 1.1], theta_beta=[3.0], theta_gamma=[1.0, 2.0, 0.5],
+        spacing=[3.0, 1.0, 1.2],
+    )  # fmt: skip
+    value = backend.array(DenseCRFLoss(**arguments)(image, q.astype("float32")))
+    assert_close(value, by_loops(q, image, arguments), FLOAT32)
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_one_sigmoid_channel_is_two_labels(from_logits):
+    logit = LOGITS[..., :1].astype("float64")
+    p = 1 / (1 + np.exp(-logit))
+    expected = by_loops(np.concatenate([1 - p, p], -1), IMAGE, BOTH)
+    loss = DenseCRFLoss(**{**ARGUMENTS, "from_logits": from_logits})
+    prediction = (logit if from_logits else p).astype("float32")
+    assert_close(backend.array(loss(IMAGE, prediction)), expected, FLOAT32)
+
+
+def test_gradient_is_that_of_the_equation():
+    """The energy is quadratic in the probabilities: a gradient through one factor is half of it."""
+
+    def energy(logits):
+        return by_loops(probabilities(logits), IMAGE, BOTH)
+
+    expected = finite_differences(energy, LOGITS.astype("float64"))
+    loss = DenseCRFLoss(**BOTH)
+    (gradient,) = backend.gradients(lambda x: loss(IMAGE, x), LOGITS)
+    assert_close(gradient, expected, GRADIENT)
+
+
+def test_lattice_is_close_to_exact():
+    image, logits = smooth_case()
+    arguments = dict(theta_alpha=5.0, theta_beta=20.0, theta_gamma=2.0, spatial_weight=0.5)
+    exact = DenseCRFLoss(**arguments, method="exact")
+    lattice = DenseCRFLoss(**arguments)
+    assert_close(
+        backend.array(lattice(image, logits)), backend.array(exact(image, logits)), LOSS_LATTICE
+    )
+    (expected,) = backend.gradients(lambda x: exact(image, x), logits)
+    (gradient,) = backend.gradients(lambda x: lattice(image, x), logits)
+    difference = np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
+    assert difference < LOSS_LATTICE, difference
+
+
+def test_a_wide_window_is_exact():
+    local = DenseCRFLoss(**{**BOTH, "method": "local", "window": 9})
+    assert_close(
+        backend.array(local(IMAGE, LOGITS)),
+        backend.array(DenseCRFLoss(**BOTH)(IMAGE, LOGITS)),
+        FLOAT32,
+    )
+
+
+def test_batch_is_the_mean_of_its_images():
+    loss = DenseCRFLoss(**BILATERAL)
+    singles = [backend.array(loss(IMAGE[i : i + 1], LOGITS[i : i + 1])) for i in range(2)]
+    assert error(*singles) > 0.005
+    assert_close(backend.array(loss(IMAGE, LOGITS)), np.mean(singles), FLOAT32)
+    weighted = backend.array(loss(IMAGE, LOGITS, sample_weight=np.array([2.0, 0.0], "float32")))
+    assert_close(weighted, singles[0], FLOAT32)
+    each = DenseCRFLoss(**BILATERAL, reduction=None)(IMAGE, LOGITS)
+    assert_close(backend.array(each), np.stack(singles), FLOAT32)
+
+
+def test_one_label_everywhere_costs_nothing_and_a_chessboard_most():
+    image = np.zeros((1, 6, 5, 1), "float32")
+    same = np.zeros((1, 6, 5, 2), "float32") + np.float32([30, -30])
+    chessboard = same * (1 - 2 * (np.indices((6, 5)).sum(0) % 2))[None, ..., None]
+    halves = same * np.where(np.arange(6) < 3, 1, -1)[None, :, None, None]
+    loss = DenseCRFLoss(theta_alpha=2.0, theta_beta=1.0)
+    costs = [float(backend.array(loss(image, x.astype("float32")))) for x in
+             (same, halves, 0 * same, chessboard)]  # fmt: skip
+    assert abs(costs[0]) < FLOAT32
+    assert costs[0] < costs[1] < costs[2]
+    assert_close(costs[2], 0.5, FLOAT32)  # unsure everywhere: two draws differ half of the time
+    assert 0.4 < costs[3] <= 1
+
+
+def test_a_border_between_labels_costs_less_where_the_image_has_one():
+    half = (np.arange(8) < 4)[None, :, None, None] * np.ones((1, 8, 5, 1), "float32")
+    logits = np.concatenate([20 * half - 10, 10 - 20 * half], -1).astype("float32")
+    loss = DenseCRFLoss(theta_alpha=3.0, theta_beta=20.0)
+    along = backend.array(loss(200 * half.astype("float32"), logits))
+    turned = (np.arange(5) < 3)[None, None, :, None] * np.ones((1, 8, 5, 1))
+    across = backend.array(loss(200 * turned.astype("float32"), logits))
+    assert along < 0.01 < 0.1 < across
+
+
+@pytest.mark.parametrize("size", [300.0, 1e30, np.inf])
+def test_extreme_logits_have_finite_values_and_gradients(size):
+    logits = np.where(LOGITS > 0, size, -size).astype("float32")
+    loss = DenseCRFLoss(**BILATERAL)
+    assert np.isfinite(backend.array(loss(IMAGE, logits)))
+    (gradient,) = backend.gradients(lambda x: loss(IMAGE, x), logits)
+    assert np.isfinite(gradient).all()
+
+
+# ---- Dtypes and configuration --------------------------------------------------------------------
+
+
+def test_uint8_images_and_float16_predictions():
+    image = IMAGE.astype("uint8")
+    expected = backend.array(DenseCRFLoss(**BILATERAL)(image.astype("float32"), LOGITS))
+    value = DenseCRFLoss(**BILATERAL)(image, ops.cast(LOGITS, "float16"))
+    assert keras.backend.standardize_dtype(value.dtype) == "float32"
+    assert_close(backend.array(value), expected, FLOAT16)
+
+
+def test_config_holds_every_argument():
+    loss = DenseCRFLoss(**ARGUMENTS, name="energy", reduction="sum")
+    config = loss.get_config()
+    for name, value in {**ARGUMENTS, "name": "energy", "reduction": "sum"}.items():
+        assert config[name] == value, name
+    saved = json.loads(json.dumps(keras.losses.serialize(loss)))
+    again = keras.losses.deserialize(saved)
+    assert isinstance(again, DenseCRFLoss)
+    assert again.get_config() == config
+    q = probabilities(LOGITS)
+    assert_close(backend.array(again(IMAGE, q)), backend.array(loss(IMAGE, q)), EXACT)
+
+
+# ---- Training ------------------------------------------------------------------------------------
+
+
+def scribbled(loss_weight, **compiled):
+    """A linear model of one telling and eight meaningless channels, and data with few labels.
+
+    Returns the compiled model, features (2, 12, 10, 9), targets, and the labels (2, 12, 10).
+    """
+    rng = np.random.default_rng(4)
+    truth = np.zeros((2, 12, 10), "int32")
+    truth[0, :, 4:] = truth[1, 7:] = 1
+    image = (100.0 * truth + rng.normal(0, 15, truth.shape))[..., None].astype("float32")
+    noise = rng.normal(0, 1, (*truth.shape, 8))
+    features = np.concatenate([image / 25 - 2, noise], -1).astype("float32")
+    scribbles = np.full_like(truth, 255)
+    scribbles[0, 5, 1:9:2] = truth[0, 5, 1:9:2]
+    scribbles[1, 4:10:2, 6] = truth[1, 4:10:2, 6]
+
+    inputs = keras.Input((None, None, 9))
+    # Backends differ in the random numbers of a seed; from zero on, all train alike.
+    logits = keras.layers.Dense(2, kernel_initializer="zeros")(inputs)
+    model = keras.Model(inputs, {"logits": logits, "energy": logits})
+    model.compile(
+        keras.optimizers.Adam(0.1),
+        loss={
+            "logits": keras.losses.SparseCategoricalCrossentropy(True, ignore_class=255),
+            "energy": DenseCRFLoss(theta_alpha=6.0, theta_beta=30.0),
+        },
+        loss_weights={"logits": 1.0, "energy": loss_weight},
+        **compiled,
+    )
+    return model, features, {"logits": scribbles, "energy": image}, truth
+
+
+def accuracy_after_training(loss_weight):
+    model, features, targets, truth = scribbled(loss_weight)
+    losses = model.fit(features, targets, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    predicted = backend.array(model(features)["logits"]).argmax(-1)
+    return np.mean(predicted == truth)
+
+
+def test_scribbles_teach_more_with_it():
+    with_it, without = accuracy_after_training(1.0), accuracy_after_training(0.0)
+    assert without < 0.9  # measured 0.79; 0.79 to 0.84 with other random numbers
+    assert with_it > 0.98  # measured 1.0; 0.996 to 1
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", True])
+def test_compiled_with_batches_of_two_sizes(jit_compile):
+    """XLA has no kernel for TensorFlow's native op: there keras.ops filters, with equal results."""
+    if backend.NAME == "torch" and jit_compile is True:
+        pytest.skip("torch.compile needs a C++ compiler when it runs")
+    weights = []
+    for options in (dict(jit_compile=jit_compile), dict(run_eagerly=True, jit_compile=False)):
+        model, features, targets, _ = scribbled(1.0, **options)
+        three = {name: np.concatenate([a, a[:1]]) for name, a in targets.items()}
+        features = np.concatenate([features, features[:1]])
+        model.fit(features, three, batch_size=2, epochs=2, shuffle=False, verbose=0)
+        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    # Adam divides by the size of a gradient, and so enlarges the rounding of small ones.
+    assert_close(weights[0], weights[1], GRADIENT)
+
+
+def test_mixed_precision_trains_and_a_saved_model_keeps_its_loss(tmp_path):
+    model, features, targets, _ = scribbled(1.0)
+    model.fit(features, targets, verbose=0)
+    expected = model.evaluate(features, targets, verbose=0, return_dict=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.loss["energy"].get_config() == model.loss["energy"].get_config()
+    found = loaded.evaluate(features, targets, verbose=0, return_dict=True)
+    assert_close(found["energy_loss"], expected["energy_loss"], FLOAT32)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model, features, targets, _ = scribbled(1.0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    losses = model.fit(features, targets, epochs=3, verbose=0).history["energy_loss"]
+    assert np.isfinite(losses).all()
+
+
+# ---- Errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"theta_alpha": 0.0}, "`theta_alpha` to be a positive number"),
+        ({"theta_beta": [3.0, np.nan]}, "`theta_beta` to be a positive number"),
+        ({"spacing": -1.0}, "`spacing` to be a positive number"),
+        ({"spatial_weight": 1.0}, "`theta_gamma`.*spatial_weight=1.0"),
+        ({"spatial_weight": -1.0}, "`spatial_weight` to be a number, 0 or more.*-1.0"),
+        ({"bilateral_weight": np.inf}, "`bilateral_weight` to be a number, 0 or more.*inf"),
+        ({"bilateral_weight": 0}, "larger than 0"),
+        ({"method": "grid"}, "'lattice', 'exact', 'local'.*'grid'"),
+        ({"window": 4}, "`window` to be an odd number"),
+    ],
+)
+def test_bad_arguments(changed, message):
+    with pytest.raises(ValueError, match=message):
+        DenseCRFLoss(**{**BILATERAL, **changed})
+
+
+@pytest.mark.parametrize(
+    ("image", "changed", "message"),
+    [
+        (IMAGE[..., 0], {}, "Add the missing axis"),
+        (IMAGE[:, :2], {}, "one spatial size"),
+        (IMAGE, {"theta_beta": [1.0, 2.0, 3.0]}, "one number per channel"),
+        (IMAGE, {"theta_alpha": [1.0, 2.0, 3.0]}, "one number per axis"),
+    ],
+)
+def test_bad_images(image, changed, message):
+    with pytest.raises(ValueError, match=message):
+        DenseCRFLoss(**{**BILATERAL, **changed})(image, LOGITS)
