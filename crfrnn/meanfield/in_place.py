@@ -88,7 +88,9 @@ class MeanField:
     def _step(self) -> None:
         if all(isinstance(k.filter.operator, native.NativeLatticeFilter) for k in self.kernels):
             kernels = [
-                library.Kernel(k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, m)
+                library.PairwiseTerm(
+                    k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, m
+                )
                 for k, m in zip(self.kernels, (k.mixing for k in self.kernels), strict=True)
             ]
             library.mean_field_step(kernels, self.unary, self.q)

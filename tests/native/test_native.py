@@ -123,7 +123,7 @@ positions = np.random.default_rng(0).normal(0, 4, (1, 30000, 3)).astype(np.float
 busy = True
 def work():
     while busy:
-        library.build(positions)  # asks Python for memory half-way
+        library.build(positions)
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads:
     thread.start()
@@ -241,7 +241,9 @@ def test_step_is_the_mean_field_iteration(labels, full):
     )
     unary = unaries.reshape(-1, labels)
     kernels = [
-        library.Kernel(lattice, None, None, library.contiguous(mixing(w, compatibility, labels)))
+        library.PairwiseTerm(
+            lattice, None, None, library.contiguous(mixing(w, compatibility, labels))
+        )
         for lattice, w in zip(lattices, (spatial, bilateral), strict=True)
     ]
     q = library.softmax(unary)

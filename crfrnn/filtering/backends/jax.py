@@ -14,7 +14,7 @@ from crfrnn.native import library
 XLA_COMPILES = True  # it compiles a call back to the host
 
 
-def build(positions: Any) -> library.Lattice:
+def build(positions: Any) -> library.NativeLattice:
     if not _traced(positions):
         return _as_jax(library.build(np.asarray(positions)))
     # A traced result needs a fixed size. Each point has F + 1 corners, so that there are at most
@@ -38,13 +38,13 @@ def build(positions: Any) -> library.Lattice:
         chains[: len(lattice.chains)] = lattice.chains
         return tuple(lattice._replace(chains=chains))
 
-    return library.Lattice(
+    return library.NativeLattice(
         *jax.pure_callback(on_host, outputs, positions, vmap_method="sequential")
     )
 
 
 def apply(
-    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.NativeLattice, transposed: bool
 ) -> Any:
     return _apply(transposed, values, scale_in, scale_out, lattice)
 
@@ -89,11 +89,11 @@ def _traced(*tensors: Any) -> bool:
     return any(isinstance(tensor, jax.core.Tracer) for tensor in tensors)
 
 
-def _as_jax(lattice: library.Lattice) -> library.Lattice:
+def _as_jax(lattice: library.NativeLattice) -> library.NativeLattice:
     # JAX has no 64-bit integers by default; no split exceeds the number of chained vertices.
-    return library.Lattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
+    return library.NativeLattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
 
 
-def _as_native(lattice: Any) -> library.Lattice:
+def _as_native(lattice: Any) -> library.NativeLattice:
     fields = [np.asarray(field) for field in lattice]
-    return library.Lattice(*fields[:3], *(splits.astype(np.int64) for splits in fields[3:]))
+    return library.NativeLattice(*fields[:3], *(splits.astype(np.int64) for splits in fields[3:]))

@@ -14,7 +14,7 @@ build = library.build
 
 
 def apply(
-    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.NativeLattice, transposed: bool
 ) -> np.ndarray:
     return library.apply(lattice, values, scale_in, scale_out, transposed)
 

@@ -26,12 +26,12 @@ def _load() -> Any:
 _OPS = _load()
 
 
-def build(positions: Any) -> library.Lattice:
-    return library.Lattice(*_OPS.crfrnn_lattice(positions=positions))
+def build(positions: Any) -> library.NativeLattice:
+    return library.NativeLattice(*_OPS.crfrnn_lattice(positions=positions))
 
 
 def apply(
-    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.NativeLattice, transposed: bool
 ) -> Any:
     none = tf.zeros((0,), tf.float32)
     scales = (none if scale is None else scale for scale in (scale_in, scale_out))

@@ -11,12 +11,12 @@ from crfrnn.native import library
 XLA_COMPILES = True  # PyTorch does not use it here
 
 
-def build(positions: torch.Tensor) -> library.Lattice:
+def build(positions: torch.Tensor) -> library.NativeLattice:
     return library.build(positions.detach().numpy())
 
 
 def apply(
-    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.NativeLattice, transposed: bool
 ) -> torch.Tensor:
     tensors = (None if a is None else torch.as_tensor(a) for a in (values, scale_in, scale_out))
     return _Apply.apply(*tensors, lattice, transposed)
