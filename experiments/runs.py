@@ -9,8 +9,8 @@ runs/<name>/
 
 from __future__ import annotations
 
+import contextlib
 import json
-import multiprocessing
 import os
 import platform
 import shutil
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from crfrnn.files import replacing
 from crfrnn.parameters.cases import num_cores
 from experiments.rows import compared
 
@@ -34,7 +35,7 @@ class OtherNetwork(ValueError):
 
 
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that it is either complete or absent, however the process ends.
+    """Write a file so that it is either complete or absent, whatever ends the process, or power.
 
     Args:
         path: the file; its folder is made.
@@ -48,13 +49,10 @@ def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
         'text'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id: another process writing the same file must not share the unfinished one.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    with open(unfinished, "wb") as file:
+    with replacing(path) as unfinished, open(unfinished, "wb") as file:
         write_to(file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def write_json(path: Path, content: Any, compact: bool = False) -> None:
@@ -131,10 +129,8 @@ def environment() -> dict[str, Any]:
     """
     packages = {}
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "python": platform.python_version(),
         "packages": packages,
@@ -142,40 +138,6 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         "cores": num_cores(),
     }
-
-
-def stop_if_orphaned() -> None:
-    """End a worker whose main process was killed, and so could not end it.
-
-    Two runs in one folder would be in each other's way.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit("The main process is gone.")
-
-
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What of a run that is there cannot stay."""
-    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
-    differences = [
-        f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    rows, wanted_rows = (compared(run).rows for run in (found, wanted))
-    for key, row in rows.items():
-        if key not in wanted_rows:
-            differences.append(f"row {key!r} is there, not here")
-            continue
-        pairs = {
-            part: (getattr(row, part), getattr(wanted_rows[key], part)) for part in MAKES_A_ROW
-        }
-        differences += [
-            f"{part!r} of row {key!r} is {there!r} there, {here!r} here"
-            for part, (there, here) in pairs.items()
-            if there != here
-        ]
-    return differences
 
 
 def commit() -> str | None:
@@ -195,6 +157,31 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What of a run that is there cannot stay."""
+
+    def changes(old: Mapping[str, Any], new: Mapping[str, Any], of: str) -> list[str]:
+        return [
+            f"{key}{of} is {old.get(key)!r} there, {new.get(key)!r} here"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+
+    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
+    differences = changes(old, new, "")
+    rows, wanted_rows = (compared(run).rows for run in (found, wanted))
+    for key, row in rows.items():
+        if key not in wanted_rows:
+            differences.append(f"row {key!r} is there, not here")
+            continue
+        old, new = (
+            {repr(part): getattr(one, part) for part in MAKES_A_ROW}
+            for one in (row, wanted_rows[key])
+        )
+        differences += changes(old, new, f" of row {key!r}")
+    return differences
 
 
 def _processor() -> str:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from experiments import config, presets
+from experiments import config
+from experiments.studies import presets
 
 
 def parse(*arguments, preset=None):

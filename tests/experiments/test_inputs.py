@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import data
-from experiments import inputs
 from experiments.config import make
+from experiments.train import inputs
 
 
 def case(shape, id):

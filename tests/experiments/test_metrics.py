@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from experiments import metrics
+from experiments.score import metrics
 
 
 def draw(picture: str) -> np.ndarray:

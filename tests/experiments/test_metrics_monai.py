@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from experiments import metrics
+from experiments.score import metrics
 from tests.tolerances import FLOAT32, assert_close
 
 torch = pytest.importorskip("torch", reason="MONAI needs PyTorch")

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
-from experiments import config, models
+from experiments import config
 from experiments.config import Config
+from experiments.train import models
 from tests.tolerances import FLOAT32, assert_close
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 import data
 from experiments import config, offline
-from experiments.inputs import Slices
+from experiments.train.inputs import Slices
 from tests.tolerances import FLOAT32, assert_close
 
 SETTINGS = config.make({"search_trials": 6, "crf_test_iterations": 3})

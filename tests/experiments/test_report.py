@@ -17,14 +17,15 @@ import pytest
 from PIL import Image
 
 import data
-from experiments import compare, inputs, pictures, runs, study
+from experiments import compare, pictures, runs, study
 from experiments import config as configuration
 from experiments.config import Config
-from experiments.metrics import METRICS
 from experiments.report import __main__ as report
 from experiments.report import cases, page
 from experiments.report.command import command
 from experiments.rows import Comparison, Row
+from experiments.score.metrics import METRICS
+from experiments.train import inputs
 
 # Names as nobody should give them.
 DATASET, CASE, ROW = 'cells <i>"&', "x<u>'", "U-Net <b>$"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as students_t
 
-from experiments import stats
+from experiments.score import stats
 
 # Two seeds, six cases of four patients in no order, numbers missing: group means over (seeds, then
 # cases) are a (2 + 0) / 2 = 1, b 3, c -2, d (5 + 4) / 2 = 4.5.
@@ -137,7 +137,7 @@ def test_dependent_cases_do_not_count_twice():
 def test_no_difference_at_all():
     zeros = np.zeros((3, 6))
     zeros[:, 5] = np.nan
-    found = stats.compare(zeros, range(6))
+    found = stats.estimate(zeros, range(6))
     assert (found.p_value, found.rank_biserial) == (1, 0)
     assert found.over_groups == found.over_seeds == found.over_both == (0, 0)
 
@@ -150,12 +150,12 @@ def test_zeros_and_equal_differences():
 
 def test_nothing_to_test():
     for differences in (np.array([[1.0, 2.0]]), np.full((2, 2), np.nan)):
-        found = stats.compare(differences, "aa")
+        found = stats.estimate(differences, "aa")
         assert np.isnan([found.p_value, found.rank_biserial]).all()
 
 
 def test_compare_bundles_what_the_others_say():
-    found = stats.compare(DIFFERENCES, GROUPS, seed=3)
+    found = stats.estimate(DIFFERENCES, GROUPS, seed=3)
     # Per seed: (1 + 3 - 1 + 5 - 1) / 5 and (3 - 3 + 5 + 1 + 4) / 5.
     assert found.per_seed == pytest.approx((1.4, 2.0))
     assert found.mean == pytest.approx(1.7)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import training
-from experiments.inputs import VOID, Slices
+from experiments.train.inputs import VOID, Slices
 from tests.tolerances import FLOAT32
 from unet.losses import CrossEntropyAndDice, SoftDice
 

@@ -1,4 +1,4 @@
-"""A study: one file that says which rows are compared on which data, and what differs.
+"""A plan of a study: one file that says which rows are compared on which data, and what differs.
 
 title = "..."            of its section in docs/results.md
 text = "..."             what is asked, in a paragraph
@@ -39,32 +39,32 @@ BASE = "base"
 WITHOUT = "without"
 
 
-class Setting(NamedTuple):
-    """One run of a study: its settings and the rows compared there."""
+class Task(NamedTuple):
+    """One run of a study, a setting of its file: what holds for all rows, and the rows."""
 
     config: Config
     comparison: Comparison
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Plan:
     """What a study's file says.
 
     Attributes:
         name: of the file, without ending.
         title, text: what is asked.
         comparison: of all its rows.
-        settings: by name.
+        tasks: by name of the setting.
     """
 
     name: str
     title: str
     text: str
     comparison: Comparison
-    settings: Mapping[str, Setting]
+    tasks: Mapping[str, Task]
 
 
-def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
+def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
     """Read a study's file.
 
     Args:
@@ -72,7 +72,7 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
         changes: keys of ``Config`` for all settings, whatever the file says.
 
     Returns:
-        The study.
+        The plan.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -80,8 +80,8 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
             base that has a base.
 
     Example:
-        >>> study = read("experiments/studies/controlled.toml")
-        >>> study.settings["wbc1-10"].config.train_cases
+        >>> asked = read("experiments/studies/controlled.toml")
+        >>> asked.tasks["wbc1-10"].config.train_cases
         10
     """
     path = Path(path)
@@ -92,25 +92,25 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Study:
         if BASE in content:
             raise ValueError(f"{path}: {base} has a base itself. Expected a whole study.")
     try:
-        return _study(path.stem, content, changes or {})
+        return _plan(path.stem, content, changes or {})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def collect(study: Study, folder: Path) -> Path:
+def collect(asked: Plan, folder: Path) -> Path:
     """Put the results of all finished settings into one file, for tables and figures.
 
     Args:
-        study: what was asked.
+        asked: the study.
         folder: of its runs, one folder per setting.
 
     Returns:
         ``folder/study.json``.
     """
-    found = {name: runs.read_json(folder / name / "results.json") for name in study.settings}
+    found = {name: runs.read_json(folder / name / "results.json") for name in asked.tasks}
     path = folder / "study.json"
     finished = {name: results for name, results in found.items() if results is not None}
-    content = joined(study.name, study.title, study.text.strip(), study.comparison, finished)
+    content = joined(asked.name, asked.title, asked.text.strip(), asked.comparison, finished)
     runs.write_json(path, content, compact=True)
     return path
 
@@ -166,7 +166,7 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return merged
 
 
-def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Study:
+def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> Plan:
     for key in KEYS:
         if key not in content:
             raise ValueError(f"{key!r} is missing. Expected {', '.join(KEYS)}.")
@@ -176,15 +176,15 @@ def _study(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) ->
     pairs = [(row, reference) for row, reference in content["differences"]]
     pictured = content["pictured"]
     comparison = Comparison(rows, pairs, pictured, (pictured[-1], pictured[0]))
-    settings = {}
+    tasks = {}
     for key, own in content["settings"].items():
         merged = {**content["common"], **own, **changes}
         without = merged.pop(WITHOUT, [])
-        config = configuration.make(configuration.as_settings(merged))
-        settings[key] = Setting(config, _leave_out(comparison, without))
+        config = configuration.make(merged)
+        tasks[key] = Task(config, _leave_out(comparison, without))
         for row in rows.values():
             configuration.make({**dataclasses.asdict(config), **row.settings})
-    return Study(name, content["title"], content["text"], comparison, settings)
+    return Plan(name, content["title"], content["text"], comparison, tasks)
 
 
 def _row(key: str, content: Mapping[str, Any]) -> Row:

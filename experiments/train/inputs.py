@@ -22,6 +22,8 @@ VOID = 255  # no label; also what data's uint8 label maps cannot contain below 2
 # Images are in [0, 1] and no study has a theta_beta above 1.5: exp(-0.5 (10 / 1.5)^2) < 1e-9.
 FAR = -10.0
 
+TINY = 1e-12  # below any probability that matters; its logarithm is finite
+
 
 @dataclasses.dataclass(frozen=True)
 class Slices:
@@ -209,3 +211,8 @@ def _weighted(slices: Slices, config: Config, num_labels: int) -> Slices:
 
 def _as_slices(label: np.ndarray, axis: int) -> np.ndarray:
     return label[None] if label.ndim == 2 else np.moveaxis(label, axis, 0)
+
+
+def log(probabilities: np.ndarray) -> np.ndarray:
+    """Logits that say the same."""
+    return np.log(np.maximum(probabilities, TINY))

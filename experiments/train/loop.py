@@ -12,8 +12,9 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from experiments import runs
-from experiments.inputs import Slices, batch_indices
+from experiments import runs, workers
+from experiments.train.inputs import Slices, batch_indices
+from experiments.train.predict import model_input
 from unet.losses import CrossEntropyAndDice
 
 History = list[dict[str, Any]]
@@ -81,14 +82,8 @@ def train(
                 history.append({"step": step, **losses, **measure(model)})
                 _save_state(model, checkpoint, step, history)
                 bar.set_postfix(loss=f"{losses['loss']:.3f}")
-                runs.stop_if_orphaned()
+                workers.stop_if_orphaned()
     return history
-
-
-def model_input(model: keras.Model, slices: Slices, chosen: Any = slice(None)) -> Any:
-    """What a model takes of the chosen slices: the image, or image and reference for a CRF."""
-    inputs = {"image": slices.images[chosen], "reference": slices.references[chosen]}
-    return inputs if isinstance(model.input, dict) else inputs["image"]
 
 
 def load_state(model: keras.Model, checkpoint: Path) -> tuple[int, History]:

@@ -11,7 +11,7 @@ Three intervals answer three questions, and none stands for another:
   test set?
 - over both: had new networks met new patients? This is what a reader wants to know.
 
-`compare` gives everything about one difference at once.
+`estimate` gives everything about one difference at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Interval = tuple[float, float]
 EQUIVALENCE_CONFIDENCE = 0.90  # two one-sided tests at 5 % each
 
 
-class Comparison(NamedTuple):
+class Estimate(NamedTuple):
     """What is known about the difference of two rows, in the unit of the metric.
 
     mean: over seeds and cases. per_seed: R means over cases. over_groups, over_seeds, over_both:
@@ -46,7 +46,7 @@ class Comparison(NamedTuple):
     rank_biserial: float
 
 
-def compare(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Comparison:
+def estimate(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Estimate:
     """Everything about a paired difference that a table shows.
 
     Args:
@@ -55,15 +55,15 @@ def compare(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) 
         seed: of the resampling.
 
     Returns:
-        `Comparison`.
+        `Estimate`.
 
     Example:
-        >>> result = compare(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), ["a", "b", "c"])
+        >>> result = estimate(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), ["a", "b", "c"])
         >>> result.mean, result.per_seed, result.p_value, result.rank_biserial
         (2.0, (2.0, 2.0), 0.25, 1.0)
     """
     per_seed = _row_means(differences)
-    return Comparison(
+    return Estimate(
         mean=float(np.mean(per_seed)),
         per_seed=tuple(map(float, per_seed)),
         over_groups=interval_over_groups(differences, groups, seed),

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 import crfrnn
 import unet
-from experiments.config import Config
-from experiments.inputs import VOID
-from experiments.offline import PARAMETERS
+from crfrnn.layers.monitor import crf_parameters
+from experiments.config import CRF_PARAMETERS, Config
+from experiments.train.inputs import VOID
 from unet.losses import CrossEntropyAndDice, SoftDice
 
 LOSSES = {
@@ -69,7 +70,7 @@ def with_head(
         network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
         config: of the CRF.
         head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
-        crf: start values for offline.PARAMETERS.
+        crf: start values for CRF_PARAMETERS.
 
     Returns:
         The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
@@ -109,7 +110,7 @@ def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
         method=config.crf_method,
         window=config.crf_window,
         name="head",
-        **{name: crf[name] for name in PARAMETERS} | weights,
+        **{name: crf[name] for name in CRF_PARAMETERS} | weights,
     )
 
 
@@ -173,6 +174,17 @@ def compile(
         loss={name: losses[name] for name in model.output},
         loss_weights={name: weights[name] for name in model.output},
     )
+
+
+def learned(model: keras.Model) -> dict[str, Any]:
+    """Parameters of the CRF in a model, with as many digits as anybody looks at; {} without one."""
+    # As float64: of a float32, JSON would have the digits of its nearest float64.
+    return {
+        name: np.round(np.asarray(value, np.float64), 4).tolist()
+        for layer in model.layers
+        if isinstance(layer, crfrnn.CRFRNN)
+        for name, value in crf_parameters(layer).items()
+    }
 
 
 def make_loss(name: str) -> keras.losses.Loss:
