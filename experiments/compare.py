@@ -30,8 +30,8 @@ from crfrnn.parameters.cases import num_cores
 from experiments import config as configuration
 from experiments import curves, pictures, runs, table
 from experiments.config import Config
-from experiments.rows import PLUS_CRF, Comparison, compared, comparison
-from experiments.studies import plan, presets
+from experiments.rows import Comparison, compared
+from experiments.studies import main_job, plan
 from experiments.train import inputs
 from experiments.workers import side_by_side
 
@@ -201,9 +201,8 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
 def _single(options: argparse.Namespace) -> Run:
     given = configuration.given(options)
     dataset = given.get("dataset", Config.dataset)
-    config = configuration.make({**presets.preset(dataset, options.quick), **given})
+    config, rows = main_job.task(dataset, options.quick, given)
     name = "-".join([Path(dataset).name, *config.models, *(["quick"] if options.quick else [])])
-    rows = comparison(config.models, config.network)
     return Run(Path(options.runs, options.name or name), config, rows)
 
 
@@ -236,7 +235,7 @@ def _check_names(run: Run) -> None:
         if name not in unet.names():
             raise ValueError(
                 f"Unknown network {name!r}. Expected one of {', '.join(unet.names())}, in --models "
-                f"also with {PLUS_CRF} behind it."
+                f"also with {main_job.PLUS_CRF} behind it."
             )
 
 

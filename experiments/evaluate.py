@@ -33,13 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = make(run["config"])
     if options.dataset:
         # Another set has other numbers of cases; its test split as a whole.
-        config = dataclasses.replace(
-            config,
-            dataset=options.dataset,
-            train_cases=None,
-            validation_cases=None,
-            test_cases=None,
-        )
+        sizes = dict.fromkeys(("train_cases", "validation_cases", "test_cases"))
+        config = dataclasses.replace(config, dataset=options.dataset, **sizes)
     os.environ["KERAS_BACKEND"] = run["backend"]
     print(_evaluate(config, options.model))
     return 0

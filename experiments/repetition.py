@@ -138,11 +138,9 @@ class Repetition:
             model,
             loaded.train,
             self.folder / f"{name}.checkpoint.npz",
+            config,
             steps=steps,
-            batch_size=config.batch_size,
             order_seed=10 * self.seed + order,  # fewer than ten orders per seed
-            checkpoint_steps=config.checkpoint_steps,
-            augmentation=loop.Augmentation(config.flips, config.jitter),
             measure=measure,
             title=f"{self.title}: {name}",
             position=self.seed,

@@ -85,8 +85,8 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
 
     Args:
         folder: where the run lives.
-        identity: ``config``, its settings; ``comparison``, its rows; ``backend``, Keras's: the same
-            settings give other last digits on another one.
+        identity: "config", its settings; "comparison", its rows; "backend", Keras's, on another one
+            of which the same settings give other last digits.
         force: delete the run that is there and start anew.
 
     Raises:
@@ -121,12 +121,7 @@ def as_read_back(content: Any) -> Any:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and machine, for the results.
-
-    Returns:
-        ``python``, ``packages`` (name to version, those installed), ``commit``, ``machine``,
-        ``cores``.
-    """
+    """What results may depend on: "python", "packages", "commit", "machine", "cores"."""
     packages = {}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -144,13 +139,8 @@ def commit() -> str | None:
     """The commit of this code, with "+" if files have changed since; None outside a clone."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ("git", "-C", str(Path(__file__).parent), *arguments)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no")

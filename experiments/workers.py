@@ -9,29 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
 
-Task = TypeVar("Task", bound=tuple)
 
+def side_by_side(
+    function: Callable[..., Any], tasks: Sequence[tuple], jobs: int
+) -> Iterator[tuple]:
+    """Call a function of a module with each of the tasks, ``jobs`` at a time; a single one here.
 
-def side_by_side(function: Callable[..., Any], tasks: Sequence[Task], jobs: int) -> Iterator[Task]:
-    """Call a function in processes, ``jobs`` at a time.
-
-    Each task has a process of its own: TensorFlow keeps the graphs of models that are gone, about a
-    gigabyte for the rows of one repetition.
-
-    Args:
-        function: of a module, since processes start anew.
-        tasks: its arguments.
-        jobs: 1, 2, ...; a single task is done here.
-
-    Yields:
-        Each task when it is done.
-
-    Raises:
-        Exception: what the function raised; the other processes are ended.
+    Each has a process of its own: TensorFlow keeps the graphs of models that are gone, about a
+    gigabyte for the rows of one repetition. Yields each task when it is done; raises what the
+    function raised, when the other processes have been ended.
     """
     if len(tasks) == 1:
         function(*tasks[0])
@@ -39,13 +29,11 @@ def side_by_side(function: Callable[..., Any], tasks: Sequence[Task], jobs: int)
         return
     # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
     spawn = multiprocessing.get_context("spawn")
-    lock = spawn.RLock()  # so that progress bars take turns
+    options = {"mp_context": spawn, "initializer": _start, "initargs": (spawn.RLock(),)}
 
-    def alone(task: Task) -> Task:
-        with futures.ProcessPoolExecutor(
-            1, mp_context=spawn, initializer=_start, initargs=(lock,)
-        ) as process:
-            process.submit(function, *task).result()  # raises what the process raised
+    def alone(task: tuple) -> tuple:
+        with futures.ProcessPoolExecutor(1, **options) as process:
+            process.submit(function, *task).result()
         return task
 
     threads = futures.ThreadPoolExecutor(jobs)  # which only wait
@@ -65,9 +53,16 @@ def side_by_side(function: Callable[..., Any], tasks: Sequence[Task], jobs: int)
         threads.shutdown()
 
 
+def stop_if_orphaned() -> None:
+    """End a process whose main process was killed: two runs in one folder disturb each other."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        raise SystemExit("The main process is gone.")
+
+
 def _start(lock: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
-    tqdm.set_lock(lock)
+    tqdm.set_lock(lock)  # so that progress bars take turns
     # Killed, the main process cannot end its workers, and who starts it again would have two.
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -75,10 +70,3 @@ def _start(lock: Any) -> None:
 def _end_with_parent() -> None:
     multiprocessing.parent_process().join()
     os._exit(1)
-
-
-def stop_if_orphaned() -> None:
-    """End a process whose main process was killed: two runs in one folder disturb each other."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit("The main process is gone.")

@@ -10,8 +10,8 @@ from pathlib import Path
 from experiments import config as configuration
 from experiments import runs
 from experiments.config import Config
-from experiments.rows import Comparison, compared, comparison
-from experiments.studies import plan, presets
+from experiments.rows import Comparison, compared
+from experiments.studies import main_job, plan
 
 ROOT = Path(__file__).parents[2]
 RUNS = Path("runs")  # the default of --runs
@@ -29,7 +29,7 @@ def command(folder: Path) -> str:
     """
     folder, run = folder.resolve(), runs.read_json(folder / "run.json")
     config, rows = configuration.make(run["config"]), compared(run)
-    if _same(rows, comparison(config.models, config.network)):
+    if _same(rows, main_job.comparison(config.models, config.network)):
         home = folder.parent
         arguments = [*_main_job(config), "--name", folder.name]
     else:
@@ -45,7 +45,7 @@ def command(folder: Path) -> str:
 
 def _main_job(config: Config) -> list[str]:
     def arguments(quick: bool) -> list[str]:
-        preset = configuration.make(presets.preset(config.dataset, quick))
+        preset = main_job.task(config.dataset, quick, {}).config
         start = ["--dataset", config.dataset, *(["--quick"] if quick else [])]
         return start + _options(config, preset)
 

@@ -8,10 +8,9 @@ import importlib
 import pkgutil
 
 from experiments.rows.kind import KINDS
-from experiments.rows.main_job import PLUS_CRF, ROWS, compared, comparison
-from experiments.rows.row import Comparison, Row, has_crf
+from experiments.rows.row import Comparison, Row, compared, has_crf
 
-__all__ = ["KINDS", "PLUS_CRF", "ROWS", "Comparison", "Row", "compared", "comparison", "has_crf"]
+__all__ = ["KINDS", "Comparison", "Row", "compared", "has_crf"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -98,3 +98,13 @@ def has_crf(rows: Mapping[str, Row], key: str) -> bool:
     """
     how = rows[key].how
     return how.has_crf or (how.passes_on and any(has_crf(rows, of) for of in rows[key].of))
+
+
+def compared(saved: Mapping[str, Any]) -> Comparison:
+    """The rows of a run, from the content of its ``run.json`` or ``results.json``."""
+    if "comparison" in saved:
+        return Comparison.from_json(saved["comparison"])
+    # Of an older run, which had no other rows than these. (They rest on this file.)
+    from experiments.studies.main_job import comparison
+
+    return comparison(saved["config"].get("models", ()), saved["config"]["network"])

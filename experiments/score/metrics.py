@@ -1,8 +1,9 @@
 """Segmentation metrics per case, in percent and millimetres, and the published table's own.
 
-Masks are boolean arrays (*S) of any number of axes; label maps are integer arrays (*S) where 0 is
-background. ``spacing_mm`` holds the distance between neighbouring points, one number per axis, in
-millimetres; where a picture has no physical size it is 1 everywhere and "mm" reads "pixels".
+What all functions take: ``truth`` and ``prediction``, of one shape (*S) of any number of axes, are
+boolean masks of one label, or, where it says so, integer label maps, in which 0 is background.
+``spacing_mm`` holds the distance between neighbouring points, one number per axis, in millimetres;
+where a picture has no physical size it is 1 everywhere and "mm" reads "pixels". Shares are percent.
 
 Empty masks. A label that neither the truth nor the prediction contains has nothing to measure:
 NaN, which every mean here leaves out. A label that only one of them contains is missed or invented
@@ -24,31 +25,15 @@ from crfrnn import checks
 from crfrnn.parameters.scores import boundary_band, boundary_dice, dice, iou, nanmean
 
 METRICS = (
-    "dice",
-    "iou",
-    "pixel_accuracy",
-    "boundary_dice",
-    "boundary_accuracy",
-    "hd95",
-    "assd",
-    "surface_dice",
-    "ece",
-    "published_iu",
-    "published_dsc",
-    "published_pa",
+    *("dice", "iou", "pixel_accuracy", "boundary_dice", "boundary_accuracy", "hd95", "assd"),
+    *("surface_dice", "ece", "published_iu", "published_dsc", "published_pa"),
 )
 
 _CONFIDENCE_BINS = 15
 
 
 def pixel_accuracy(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of points with the right label, background included.
-
-    Args:
-        truth, prediction: label maps (*S) of one shape.
-
-    Returns:
-        Percent, 0..100.
+    """Share of points of label maps with the right label, background included.
 
     Example:
         >>> pixel_accuracy(np.array([0, 1, 2, 0]), np.array([0, 1, 1, 0]))
@@ -62,17 +47,9 @@ def boundary_accuracy(
 ) -> float:
     """Share of points with the right label near the true boundaries, where a CRF can act.
 
-    Counts the points whose nearest point of another true label, background included, is at most
+    Counts the points of label maps whose nearest point of another true label is at most
     ``width_mm`` away: the bands of `crfrnn.scores.boundary_band` of all labels together. Unlike
-    boundary Dice it sees every label at once, background too.
-
-    Args:
-        truth, prediction: label maps (*S) of one shape.
-        spacing_mm: one number per axis.
-        width_mm: half width of the band.
-
-    Returns:
-        Percent, 0..100; NaN if the truth has one label only: there is no boundary.
+    boundary Dice it sees every label at once, background too. NaN if the truth has one label only.
 
     Example:
         >>> truth, prediction = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 0, 0, 1, 2, 2])
@@ -108,10 +85,6 @@ def surface_distances(
     labels and predictions of one piece (mean Dice 92) that gives a mean ASSD of 0.13 instead of
     0.30 mm, surface Dice at 1 mm of 99.4 instead of 98.6 and HD95 of 1.00 instead of 1.03 mm.
 
-    Args:
-        truth, prediction: boolean masks (*S) of one shape.
-        spacing_mm: one number per axis.
-
     Returns:
         Distances (n,) and (m,) of n and m surface points. If one mask is empty, the points of the
         other are as far away as the diagonal of the image, and the empty one has no points.
@@ -125,8 +98,7 @@ def surface_distances(
     diagonal = np.linalg.norm(np.multiply(truth.shape, spacing_mm))
     # No surface changes where the box is cut: what lies outside it is outside both masks.
     (box,) = ndimage.find_objects((truth | prediction).astype(np.uint8))
-    masks = (truth[box], prediction[box])
-    surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in masks]
+    surfaces = [mask[box] & ~ndimage.binary_erosion(mask[box]) for mask in (truth, prediction)]
     to_truth, to_prediction = (
         ndimage.distance_transform_edt(~surface, sampling=spacing_mm)
         if surface.any()
@@ -137,16 +109,10 @@ def surface_distances(
 
 
 def hd95(distances: SurfaceDistances) -> float:
-    """95th percentile of the Hausdorff distance between the surfaces of two masks.
+    """95th percentile of the Hausdorff distance, in millimetres.
 
-    The 95th percentile of the distances is taken in each direction and the larger of the two
-    returned (MONAI's and DeepMind's definition; MedPy pools both directions and so reports less).
-
-    Args:
-        distances: of `surface_distances`.
-
-    Returns:
-        Millimetres; NaN if both masks are empty; the diagonal of the image if one is.
+    The percentile is taken in each direction and the larger of the two returned (MONAI's and
+    DeepMind's definition; MedPy pools both directions and so reports less).
 
     Example:
         >>> truth, prediction = np.array([True, False, False]), np.array([False, False, True])
@@ -158,16 +124,9 @@ def hd95(distances: SurfaceDistances) -> float:
 
 
 def assd(distances: SurfaceDistances) -> float:
-    """Average symmetric surface distance of two masks.
+    """Average symmetric surface distance, in millimetres: the mean over both masks' surface points.
 
-    The mean over all surface points of both masks (MONAI's and DeepMind's definition; MedPy
-    averages the means of the two directions).
-
-    Args:
-        distances: of `surface_distances`.
-
-    Returns:
-        Millimetres; NaN if both masks are empty; the diagonal of the image if one is.
+    MONAI's and DeepMind's definition; MedPy averages the means of the two directions.
 
     Example:
         >>> assd(SurfaceDistances(np.array([2.0]), np.array([2.0, 5.0])))
@@ -177,16 +136,10 @@ def assd(distances: SurfaceDistances) -> float:
 
 
 def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
-    """Normalised surface Dice: share of both surfaces that is near the other one.
+    """Normalised surface Dice: share of both surfaces that is at most a tolerance from the other.
 
-    Nikolov et al., arXiv:1809.04430, on surface points (as in MONAI and arXiv:2111.05408).
-
-    Args:
-        distances: of `surface_distances`.
-        tolerance_mm: distances up to it count as agreement; smaller than the image.
-
-    Returns:
-        Percent, 0..100; NaN if both masks are empty; 0 if one is.
+    Nikolov et al., arXiv:1809.04430, on surface points (as in MONAI and arXiv:2111.05408). The
+    tolerance, in millimetres, is smaller than the image.
 
     Example:
         >>> surface_dice(SurfaceDistances(np.array([1.0]), np.array([1.0, 0.0, 5.0])), 1.0)
@@ -196,7 +149,7 @@ def surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
 
 
 def ece(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Expected calibration error: how far confidence is from accuracy.
+    """Expected calibration error: how far confidence is from accuracy, in percent.
 
     The confidence of a point is the probability of its most likely label. Points are sorted into
     15 bins of confidence, (0, 1/15] to (14/15, 1]; the differences between the mean confidence and
@@ -206,13 +159,7 @@ def ece(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
     Args:
         truth: label map (*S).
-        probabilities: (*S, L), rows of sum 1.
-
-    Returns:
-        Percent, 0..100.
-
-    Raises:
-        ValueError: shapes that do not fit together; rows that are no probabilities.
+        probabilities: (*S, L), rows of sum 1; ValueError for anything else.
 
     Example:
         >>> probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8]])
@@ -242,13 +189,8 @@ def published(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     foreground, and a class absent from the truth or the prediction of a slice scores 0 there, so
     an empty slice found empty scores at most 50; DSC adds 1 to numerator and denominator; "PA" is
     the share of foreground that was found (0 where there is none), not an accuracy. Use it to
-    compare with that table and for nothing else.
-
-    Args:
-        truth, prediction: label maps (D, H, W); all labels > 0 count as one foreground.
-
-    Returns:
-        ``published_iu``, ``published_dsc``, ``published_pa`` in percent, means over the D slices.
+    compare with that table and for nothing else. Label maps are (D, H, W); all labels > 0 count as
+    one foreground; means are over the D slices.
 
     Example:
         >>> slice_ = np.array([[[0, 1], [0, 1]]])
@@ -256,8 +198,8 @@ def published(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
         {'published_iu': 100.0, 'published_dsc': 100.0, 'published_pa': 100.0}
     """
     scores = [_published_slice(t > 0, p > 0) for t, p in zip(truth, prediction, strict=True)]
-    iu, dsc, pa = 100 * np.mean(scores, axis=0)
-    return {"published_iu": float(iu), "published_dsc": float(dsc), "published_pa": float(pa)}
+    names = ("published_iu", "published_dsc", "published_pa")
+    return dict(zip(names, (100 * np.mean(scores, axis=0)).tolist(), strict=True))
 
 
 def case_metrics(
@@ -273,8 +215,8 @@ def case_metrics(
     """All metrics of one case, label-wise ones averaged over the foreground labels present.
 
     Args:
-        truth, prediction: label maps (*S) of one shape, labels 0..num_labels-1; two axes are one
-            slice, three are a volume measured as a whole.
+        truth, prediction: label maps, labels 0..num_labels-1; two axes are one slice, three are a
+            volume measured as a whole. ValueError for different shapes.
         num_labels: L, background included.
         spacing_mm: one number per axis.
         width_mm: half width of the band of boundary Dice and boundary accuracy.
@@ -284,9 +226,6 @@ def case_metrics(
 
     Returns:
         One number per name in ``METRICS``, and ``dice_1`` ... ``dice_<L-1>`` per label.
-
-    Raises:
-        ValueError: if the shapes differ; see also `ece`.
 
     Example:
         >>> truth = np.array([[0, 0, 1], [0, 2, 1]])
@@ -308,10 +247,10 @@ def case_metrics(
         "surface_dice": [surface_dice(each, tolerance_mm) for each in distances],
         "boundary_dice": [boundary_dice(t, p, spacing_mm, width_mm) for t, p in masks],
     }
+    # (H, W) -> (1, H, W)
     as_slices = (
-        (truth[None], prediction[None])  # (H, W) -> (1, H, W)
-        if truth.ndim == 2
-        else (np.moveaxis(truth, slice_axis, 0), np.moveaxis(prediction, slice_axis, 0))
+        map_[None] if map_.ndim == 2 else np.moveaxis(map_, slice_axis, 0)
+        for map_ in (truth, prediction)
     )
     return {
         **{name: nanmean(values) for name, values in per_label.items()},

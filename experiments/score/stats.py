@@ -1,8 +1,11 @@
 """Mean and spread over seeds; paired differences with intervals, tests and effect sizes.
 
-Differences are arrays (R, N): R seeds (training runs), N test cases, the same cases in the same
-order for both rows compared. NaN marks a case that a metric leaves out. Cases of one group (one
-patient) are not independent: intervals resample groups, and tests count every group once.
+What all functions take: ``differences`` (R, N), of R seeds (training runs) and N test cases, the
+same cases in the same order for both rows compared; NaN marks a case that a metric leaves out.
+``groups``: N names; cases of one group (one patient) are not independent: intervals resample
+groups, and tests count every group once. ``seed``: of the resampling. ``confidence``: of an
+interval, 0..1. Intervals are (lower, upper) bounds in the unit of the differences, NaN where they
+cannot be given: for fewer than two groups or two seeds.
 
 Three intervals answer three questions, and none stands for another:
 
@@ -49,14 +52,6 @@ class Estimate(NamedTuple):
 def estimate(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Estimate:
     """Everything about a paired difference that a table shows.
 
-    Args:
-        differences: (R, N), one row's metric minus another's.
-        groups: N names.
-        seed: of the resampling.
-
-    Returns:
-        `Estimate`.
-
     Example:
         >>> result = estimate(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), ["a", "b", "c"])
         >>> result.mean, result.per_seed, result.p_value, result.rank_biserial
@@ -75,13 +70,9 @@ def estimate(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0)
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
-    """Mean over seeds and cases, and the sample standard deviation of the per-seed means.
+    """Mean of values (R, N) over seeds and cases, and the standard deviation over seeds.
 
-    Args:
-        values: (R, N), one number per seed and case.
-
-    Returns:
-        Mean and standard deviation in the unit of the values; the deviation is NaN for one seed.
+    That of the per-seed means, as of a sample; NaN for one seed.
 
     Example:
         >>> mean_and_sd(np.array([[1.0, 3.0], [5.0, 7.0]]))  # per-seed means 2 and 6
@@ -103,15 +94,6 @@ def interval_over_groups(
     Each case counts with its mean over the seeds. Covers the choice of test cases, not the noise
     of training.
 
-    Args:
-        differences: (R, N).
-        groups: N names.
-        seed: of the resampling.
-        confidence: of the interval, 0..1.
-
-    Returns:
-        Lower and upper bound, in the unit of the differences; NaN for fewer than two groups.
-
     Example:
         >>> interval_over_groups(np.array([[1.0, 1.0, 1.0]]), ["a", "b", "c"])
         (1.0, 1.0)
@@ -126,13 +108,6 @@ def interval_over_seeds(differences: np.ndarray, confidence: float = CONFIDENCE)
     the extremes it has seen and is far too narrow; Student's t with R - 1 degrees of freedom says
     honestly how little a few seeds tell. Covers the noise of training, not the choice of test
     cases.
-
-    Args:
-        differences: (R, N).
-        confidence: of the interval, 0..1.
-
-    Returns:
-        Lower and upper bound, in the unit of the differences; NaN for one seed.
 
     Example:
         >>> low, high = interval_over_seeds(np.array([[1.0], [3.0]]))  # 2 +- 12.706 * 1
@@ -165,16 +140,6 @@ def interval_over_both(
     the truth in 70 % of cases with 3 seeds and 84 % with 6 where training noise dominates; these
     hold it in 92 to 100 % (too often where neither of the two dominates).
 
-    Args:
-        differences: (R, N).
-        groups: N names.
-        seed: of the resampling.
-        confidence: of the interval, 0..1.
-
-    Returns:
-        Lower and upper bound, in the unit of the differences; NaN for one seed or fewer than two
-        groups.
-
     Example:
         >>> interval_over_both(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]), ["a", "b", "c"])
         (1.0, 1.0)
@@ -201,14 +166,8 @@ def wilcoxon(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
 
     Each group counts once, with the mean over its cases of their means over the seeds. Groups
     without a difference are left out. Like `interval_over_groups` it takes the trained networks
-    as given. With G groups it cannot be below 2 / 2^G.
-
-    Args:
-        differences: (R, N).
-        groups: N names.
-
-    Returns:
-        0..1; 1 if no group differs; NaN for fewer than two groups.
+    as given. With G groups it cannot be below 2 / 2^G. It is 1 if no group differs, and NaN for
+    fewer than two groups.
 
     Example:
         >>> wilcoxon(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), "abcde")  # 2 / 2^5
@@ -225,15 +184,8 @@ def rank_biserial(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
     """Matched-pairs rank-biserial correlation: the effect size that belongs to `wilcoxon`.
 
     The groups' means are ranked by their size; of the sum of the ranks, the share of the positive
-    ones minus the share of the negative ones (Kerby, 2014). Zeros are left out.
-
-    Args:
-        differences: (R, N).
-        groups: N names.
-
-    Returns:
-        -1 (every group is worse) to 1 (every group is better); 0 if no group differs; NaN for
-        fewer than two groups.
+    ones minus the share of the negative ones (Kerby, 2014). Zeros are left out. From -1 (every
+    group is worse) to 1 (every group is better); 0 if no group differs; NaN for fewer than two.
 
     Example:
         >>> rank_biserial(np.array([[2.0, 3.0, -1.0]]), "abc")  # (2 + 3 - 1) / 6
@@ -251,13 +203,8 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     """P-values of several tests, corrected so that any false alarm is as rare as of one test.
 
     Holm's step-down method: valid however the tests depend on each other, and never weaker than
-    Bonferroni's.
-
-    Args:
-        p_values: M numbers 0..1; NaN (no test was possible) stays NaN and is not counted.
-
-    Returns:
-        (M,) in the same order, 0..1; compare these with 0.05.
+    Bonferroni's. NaN (no test was possible) stays NaN and is not counted. Compare the results, in
+    the same order, with 0.05.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])  # 3 * 0.01, then 2 * 0.03, then no less
@@ -275,19 +222,11 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def equivalent(
     differences: np.ndarray, groups: Sequence[Hashable], margin: float, seed: int = 0
 ) -> bool:
-    """Whether two rows are shown to be equal up to a margin.
+    """Whether two rows are shown to be equal up to a margin, the largest difference of no matter.
 
     Two one-sided tests at 5 %, as an interval: the 90 % interval over groups and seeds lies within
-    the margin. False means "not shown", not "different": a wide interval shows neither.
-
-    Args:
-        differences: (R, N).
-        groups: N names.
-        margin: the largest difference, in the unit of the differences, that does not matter.
-        seed: of the resampling.
-
-    Returns:
-        True if equivalent; False also for one seed or fewer than two groups.
+    the margin. False means "not shown", not "different": a wide interval shows neither, nor does
+    one seed or one group.
 
     Example:
         >>> differences = np.array([[0.1, -0.1, 0.0], [0.0, 0.1, 0.1]])

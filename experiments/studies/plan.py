@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +35,6 @@ else:
 
 KEYS = ("title", "text", "differences", "pictured", "common", "settings", "rows")
 OF_A_ROW = ("title", "meaning", "kind", "of")
-BASE = "base"
-WITHOUT = "without"
 
 
 class Task(NamedTuple):
@@ -46,22 +44,18 @@ class Task(NamedTuple):
     comparison: Comparison
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What a study's file says.
 
-    Attributes:
-        name: of the file, without ending.
-        title, text: what is asked.
-        comparison: of all its rows.
-        tasks: by name of the setting.
+    name: of the file, without ending. title, text: what is asked. comparison: of all its rows.
+    tasks: by name of the setting.
     """
 
     name: str
     title: str
     text: str
     comparison: Comparison
-    tasks: Mapping[str, Task]
+    tasks: dict[str, Task]
 
 
 def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
@@ -70,9 +64,6 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
     Args:
         path: a TOML file.
         changes: keys of ``Config`` for all settings, whatever the file says.
-
-    Returns:
-        The plan.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,10 +77,10 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
     """
     path = Path(path)
     content = _toml(path)
-    if BASE in content:
-        base = path.parent / content.pop(BASE)
+    if "base" in content:
+        base = path.parent / content.pop("base")
         content = _merged(_toml(base), content)
-        if BASE in content:
+        if "base" in content:
             raise ValueError(f"{path}: {base} has a base itself. Expected a whole study.")
     try:
         return _plan(path.stem, content, changes or {})
@@ -108,41 +99,31 @@ def collect(asked: Plan, folder: Path) -> Path:
         ``folder/study.json``.
     """
     found = {name: runs.read_json(folder / name / "results.json") for name in asked.tasks}
-    path = folder / "study.json"
     finished = {name: results for name, results in found.items() if results is not None}
-    content = joined(asked.name, asked.title, asked.text.strip(), asked.comparison, finished)
-    runs.write_json(path, content, compact=True)
-    return path
+    content = joined(*asked[:2], asked.text.strip(), asked.comparison, finished)
+    runs.write_json(folder / "study.json", content, compact=True)
+    return folder / "study.json"
 
 
 def joined(
-    name: str,
-    title: str,
-    text: str,
-    comparison: Comparison,
-    results: Mapping[str, Mapping[str, Any]],
+    name: str, title: str, text: str, comparison: Comparison, found: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The content of a ``study.json``.
 
     Args:
         name, title, text: of the study.
         comparison: of all its rows.
-        results: by setting, content of its ``results.json``.
+        found: by setting, content of its ``results.json``.
 
     Returns:
         "study": what was asked; "settings": by name, what was found.
     """
     asked = {"name": name, "title": title, "text": text, "reference": comparison.pictured[0]}
-    return {
-        "study": {**asked, **dataclasses.asdict(comparison)},
-        "settings": {
-            setting: {
-                **{key: value for key, value in found.items() if key != "comparison"},
-                "rows": [*compared(found).rows],
-            }
-            for setting, found in results.items()
-        },
-    }
+    settings = {}
+    for setting, results in found.items():
+        kept = {key: value for key, value in results.items() if key != "comparison"}
+        settings[setting] = {**kept, "rows": [*compared(results).rows]}
+    return {"study": {**asked, **dataclasses.asdict(comparison)}, "settings": settings}
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -174,37 +155,40 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
         raise ValueError(f"Unknown key {unknown[0]!r}. Expected {', '.join(KEYS)}.")
     rows = {key: _row(key, row) for key, row in content["rows"].items()}
     pairs = [(row, reference) for row, reference in content["differences"]]
-    pictured = content["pictured"]
-    comparison = Comparison(rows, pairs, pictured, (pictured[-1], pictured[0]))
+    comparison = _without((), rows, pairs, content["pictured"])
     tasks = {}
     for key, own in content["settings"].items():
         merged = {**content["common"], **own, **changes}
-        without = merged.pop(WITHOUT, [])
+        without = merged.pop("without", ())
         config = configuration.make(merged)
-        tasks[key] = Task(config, _leave_out(comparison, without))
+        tasks[key] = Task(config, _without(without, rows, pairs, content["pictured"]))
         for row in rows.values():
             configuration.make({**dataclasses.asdict(config), **row.settings})
     return Plan(name, content["title"], content["text"], comparison, tasks)
 
 
 def _row(key: str, content: Mapping[str, Any]) -> Row:
-    of = content.get("of", ())
-    known = {name: value for name, value in content.items() if name in OF_A_ROW}
-    others = {name: value for name, value in content.items() if name not in OF_A_ROW}
-    settings = configuration.as_settings(others)
+    words = {"title": key, "of": ()} | {k: v for k, v in content.items() if k in OF_A_ROW}
+    of = (words["of"],) if isinstance(words["of"], str) else tuple(words["of"])
+    settings = {name: value for name, value in content.items() if name not in OF_A_ROW}
     if shared := [name for name in settings if name in configuration.OF_THE_RUN]:
         raise ValueError(
             f"Row {key!r} cannot have {shared[0]!r} of its own: all rows share it. Put it into "
             "[common] or [settings.NAME]."
         )
-    of = (of,) if isinstance(of, str) else tuple(of)
-    return Row(**{"title": key, **known, "of": of}, settings=settings)
+    return Row(**{**words, "of": of}, settings=configuration.as_settings(settings))
 
 
-def _leave_out(comparison: Comparison, without: list[str]) -> Comparison:
-    if unknown := {*without} - comparison.rows.keys():
-        raise ValueError(f"No such rows: {sorted(unknown)}. Expected {[*comparison.rows]}")
-    kept = {key: row for key, row in comparison.rows.items() if key not in without}
-    pairs = [pair for pair in comparison.differences if {*pair} <= kept.keys()]
-    pictured = [key for key in comparison.pictured if key in kept]
+def _without(
+    names: Sequence[str],
+    rows: Mapping[str, Row],
+    pairs: Sequence[tuple[str, str]],
+    pictured: Sequence[str],
+) -> Comparison:
+    """A comparison with some rows left out."""
+    if unknown := {*names} - rows.keys():
+        raise ValueError(f"No such rows: {sorted(unknown)}. Expected {[*rows]}")
+    kept = {key: row for key, row in rows.items() if key not in names}
+    pictured = [key for key in pictured if key not in names]
+    pairs = [pair for pair in pairs if not {*pair} & {*names}]
     return Comparison(kept, pairs, pictured, (pictured[-1], pictured[0]))

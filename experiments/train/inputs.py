@@ -46,10 +46,7 @@ class Slices:
     weights: np.ndarray | None = None
 
     def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
-        """Cut arrays (B, H, W, ...) into one per case, without padding, slices first.
-
-        Example: for two volumes of 30 and 40 slices, arrays (30, h, w, ...) and (40, h', w', ...).
-        """
+        """Cut arrays (B, H, W, ...) into one (D, h, w, ...) per case, without padding."""
         sizes = [_as_slices(case.label, self.axis).shape for case in self.cases]
         ends = np.cumsum([depth for depth, _, _ in sizes])[:-1]
         return [
@@ -84,20 +81,17 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
         ValueError: from ``data.load``, or there are fewer cases than the configuration asks for.
         FileNotFoundError: from ``data.load``.
     """
-    sizes = {
-        "train": config.train_cases,
-        "val": config.validation_cases,
-        "test": config.test_cases,
-    }
     cases = data.load(config.dataset)
+    keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
+    sizes = {name: getattr(config, key) for name, key in keys.items()}
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         parts = data.split(cases, subset=seed, **given)
     except ValueError as error:
+        asked = ", ".join(f"{keys[name]}={size}" for name, size in sizes.items())
         raise ValueError(
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
-            f"train_cases={config.train_cases}, validation_cases={config.validation_cases} and "
-            f"test_cases={config.test_cases} (options --train-cases etc.)."
+            f"{asked} (options --train-cases etc.)."
         ) from None
     if config.scale == 1:
         return parts
@@ -107,14 +101,7 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
 
 
 def load(config: Config, seed: int) -> Inputs:
-    """Load, split and slice the data set of a configuration.
-
-    Args:
-        config, seed: as in :func:`split`.
-
-    Raises:
-        ValueError, FileNotFoundError: as :func:`split`.
-    """
+    """Load, split and slice the data set of a configuration; arguments and errors as of `split`."""
     parts = split(config, seed)
     if config.labels != "full":
         parts["train"] = [
@@ -122,16 +109,12 @@ def load(config: Config, seed: int) -> Inputs:
         ]
     cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
     # One size for all splits, so that every network is compiled once.
-    shapes = [case.label.shape for cases in cut.values() for case in cases]
-    shape = tuple(int(size) for size in np.max(shapes, axis=0))
-    slices = {
-        name: _pad(parts[name], cut[name], shape, config.slice_axis, 2**config.depth)
-        for name in parts
-    }
+    shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
+    slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}
     num_labels = len(data.labels(config.dataset))
-    chosen = {"train": ("train",), "val": ("val",), "train+val": ("train", "val")}[config.train_on]
-    slices["train"] = _weighted(_join([slices[name] for name in chosen]), config, num_labels)
-    return Inputs(slices["train"], slices["val"], slices["test"], num_labels)
+    train = _join([slices[name] for name in config.train_on.split("+")])
+    train = _weighted(train, config, num_labels)
+    return Inputs(train, slices["val"], slices["test"], num_labels)
 
 
 def batch_indices(num_slices: int, batch_size: int, order_seed: int, step: int) -> np.ndarray:
@@ -172,26 +155,21 @@ def _pad(
     cases: Sequence[data.Case],
     pieces: Sequence[data.Case],
     shape: Sequence[int],
-    axis: int,
-    multiple: int,
+    config: Config,
 ) -> Slices:
-    images, labels, mask = data.batch(pieces, shape, multiple=multiple)  # (B, H, W, K), (B, H, W)
+    images, labels, mask = data.batch(pieces, shape, multiple=2**config.depth)
     return Slices(
         cases=cases,
-        images=images,
+        images=images,  # (B, H, W, K)
         references=np.where(mask[..., None], images, np.float32(FAR)),
-        labels=np.where(mask, labels, VOID).astype("int32"),
-        axis=axis,
+        labels=np.where(mask, labels, VOID).astype("int32"),  # (B, H, W)
+        axis=config.slice_axis,
     )
 
 
 def _join(parts: Sequence[Slices]) -> Slices:
-    if len(parts) == 1:
-        return parts[0]
-    arrays = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("images", "references", "labels")
-    }
+    names = ("images", "references", "labels")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return Slices([case for part in parts for case in part.cases], axis=parts[0].axis, **arrays)
 
 

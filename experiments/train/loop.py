@@ -6,13 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
 from experiments import runs, workers
+from experiments.config import Config
 from experiments.train.inputs import Slices, batch_indices
 from experiments.train.predict import model_input
 from unet.losses import CrossEntropyAndDice
@@ -20,23 +21,14 @@ from unet.losses import CrossEntropyAndDice
 History = list[dict[str, Any]]
 
 
-class Augmentation(NamedTuple):
-    """Random changes of the training images: see ``flips`` and ``jitter`` of ``config.Config``."""
-
-    flips: bool = False
-    jitter: float = 0.0
-
-
 def train(
     model: keras.Model,
     slices: Slices,
     checkpoint: Path,
+    config: Config,
     *,
     steps: int,
-    batch_size: int,
     order_seed: int,
-    checkpoint_steps: int,
-    augmentation: Augmentation,
     measure: Callable[[keras.Model], Mapping[str, Any]],
     title: str,
     position: int = 0,
@@ -47,14 +39,12 @@ def train(
     and the optimizer's moments come from the checkpoint, the batches from the number of the step.
 
     Args:
-        model: compiled; takes the image, or ``{"image", "reference"}``. Changed in place.
+        model: compiled, of `train.models`. Changed in place.
         slices: the training slices.
-        checkpoint: one file, replaced whole every ``checkpoint_steps`` updates.
+        checkpoint: one file, replaced whole every ``config.checkpoint_steps`` updates.
+        config: batch size, augmentation (``flips``, ``jitter``), updates between two checkpoints.
         steps: updates in total.
-        batch_size: slices per batch.
-        order_seed: of the order of the slices.
-        checkpoint_steps: updates between two checkpoints, and between two calls of ``measure``.
-        augmentation: what is changed in the images, anew in every step.
+        order_seed: of the order of the slices, and of their config.
         measure: model to what the history shall tell of it, for the learning curves only.
         title: of the progress bar.
         position: row of the progress bar, where several processes draw.
@@ -67,17 +57,17 @@ def train(
         total=steps, initial=step, desc=title, position=position, leave=False, disable=None
     ) as bar:
         while step < steps:
-            if step % checkpoint_steps == 0:
+            if step % config.checkpoint_steps == 0:
                 # Keras's dropout on PyTorch draws from the global state, which is not saved.
                 keras.utils.set_random_seed(1_000_000 * order_seed + step)
                 model.reset_metrics()
-            chosen = batch_indices(len(slices.images), batch_size, order_seed, step)
-            batch = _batch(model, _augment(slices, chosen, augmentation, [order_seed, step]))
+            chosen = batch_indices(len(slices.images), config.batch_size, order_seed, step)
+            batch = _batch(model, augmented(slices, chosen, config, [order_seed, step]))
             # The logs are means since the last reset: the losses since the last checkpoint.
             logs = model.train_on_batch(*batch, return_dict=True)
             step += 1
             bar.update()
-            if step % checkpoint_steps == 0 or step == steps:
+            if step % config.checkpoint_steps == 0 or step == steps:
                 losses = {name: float(value) for name, value in logs.items()}
                 history.append({"step": step, **losses, **measure(model)})
                 _save_state(model, checkpoint, step, history)
@@ -87,11 +77,7 @@ def train(
 
 
 def load_state(model: keras.Model, checkpoint: Path) -> tuple[int, History]:
-    """Set a compiled model and its optimizer to a checkpoint; returns its step and history.
-
-    Raises:
-        ValueError: if the checkpoint is of another model.
-    """
+    """Set a compiled model and its optimizer to a checkpoint; returns its step and history."""
     saved = runs.read_arrays(checkpoint)
     step, history = json.loads(str(saved.pop("progress")))
     variables = _variables(model)
@@ -122,9 +108,7 @@ def _variables(model: keras.Model) -> list[Any]:
     return own + list(model.optimizer.variables)
 
 
-def _augment(
-    slices: Slices, chosen: np.ndarray, augmentation: Augmentation, seed: Sequence[int]
-) -> Slices:
+def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence[int]) -> Slices:
     """A batch of slices, changed at random: a function of the seed, the same when resumed."""
     arrays = {
         name: array[chosen]
@@ -132,15 +116,15 @@ def _augment(
         if (array := getattr(slices, name)) is not None
     }
     random = np.random.default_rng([*seed, 1])  # 1: other numbers than the order's
-    if augmentation.flips:
+    if config.flips:
         mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), 2)) < 0.5]
         for name, array in arrays.items():
             pieces = [np.flip(one, axes) for one, axes in zip(array, mirrored, strict=True)]
             arrays[name] = np.stack(pieces)
-    if augmentation.jitter:
+    if config.jitter:
         # Of the network's image only: what the CRF compares are the pixels as they are.
         size = (len(chosen), 1, 1, slices.images.shape[-1])
-        factor, shift = augmentation.jitter * random.uniform(-1, 1, (2, *size))
+        factor, shift = config.jitter * random.uniform(-1, 1, (2, *size))
         arrays["images"] = ((1 + factor) * arrays["images"] + shift).astype("float32")
     return dataclasses.replace(slices, **arrays)
 

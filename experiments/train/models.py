@@ -84,9 +84,8 @@ def with_head(
     reference = keras.Input(network.input_shape[1:], name="reference")
     outputs = {"unaries": network(image)}
     if head == "affine":
-        layer = keras.layers.Dense(
-            network.output_shape[-1], kernel_initializer="identity", name="head"
-        )
+        labels = network.output_shape[-1]
+        layer = keras.layers.Dense(labels, kernel_initializer="identity", name="head")
         outputs["refined"] = layer(outputs["unaries"])
     elif head == "crf":
         layer = _crf(config, crf)
@@ -98,10 +97,7 @@ def with_head(
 
 
 def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
-    weights = {
-        name: 0.0 if config.kernels not in ("both", name.removesuffix("_weight")) else crf[name]
-        for name in ("bilateral_weight", "spatial_weight")
-    }
+    without = {"spatial": "bilateral_weight", "bilateral": "spatial_weight"}.get(config.kernels)
     return crfrnn.CRFRNN(
         config.crf_train_iterations,
         config.crf_test_iterations,
@@ -110,7 +106,7 @@ def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
         method=config.crf_method,
         window=config.crf_window,
         name="head",
-        **{name: crf[name] for name in CRF_PARAMETERS} | weights,
+        **{name: 0.0 if name == without else crf[name] for name in CRF_PARAMETERS},
     )
 
 
@@ -149,18 +145,14 @@ def compile(
         peak_rate: of the network; its head has ``config.crf_learning_rate``.
         crf: bandwidths of the energy.
     """
-    rate = _schedule(config, steps, peak_rate)
-    heads = [layer for layer in model.layers if layer.name == "head"]
-    optimizer = (
-        AdamWithFactor(
-            rate,
-            global_clipnorm=config.clip_norm,
-            layer=heads[0],
-            factor=config.crf_learning_rate / peak_rate,
-        )
-        if heads
-        else keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm)
+    warmup = min(config.warmup_steps, steps // 2)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=peak_rate, warmup_steps=warmup
     )
+    heads = [layer for layer in model.layers if layer.name == "head"]
+    factor = {"layer": heads[0], "factor": config.crf_learning_rate / peak_rate} if heads else {}
+    adam = AdamWithFactor if heads else keras.optimizers.Adam
+    optimizer = adam(rate, global_clipnorm=config.clip_norm, **factor)
     if not isinstance(model.output, dict):
         model.compile(optimizer, loss=make_loss(loss))
         return
@@ -218,13 +210,3 @@ class AdamWithFactor(keras.optimizers.Adam):
         super().apply(grads, trainable_variables)
         for variable, old in zip(variables, before, strict=True):
             variable.assign(old + self._factor * (variable - old))
-
-
-def _schedule(config: Config, steps: int, peak_rate: float) -> Any:
-    warmup = min(config.warmup_steps, steps // 2)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=steps - warmup,
-        warmup_target=peak_rate,
-        warmup_steps=warmup,
-    )

@@ -17,8 +17,10 @@ import pytest
 
 from crfrnn.parameters.scores import nanmean
 from experiments import compare, evaluate, runs
-from experiments.rows import ROWS
 from experiments.score import metrics
+from experiments.studies.main_job import comparison
+
+ROWS = comparison().rows
 
 TINY = (
     *("--seeds", "1", "--width", "2", "--depth", "1", "--dropout", "0.3"),

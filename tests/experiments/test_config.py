@@ -7,13 +7,13 @@ import json
 import pytest
 
 from experiments import config
-from experiments.studies import presets
+from experiments.studies import main_job
 
 
 def parse(*arguments, preset=None):
     parser = argparse.ArgumentParser()
     config.add_arguments(parser)
-    return config.from_arguments(preset or {}, parser.parse_args(arguments))
+    return config.make({**(preset or {}), **config.given(parser.parse_args(arguments))})
 
 
 def test_unknown_key_is_refused_and_the_likely_one_named():
@@ -54,10 +54,12 @@ def test_impossible_values_are_refused():
 
 def test_json_round_trip():
     made = config.make({"search_theta_beta": (0.1, 0.2), "normalization": None})
-    assert config.from_json(json.loads(json.dumps(dataclasses.asdict(made)))) == made
+    assert config.make(json.loads(json.dumps(dataclasses.asdict(made)))) == made
 
 
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("dataset", ["phantom", "hippocampus", "/some/folder"])
 def test_every_preset_is_a_configuration(dataset, quick):
-    assert config.make(presets.preset(dataset, quick)).dataset == dataset
+    preset = main_job.task(dataset, quick, {"width": 9}).config
+    assert (preset.dataset, preset.width) == (dataset, 9)
+    assert (preset.seeds < main_job.task(dataset, False, {}).config.seeds) == quick

@@ -3,7 +3,9 @@
 import numpy as np
 
 import data
-from experiments import config, offline
+from experiments import config
+from experiments.rows import offline
+from experiments.rows import search as searching
 from experiments.train.inputs import Slices
 from tests.tolerances import FLOAT32, assert_close
 
@@ -26,7 +28,7 @@ def blocks():
 def search(logits):
     slices, _ = blocks()
     unaries = slices.per_case(logits)
-    return offline.search(SETTINGS, slices, unaries, seed=0, title="test")
+    return searching.search(SETTINGS, slices, unaries, seed=0)
 
 
 def test_off_is_chosen_where_nothing_can_be_gained():

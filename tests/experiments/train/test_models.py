@@ -1,5 +1,7 @@
 """The optimizer's factor for one layer, against Adam's formula; what models are made of."""
 
+import typing
+
 import keras
 import numpy as np
 
@@ -49,7 +51,7 @@ def test_the_optimizer_keeps_no_variables_of_the_layer():
 
 def test_the_losses_a_configuration_may_name_are_those_there_are():
     for key in ("pretrain_loss", "loss", "refined_loss"):
-        assert set(config.CHOICES[key]) == models.LOSSES.keys()
+        assert set(typing.get_args(config.HINTS[key])) == models.LOSSES.keys()
 
 
 def test_a_frozen_network_drops_nothing_out_while_its_head_trains():

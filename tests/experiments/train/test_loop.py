@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from experiments import training
+from experiments.config import make
+from experiments.train import loop
 from experiments.train.inputs import VOID, Slices
 from tests.tolerances import FLOAT32
 from unet.losses import CrossEntropyAndDice, SoftDice
@@ -40,7 +41,7 @@ def weighted(refined_loss):
     }
     made.compile("sgd", losses)
     weights = RNG.uniform(1, 5, SLICES.labels.shape).astype("float32")
-    batch = training._batch(made, dataclasses.replace(SLICES, weights=weights))
+    batch = loop._batch(made, dataclasses.replace(SLICES, weights=weights))
     log = keras.ops.log_softmax(made(batch[0])["unaries"])
     log = keras.ops.convert_to_numpy(log)
     points = -np.take_along_axis(log, SLICES.labels[..., None], axis=-1)[..., 0]
@@ -58,7 +59,7 @@ def test_weights_of_points_do_not_count_in_a_dice():
     assert 0 < dice < 1
 
 
-CHANGES = training.Augmentation(flips=True, jitter=0.2)
+CHANGES = make({"flips": True, "jitter": 0.2, "batch_size": 4, "checkpoint_steps": 2})
 
 
 def train(made, checkpoint, steps=5, measure=lambda made: {}):
@@ -70,15 +71,13 @@ def train(made, checkpoint, steps=5, measure=lambda made: {}):
         return update(*arguments, **options)
 
     made.train_on_batch = counted
-    history = training.train(
+    history = loop.train(
         made,
         SLICES,
         checkpoint,
+        CHANGES,
         steps=steps,
-        batch_size=4,
         order_seed=1,
-        checkpoint_steps=2,
-        augmentation=CHANGES,
         measure=measure,
         title="test",
     )
@@ -115,8 +114,8 @@ def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
     places = np.stack([np.stack([rows, columns], axis=-1)] * 40)  # (B, H, W, K), each its place
     slices = Slices([], places, places.copy(), places[..., 0].astype("int32"), axis=0)
     chosen = np.arange(40)
-    changed = training._augment(slices, chosen, training.Augmentation(True, 0.1), [1, 2])
-    again = training._augment(slices, chosen, training.Augmentation(True, 0.1), [1, 2])
+    changes = make({"flips": True, "jitter": 0.1})
+    changed, again = (loop.augmented(slices, chosen, changes, [1, 2]) for _ in range(2))
     np.testing.assert_array_equal(changed.images, again.images)
     np.testing.assert_array_equal(changed.references[..., 0], changed.labels)
     corners = {tuple(one[0, 0].astype(int)) for one in changed.references}
@@ -126,6 +125,4 @@ def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
         for channel in range(2):
             factor, shift = np.polyfit(place[..., channel].ravel(), image[..., channel].ravel(), 1)
             assert 0 < abs(factor - 1) <= 0.1 + 1e-6 and 0 < abs(shift) <= 0.1 + 1e-6
-    np.testing.assert_array_equal(
-        training._augment(slices, chosen, training.Augmentation(), [1]).images, places
-    )
+    np.testing.assert_array_equal(loop.augmented(slices, chosen, make({}), [1]).images, places)

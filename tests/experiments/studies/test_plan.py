@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import compare, runs, study
+from experiments import compare, runs
+from experiments.studies import plan
 
 FILES = sorted(Path("experiments/studies").glob("*.toml"))
 
@@ -49,25 +50,25 @@ trainable_thetas = true
 def read(tmp_path, text, **changes):
     path = tmp_path / "small.toml"
     path.write_text(text)
-    return study.read(path, changes)
+    return plan.read(path, changes)
 
 
 def test_settings_and_rows(tmp_path):
     found = read(tmp_path, SMALL)
     assert (found.name, found.title) == ("small", "Small")
-    assert [(s.config.width, s.config.train_cases) for s in found.settings.values()] == [
+    assert [(s.config.width, s.config.train_cases) for s in found.tasks.values()] == [
         (3, 4),
         (5, None),
     ]
     assert found.comparison.rows["thetas"].settings == {"trainable_thetas": True}
     assert found.comparison.rows["joint"].of == ("plain",)
-    left = found.settings["b"].comparison
+    left = found.tasks["b"].comparison
     assert [*left.rows] == ["plain", "joint"] and left.differences == [("joint", "plain")]
 
 
 def test_options_change_every_setting(tmp_path):
     found = read(tmp_path, SMALL, width=7)
-    assert {s.config.width for s in found.settings.values()} == {7}
+    assert {s.config.width for s in found.tasks.values()} == {7}
 
 
 def test_a_study_on_the_base_of_another(tmp_path):
@@ -75,9 +76,9 @@ def test_a_study_on_the_base_of_another(tmp_path):
     text = 'base = "whole.toml"\ntitle = "Large"\n[common]\nseeds = 9\n[settings.b]\nwidth = 6\n'
     found = read(tmp_path, f"{text}[rows.joint]\ncrf_window = 5\n")
     assert (found.name, found.title, found.text) == ("small", "Large", "Is it read?")
-    seeds_and_widths = [(s.config.seeds, s.config.width) for s in found.settings.values()]
+    seeds_and_widths = [(s.config.seeds, s.config.width) for s in found.tasks.values()]
     assert seeds_and_widths == [(9, 3), (9, 6)]
-    assert found.settings["a"].config.train_cases == 4
+    assert found.tasks["a"].config.train_cases == 4
     assert found.comparison.rows["joint"].settings == {"crf_window": 5}
     assert found.comparison.rows["joint"].meaning == "together"
     (tmp_path / "whole.toml").write_text(f'base = "third.toml"\n{SMALL}')
@@ -109,7 +110,7 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_study_here_is_one(path):
-    assert study.read(path).settings
+    assert plan.read(path).tasks
 
 
 def test_there_are_studies():
