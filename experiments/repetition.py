@@ -24,16 +24,11 @@ from experiments.train.predict import predict
 
 
 def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None:
-    """Make and score all rows of one seed, or what is left of them.
+    """Make and score all rows of one seed, or what is left of them, in ``folder/seed-<seed>``.
 
     Networks are taken up from their checkpoints, so calling this again after it was killed goes on
-    where it was, and after it was finished does nothing.
-
-    Args:
-        config: see ``Config``.
-        comparison: its rows.
-        seed: 0, 1, ...: training cases, initial weights, batch orders, search.
-        folder: of the run; everything goes to ``folder/seed-<seed>``.
+    where it was, and after it was finished does nothing. The seed decides training cases, initial
+    weights, batch orders and searches.
     """
     repetition = Repetition(config, comparison.rows, seed, folder)
     record = repetition.folder / "seconds.json"
@@ -49,11 +44,7 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
 
 
 class Repetition:
-    """The rows of one seed, and what they share; each is made when it is asked for.
-
-    Attributes:
-        rows: by key; a row makes those that it rests on.
-    """
+    """The rows of one seed, which make those that they rest on, and what they share."""
 
     alive = staticmethod(workers.stop_if_orphaned)
 
@@ -107,24 +98,18 @@ class Repetition:
         return models.front_end(config, loaded.train.images.shape[-1], loaded.num_labels)
 
     def pretrained(self, settings: Mapping[str, Any]) -> tuple[list[np.ndarray], loop.History]:
-        """Weights that the further updates of a row start from, and how they came about.
+        """Weights that a row with these settings starts from, and how they came about.
 
-        Args:
-            settings: of the row; rows with equal ones of ``OF_PRETRAINING`` share the weights.
+        Rows with equal settings of ``OF_PRETRAINING`` share them.
         """
         return self._pretrained(_of_pretraining(settings))
 
     def train(
         self, model: keras.Model, name: str, config: Config, steps: int, order: int
     ) -> loop.History:
-        """Train a compiled model, or go on from its checkpoint; see `train.loop.train`.
+        """Train a compiled model in place, or go on from the checkpoint of this name.
 
-        Args:
-            model: changed in place.
-            name: of the checkpoint.
-            config: of the row.
-            steps: updates in all.
-            order: 0..9, of the batches.
+        The config is the row's; steps: updates in all; order: 0..9, of the batches.
         """
         loaded = self.inputs(config)
 

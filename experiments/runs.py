@@ -37,16 +37,7 @@ class OtherNetwork(ValueError):
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
     """Write a file so that it is either complete or absent, whatever ends the process, or power.
 
-    Args:
-        path: the file; its folder is made.
-        write_to: gets the open binary file.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "a", "b.txt")
-        >>> write(path, lambda file: file.write(b"text"))
-        >>> path.read_text()
-        'text'
+    Its folder is made; ``write_to`` gets the open binary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished, open(unfinished, "wb") as file:
@@ -111,12 +102,7 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
 
 
 def as_read_back(content: Any) -> Any:
-    """As ``write_json`` and then ``read_json`` would give it: tuples as lists.
-
-    Example:
-        >>> as_read_back({"of": ("plain",)})
-        {'of': ['plain']}
-    """
+    """As ``write_json`` and then ``read_json`` would give it: tuples as lists."""
     return json.loads(json.dumps(content))
 
 

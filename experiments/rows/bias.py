@@ -36,12 +36,7 @@ def class_bias(slices: Slices, scores: Sequence[np.ndarray]) -> np.ndarray:
 
     Tries all of ``BIASES`` for one label after the other, round by round as long as that helps.
 
-    Args:
-        slices: the validation split, N cases.
-        scores: N arrays (D, h, w, L) of logits.
-
-    Returns:
-        (L,), of label 0 it is 0.
+    From N cases and as many arrays (D, h, w, L) of logits to (L,); of label 0 it is 0.
 
     Example:
         >>> import data

@@ -22,13 +22,8 @@ def largest_piece(score: np.ndarray) -> np.ndarray:
 
     Points touch if their sides, edges or corners do. At every other point of the foreground the
     scores of the background and of the label that won are exchanged, so that how certain the most
-    likely label is stays as it was.
-
-    Args:
-        score: (D, h, w, L) of logits; the foreground is where the largest is not of label 0.
-
-    Returns:
-        As `score`; a copy only where something changes.
+    likely label is stays as it was. Logits are (D, h, w, L); the foreground is where the
+    largest is not of label 0. Returns a copy only where something changes.
 
     Example:
         >>> labels = np.array([1, 0, 2, 1, 0])

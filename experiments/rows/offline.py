@@ -40,14 +40,8 @@ def refine_all(
 ) -> list[np.ndarray]:
     """Refine every slice of every case on its own, as the networks see them.
 
-    Args:
-        slices: of any split, with N cases.
-        unaries: N arrays (D, h, w, L) of logits.
-        crf: bandwidths and weights of ``crfrnn.refine``.
-        iterations: T.
-
-    Returns:
-        N arrays (D, h, w, L) of probabilities.
+    From N arrays (D, h, w, L) of logits to as many of probabilities; `crf` is what
+    ``crfrnn.refine`` takes.
     """
 
     def refined(images: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -49,12 +49,9 @@ def search(
 ) -> dict[str, Any]:
     """Find the offline CRF with the best validation Dice: `crfrnn.search` on slices.
 
-    The network runs once, before; a trial is only CRF.
-
     Args:
         config: ranges, number of trials, iterations.
-        validation: the validation split, N cases.
-        unaries: N arrays (D, h, w, L): logits of the trained network on it.
+        validation, unaries: N cases, and N arrays (D, h, w, L) of logits: a trial is only CRF.
         seed: of the proposals.
         callback: called after each trial.
         **progress: of the progress bar, as tqdm has it.
@@ -86,13 +83,9 @@ def search(
         for trial in found.trials
     ]
     best = max(trials[1:], key=lambda trial: trial["dice"])  # not the first, which is no CRF
-    return {
-        "off": found.baseline,
-        "best": {name: best[name] for name in CRF_PARAMETERS},
-        "best_dice": best["dice"],
-        "use": best["dice"] > found.baseline,
-        "trials": trials,
-    }
+    dice, crf = best["dice"], {name: best[name] for name in CRF_PARAMETERS}
+    use = dice > found.baseline
+    return {"off": found.baseline, "best": crf, "best_dice": dice, "use": use, "trials": trials}
 
 
 def chosen(found: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,7 @@ PLUS_CRF = "+crfrnn"  # ends the name of a model that is a network and a CRF tra
 
 
 def task(dataset: str, quick: bool, changes: Mapping[str, Any]) -> plan.Task:
-    """The settings for a data set, and the rows.
-
-    Args:
-        dataset: a name of ``data.names()`` or a folder.
-        quick: fewer seeds, cases and updates.
-        changes: keys of ``Config`` that differ.
+    """The settings for a data set, a name or a folder, and the rows; changes: keys of ``Config``.
 
     Example:
         >>> task("hippocampus", quick=True, changes={"width": 5}).config.train_cases

@@ -89,15 +89,7 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
 
 
 def collect(asked: Plan, folder: Path) -> Path:
-    """Put the results of all finished settings into one file, for tables and figures.
-
-    Args:
-        asked: the study.
-        folder: of its runs, one folder per setting.
-
-    Returns:
-        ``folder/study.json``.
-    """
+    """Put the results of all finished settings of a folder into its ``study.json``."""
     found = {name: runs.read_json(folder / name / "results.json") for name in asked.tasks}
     finished = {name: results for name, results in found.items() if results is not None}
     content = joined(*asked[:2], asked.text.strip(), asked.comparison, finished)
@@ -110,13 +102,8 @@ def joined(
 ) -> dict[str, Any]:
     """The content of a ``study.json``.
 
-    Args:
-        name, title, text: of the study.
-        comparison: of all its rows.
-        found: by setting, content of its ``results.json``.
-
-    Returns:
-        "study": what was asked; "settings": by name, what was found.
+    Under "study", what was asked; under "settings", by name, what was found: of each setting the
+    content of its ``results.json``.
     """
     asked = {"name": name, "title": title, "text": text, "reference": comparison.pictured[0]}
     settings = {}

@@ -48,11 +48,8 @@ class Slices:
     def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
         """Cut arrays (B, H, W, ...) into one (D, h, w, ...) per case, without padding."""
         sizes = [_as_slices(case.label, self.axis).shape for case in self.cases]
-        ends = np.cumsum([depth for depth, _, _ in sizes])[:-1]
-        return [
-            part[:, :height, :width]
-            for part, (_, height, width) in zip(np.split(arrays, ends), sizes, strict=True)
-        ]
+        parts = np.split(arrays, np.cumsum([depth for depth, _, _ in sizes])[:-1])
+        return [part[:, :h, :w] for part, (_, h, w) in zip(parts, sizes, strict=True)]
 
     def restore(self, slices: np.ndarray, case: data.Case) -> np.ndarray:
         """Slices (D, h, w) of one case back to the axes of its label map."""
@@ -72,14 +69,8 @@ class Inputs:
 def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     """The "train", "val" and "test" cases of one repetition.
 
-    Args:
-        config: data set and numbers of cases.
-        seed: chooses the training cases where not all are used. Validation and test cases are the
-            same for all seeds.
-
-    Raises:
-        ValueError: from ``data.load``, or there are fewer cases than the configuration asks for.
-        FileNotFoundError: from ``data.load``.
+    The seed chooses the training cases where not all are used; validation and test cases are the
+    same for all seeds. Raises what ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
@@ -93,11 +84,10 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
             f"{asked} (options --train-cases etc.)."
         ) from None
-    if config.scale == 1:
-        return parts
-    return {
-        name: [data.resize(case, config.scale) for case in part] for name, part in parts.items()
-    }
+    if config.scale != 1:
+        for part in parts.values():
+            part[:] = [data.resize(case, config.scale) for case in part]
+    return parts
 
 
 def load(config: Config, seed: int) -> Inputs:
@@ -120,16 +110,8 @@ def load(config: Config, seed: int) -> Inputs:
 def batch_indices(num_slices: int, batch_size: int, order_seed: int, step: int) -> np.ndarray:
     """The slices in the batch of one step: a pure function, so that a resumed run sees the same.
 
-    Epoch after epoch, the slices in a new random order; a batch may span two epochs.
-
-    Args:
-        num_slices: B > 0.
-        batch_size: slices per batch.
-        order_seed: chooses the order.
-        step: 0, 1, ...
-
-    Returns:
-        (batch_size,) indices in 0..num_slices-1.
+    Epoch after epoch, the slices in a new random order; a batch may span two epochs. Returns
+    (batch_size,) indices in 0..num_slices-1.
 
     Example:
         >>> sorted(batch_indices(4, 2, 7, 0).tolist() + batch_indices(4, 2, 7, 1).tolist())

@@ -46,8 +46,7 @@ def train(
         steps: updates in total.
         order_seed: of the order of the slices, and of their config.
         measure: model to what the history shall tell of it, for the learning curves only.
-        title: of the progress bar.
-        position: row of the progress bar, where several processes draw.
+        title, position: of the progress bar; its row, where several processes draw.
 
     Returns:
         One entry per checkpoint: step, mean losses since the last one, what was measured.
@@ -92,10 +91,8 @@ def load_state(model: keras.Model, checkpoint: Path) -> tuple[int, History]:
 
 
 def _save_state(model: keras.Model, checkpoint: Path, step: int, history: History) -> None:
-    arrays = {
-        f"{index:04d}": keras.ops.convert_to_numpy(variable.value)
-        for index, variable in enumerate(_variables(model))
-    }
+    values = (keras.ops.convert_to_numpy(variable.value) for variable in _variables(model))
+    arrays = {f"{index:04d}": value for index, value in enumerate(values)}
     runs.write_arrays(checkpoint, {**arrays, "progress": np.array(json.dumps([step, history]))})
 
 
@@ -110,11 +107,8 @@ def _variables(model: keras.Model) -> list[Any]:
 
 def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence[int]) -> Slices:
     """A batch of slices, changed at random: a function of the seed, the same when resumed."""
-    arrays = {
-        name: array[chosen]
-        for name in ("images", "references", "labels", "weights")
-        if (array := getattr(slices, name)) is not None
-    }
+    names = ("images", "references", "labels", *(["weights"] if slices.weights is not None else []))
+    arrays = {name: getattr(slices, name)[chosen] for name in names}
     random = np.random.default_rng([*seed, 1])  # 1: other numbers than the order's
     if config.flips:
         mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), 2)) < 0.5]

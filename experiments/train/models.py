@@ -32,19 +32,15 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
     options = {
         # Of networks of other widths the same share, so that none is thinner than the others.
         "width": max(config.width * taken["width"] // 64, 1),
+        "depth": config.depth if config.network == "unet" else config.resnet_depth,
         "normalization": config.normalization,
         "dropout": config.dropout,
     }
-    if config.network == "unet":
-        options["depth"] = config.depth
-    elif config.resnet_depth:
-        options["depth"] = config.resnet_depth
-    network = unet.build(
-        config.network,
-        (None, None, num_channels),
-        num_labels,
-        **{name: value for name, value in options.items() if name in taken},
-    )
+    if options["depth"] is None:
+        del options["depth"]
+    options = {name: value for name, value in options.items() if name in taken}
+    shape = (None, None, num_channels)
+    network = unet.build(config.network, shape, num_labels, **options)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             # Keras's 0.99 lets the running means lag some hundred updates behind, which is all
@@ -141,8 +137,7 @@ def compile(
         model: of ``front_end`` or ``with_head``.
         config: rates and weights.
         loss: one of LOSSES, of the unaries.
-        steps: updates in all.
-        peak_rate: of the network; its head has ``config.crf_learning_rate``.
+        steps, peak_rate: updates in all, learning rate; a head has ``config.crf_learning_rate``.
         crf: bandwidths of the energy.
     """
     warmup = min(config.warmup_steps, steps // 2)

@@ -23,16 +23,7 @@ def model_input(model: keras.Model, slices: Slices, chosen: Any = slice(None)) -
 
 
 def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, list[np.ndarray]]:
-    """Logits of every case, without padding.
-
-    Args:
-        model: with the input and output of `train.models`.
-        slices: of any split.
-        batch_size: slices at once.
-
-    Returns:
-        "unaries", and "refined" if the model has a CRF: one array (D, h, w, L) per case.
-    """
+    """Logits of every case: "unaries", and "refined" if there is a head, (D, h, w, L) per case."""
     named = _outputs(model, slices, batch_size)
     # "energy" is the unaries once more.
     kept = (name for name in ("unaries", "refined") if name in named)
@@ -40,13 +31,9 @@ def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, li
 
 
 def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> list[np.ndarray]:
-    """Logits of the mean probability over the four mirrorings of every slice.
+    """Logits (D, h, w, L) per case of the mean probability over the four mirrorings of a slice.
 
-    Args:
-        model, slices, batch_size: as in `predict`; of a model with a CRF, its refined output.
-
-    Returns:
-        One array (D, h, w, L) per case.
+    Of a model with a head, those of its refined output.
     """
     total = None
     for axes in ((), (1,), (2,), (1, 2)):

@@ -14,10 +14,10 @@ def case(shape, id):
     return data.Case(image, rng.integers(0, 3, shape, "uint8"), (1.0,) * len(shape), id, id)
 
 
-def padded(cases, axis, multiple=4):
+def padded(cases, axis, depth=2):
     pieces = inputs._cut(cases, axis)
     shape = np.max([piece.label.shape for piece in pieces], axis=0)
-    return inputs._pad(cases, pieces, shape, axis, multiple)
+    return inputs._pad(cases, pieces, shape, make({"slice_axis": axis, "depth": depth}))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
