@@ -26,12 +26,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
+
 from crfrnn.parameters.cases import num_cores
 from experiments import config as configuration
 from experiments import curves, pictures, runs, table
 from experiments.config import Config
 from experiments.rows import Comparison, compared
 from experiments.studies import main_job, plan
+from experiments.studies.doubts import doubts
 from experiments.train import inputs
 from experiments.workers import side_by_side
 
@@ -141,7 +144,7 @@ def finish(run: Run) -> None:
     seeds = [
         {key: runs.read_json(path) for key, path in run.rows(number).items()} for number in numbers
     ]
-    times = [runs.read_json(folder / f"seed-{number}" / "seconds.json") or 0 for number in numbers]
+    times = [runs.seconds(folder / f"seed-{number}") for number in numbers]
     commits = dict.fromkeys(row.get("commit") for seed in seeds for row in seed.values())
     results = {
         **run.identity,
@@ -152,8 +155,9 @@ def finish(run: Run) -> None:
         "seeds": seeds,
     }
     table.write(results, folder)
-    curves.draw(results, folder)
-    pictures.draw(run.config, run.comparison, results, folder)
+    with matplotlib.rc_context({"text.parse_math": False}):  # names of others may have a "$"
+        curves.draw(results, folder)
+        pictures.draw(run.config, run.comparison, results, folder)
     for pattern in (".unfinished-*", "*.checkpoint.npz"):  # left by a process that was killed
         for left in folder.rglob(pattern):
             left.unlink()
@@ -170,6 +174,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", help="of the folder; default: the data set, and -quick")
     parser.add_argument("--runs", default="runs", help="where runs live (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="delete the run that is there")
+    parser.add_argument("--repair", action="store_true", help="make again what is damaged there")
     parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
     parser.add_argument("--seed", type=int, help="only this one of the seeds, 0 .. seeds-1")
     parser.add_argument("--config", type=Path, metavar="FILE", help="of a study: studies/plan.py")
@@ -192,9 +197,11 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
             raise ValueError(f"--seed must be from 0 to {last}. Received: {options.seed}")
         _check_names(run)
         _check_energy(run)
-        inputs.split(run.config, seed=0)
+        for doubt in doubts(run.config, inputs.split(run.config, seed=0)):
+            print(f"{run.folder.name}: {doubt}", file=sys.stderr)
     for run in asked:
         runs.open_run(run.folder, run.identity, options.force)
+        runs.check(run.folder, options.repair)
     return asked
 
 

@@ -31,13 +31,13 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
     weights, batch orders and searches.
     """
     repetition = Repetition(config, comparison.rows, seed, folder)
-    record = repetition.folder / "seconds.json"
     # Of the processor: the cores may be shared with other work.
-    before, start = runs.read_json(record) or 0, time.process_time()
+    before, start = runs.seconds(repetition.folder), time.process_time()
     for key in comparison.rows:
         if not repetition.path(key).exists():
             repetition.make(key)
-            runs.write_json(record, before + time.process_time() - start)  # now: it may be killed
+            seconds = {"seconds": before + time.process_time() - start}
+            runs.write_json(repetition.folder / "seconds.json", seconds)  # now: it may be killed
     # What they are for, going on, is over.
     for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
         checkpoint.unlink()

@@ -10,11 +10,14 @@ runs/<name>/
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
 import shutil
 import subprocess
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +37,16 @@ class OtherNetwork(ValueError):
     """Rows cannot be added to a run, because its networks cannot be made again as they were."""
 
 
+class Damaged(ValueError):
+    """A file is not as it was written."""
+
+    def __init__(self, path: Path, reason: Any):
+        super().__init__(
+            f"{path} is damaged: {reason}. --repair deletes such files and makes again what was "
+            "in them; --force repeats the whole run."
+        )
+
+
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
     """Write a file so that it is either complete or absent, whatever ends the process, or power.
 
@@ -46,27 +59,72 @@ def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
         os.fsync(file.fileno())
 
 
-def write_json(path: Path, content: Any, compact: bool = False) -> None:
-    """Write JSON atomically; floats keep every bit; compact = in one line without spaces."""
+def write_json(path: Path, content: Mapping[str, Any], compact: bool = False) -> None:
+    """Write JSON and its checksum; floats keep every bit; compact = in one line without spaces."""
+    content = {**content, "checksum": _checksum(content)}
     layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
     text = json.dumps(content, default=_plain, **layout)
     write(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; None if there is no such file."""
-    return json.loads(path.read_text()) if path.exists() else None
+    """Read JSON; None if there is no such file.
+
+    Raises:
+        Damaged: it is none, or is not as it was written. (Files of older runs have no checksum.)
+    """
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise Damaged(path, error) from None
+    if isinstance(content, dict) and (written := content.pop("checksum", None)):
+        if written != _checksum(content):
+            raise Damaged(path, "its checksum is of another content")
+    return content
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays atomically as one .npz; read with ``read_arrays``."""
+    """Write arrays atomically as one .npz, which has checksums; read with ``read_arrays``."""
     write(path, lambda file: np.savez(file, **arrays))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what ``write_arrays`` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+    """Read what ``write_arrays`` wrote; raises Damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Damaged(path, error) from None
+
+
+def seconds(folder: Path) -> float:
+    """Processor time of a repetition so far."""
+    kept = read_json(folder / "seconds.json") or 0
+    return kept["seconds"] if isinstance(kept, dict) else kept  # a number in older runs
+
+
+def check(folder: Path, repair: bool = False) -> None:
+    """Read all state of a run, so that no damage enters its results, or ends it hours later.
+
+    Args:
+        folder: of the run.
+        repair: delete what is damaged; what it was is then made again.
+
+    Raises:
+        Damaged: the first file that is, without ``repair``; run.json, which only --force replaces.
+    """
+    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
+        if path.name.startswith("."):  # of a process that was killed as it wrote
+            continue
+        try:
+            (read_json if path.suffix == ".json" else read_arrays)(path)
+        except Damaged:
+            if not repair or path.name == "run.json":
+                raise
+            path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)  # a row without its label maps
 
 
 def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
@@ -167,6 +225,11 @@ def _processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown processor"
+
+
+def _checksum(content: Any) -> str:
+    """Of what JSON knows of it."""
+    return hashlib.sha256(json.dumps(content, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ base = "other.toml"                         optional: a study beside it, of whic
                                             here is different
 
 [common]                 keys of config.Config for all settings
-[settings.NAME]          keys of config.Config that differ, and `without`, rows left out there
+[settings.NAME]          keys of config.Config that differ, and `without`, rows left out there;
+                         dataset may be the path of a folder of one's own
 [rows.NAME]              title, meaning, kind and of, as in rows.Row, and any keys of
                          config.Config that differ for this row, but for config.OF_THE_RUN
 
@@ -18,6 +19,7 @@ Rows may be added when a study has been run: the same command makes them, and ke
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -140,6 +142,12 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
             raise ValueError(f"{key!r} is missing. Expected {', '.join(KEYS)}.")
     if unknown := [*content.keys() - {*KEYS}]:
         raise ValueError(f"Unknown key {unknown[0]!r}. Expected {', '.join(KEYS)}.")
+    for key in (*content["rows"], *content["settings"]):
+        if not re.fullmatch(r"[\w+-][\w.+-]*", key):  # they become names of files and folders
+            raise ValueError(
+                f"Expected names of letters, digits and . _ + - that begin with no dot. "
+                f"Received: {key!r}"
+            )
     rows = {key: _row(key, row) for key, row in content["rows"].items()}
     pairs = [(row, reference) for row, reference in content["differences"]]
     comparison = _without((), rows, pairs, content["pictured"])

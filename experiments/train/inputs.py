@@ -9,8 +9,9 @@ no intensity, reaches over the last theta_gamma or so of a padded border; there 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -70,7 +71,9 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     """The "train", "val" and "test" cases of one repetition.
 
     The seed chooses the training cases where not all are used; validation and test cases are the
-    same for all seeds. Raises what ``data.load`` raises, and ValueError for too few cases.
+    same for all seeds. Whole groups are for one split each; a number of cases is taken group by
+    group, or in turn from all groups where that would leave one group alone. Raises what
+    ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
@@ -84,9 +87,34 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
             f"{asked} (options --train-cases etc.)."
         ) from None
+    if any(_alone(part) for part in parts.values()):
+        parts = _spread(cases, sizes, seed) or parts
     if config.scale != 1:
         for part in parts.values():
             part[:] = [data.resize(case, config.scale) for case in part]
+    return parts
+
+
+def _alone(part: Sequence[data.Case]) -> bool:
+    """Whether several cases are all of one group, whose intervals nobody can give."""
+    return len(part) > 1 and len({case.group for case in part}) == 1
+
+
+def _spread(
+    cases: Sequence[data.Case], sizes: Mapping[str, int | None], seed: int
+) -> dict[str, list[data.Case]] | None:
+    """As many cases, drawn in turn from all groups that are for a split; None for too few."""
+    parts = data.split(cases, subset=seed)
+    for name, size in sizes.items():
+        seen: collections.Counter[str] = collections.Counter()
+        turns = []
+        for case in parts[name]:
+            turns.append(seen[case.group])
+            seen[case.group] += 1
+        order = np.argsort(turns, kind="stable")
+        parts[name] = [parts[name][index] for index in order[:size]]
+        if size is not None and len(parts[name]) < size:
+            return None
     return parts
 
 

@@ -195,7 +195,7 @@ def browser(text):
 
 @pytest.fixture(scope="module")
 def tested(run):
-    config = configuration.from_json(runs.read_json(run / "run.json")["config"])
+    config = configuration.make(runs.read_json(run / "run.json")["config"])
     return inputs.split(config, seed=0)["test"]
 
 
