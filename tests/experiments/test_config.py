@@ -52,6 +52,37 @@ def test_impossible_values_are_refused():
         config.make({"models": ("unet", "unet")})
 
 
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number. Received: nan"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0. Received: 0.0"),
+        ({"jitter": -0.1}, "jitter must be at least 0. Received: -0.1"),
+        ({"train_cases": "10"}, "train_cases must be a whole number or none. Received: '10'"),
+        ({"seeds": True}, "seeds must be a whole number. Received: True"),
+        ({"flips": 1}, "flips must be true or false. Received: 1"),
+        ({"dataset": 3}, "dataset must be a text. Received: 3"),
+        ({"search_theta_beta": [0.1]}, "search_theta_beta must be 2 values"),
+        ({"search_theta_beta": [0.1, float("inf")]}, "each a finite number"),
+        ({"models": "unet"}, "models must be several values. Received: 'unet'"),
+        ({"crf": [1, 2, 3, 4, "5"]}, "crf must be values, each a finite number"),
+    ],
+)
+def test_values_of_another_type_are_refused(settings, message):
+    with pytest.raises(ValueError) as caught:
+        config.make(settings)
+    assert message in str(caught.value)
+
+
+def test_every_option_says_what_it_means():
+    parser = argparse.ArgumentParser()
+    config.add_arguments(parser)
+    told = {action.dest: action.help for action in parser._actions}
+    assert all(told[field.name] for field in dataclasses.fields(config.Config))
+    assert told["seeds"].startswith("repetitions 0..seeds-1")
+    assert told["normalization"].endswith("missed a label for 600 updates.")
+
+
 def test_json_round_trip():
     made = config.make({"search_theta_beta": (0.1, 0.2), "normalization": None})
     assert config.make(json.loads(json.dumps(dataclasses.asdict(made)))) == made

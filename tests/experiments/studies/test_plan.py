@@ -98,6 +98,11 @@ def test_a_study_on_the_base_of_another(tmp_path):
         ('of = "plain"', 'of = "plane"', "stand before it"),
         ("seeds = 2", "seeds = ", "no TOML"),
         ('meaning = "alone"', "", "meaning"),
+        ("[settings.b]", '[settings."../../b"]', "begin with no dot. Received: '../../b'"),
+        ("[settings.b]", '[settings."b/c"]', "Received: 'b/c'"),
+        ("[rows.plain]", '[rows."$plain$"]', r"Received: '\$plain\$'"),
+        ("seeds = 2", "seeds = 2.5", "seeds must be a whole number. Received: 2.5"),
+        ("seeds = 2", "scale = nan", "scale must be a finite number. Received: nan"),
         ('kind = "network"', 'kind = "network"\nscale = 0.5', "cannot have 'scale' of its own"),
     ],
 )
@@ -106,6 +111,15 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message) as caught:
         read(tmp_path, SMALL.replace(old, new))
     assert "small.toml" in str(caught.value)
+
+
+def test_a_data_set_of_ones_own(tmp_path):
+    (tmp_path / "mine").mkdir()
+    found = read(tmp_path, SMALL.replace('"phantom"', f'"{tmp_path / "mine"}"'))
+    assert found.tasks["a"].config.dataset == str(tmp_path / "mine")
+    assert found.tasks["b"].config.dataset == "phantom"
+    changed = read(tmp_path, SMALL, dataset=str(tmp_path / "mine"))
+    assert {task.config.dataset for task in changed.tasks.values()} == {str(tmp_path / "mine")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

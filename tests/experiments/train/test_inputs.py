@@ -1,5 +1,7 @@
 """Slices, padding and batches."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,43 @@ def test_too_few_cases_are_named_as_the_configuration_has_them(monkeypatch):
     config = make({"dataset": "mine", "train_cases": 3, "validation_cases": 2, "test_cases": 1})
     with pytest.raises(ValueError, match=r"'mine' has 5 cases: .* validation_cases=2"):
         inputs.split(config, seed=0)
+
+
+def grouped(sizes):
+    names = [f"{group}{i}" for group, size in sizes.items() for i in range(size)]
+    return [dataclasses.replace(case((4, 4), name), group=name[0]) for name in names]
+
+
+def splits(monkeypatch, cases, **sizes):
+    monkeypatch.setattr(data, "load", lambda dataset: cases)
+    return inputs.split(make({"dataset": "mine", **sizes}), seed=0)
+
+
+def test_cases_are_spread_over_groups_where_one_would_be_alone(monkeypatch):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 30))
+    sizes = {"train_cases": 15, "validation_cases": 10, "test_cases": 20}
+    alone = data.split(cases, train=15, val=10, test=20)
+    assert {len({one.group for one in part}) for part in alone.values()} == {1}
+    parts = splits(monkeypatch, cases, **sizes)
+    groups = {name: [one.group for one in part] for name, part in parts.items()}
+    # A quarter of the twenty groups are for testing, 15 % for validation, the others for training.
+    found = {name: (len(of), len({*of})) for name, of in groups.items()}
+    assert found == {"train": (15, 12), "val": (10, 3), "test": (20, 5)}
+    assert not {*groups["train"]} & {*groups["test"]}
+    assert max(groups["test"].count(group) for group in groups["test"]) == 4
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"test_cases": 1, "validation_cases": 1}, {"train_cases": 3}, {}], ids=str
+)
+def test_cases_that_are_their_own_groups_are_split_as_ever(monkeypatch, sizes):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 1))
+    names = {"train_cases": "train", "validation_cases": "val", "test_cases": "test"}
+    expected = data.split(cases, **{names[key]: size for key, size in sizes.items()})
+    assert splits(monkeypatch, cases, **sizes) == expected
+
+
+def test_too_few_groups_to_spread_are_left_as_they_are(monkeypatch):
+    cases = grouped({"a": 4, "b": 4, "c": 4})
+    found = splits(monkeypatch, cases, train_cases=4, validation_cases=4, test_cases=4)
+    assert [len(part) for part in found.values()] == [4, 4, 4]
