@@ -102,11 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compare(asked: Sequence[Run], jobs: int | None = None, seed: int | None = None) -> None:
     """Make the repetitions of all runs, and write results, table, curves and pictures of each.
 
-    Args:
-        asked: the runs; what is finished there is kept.
-        jobs: repetitions side by side; None = as many as the cores allow. The results do not
-            depend on it.
-        seed: the only repetition to make; None = all.
+    What is finished is kept. jobs: repetitions side by side, on which no result depends; None = as
+    the cores allow. seed: the only repetition to make; None = all.
     """
     left = [run for run in asked if not run.finished]
     missing = [
@@ -184,11 +181,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def open_runs(options: argparse.Namespace) -> list[Run]:
-    """Check that the data are there, and make or take up the folders of the runs.
-
-    Raises:
-        ValueError, FileNotFoundError: what is wrong with the options, the data or the folders.
-    """
+    """Check options and data (ValueError, FileNotFoundError), and make or take up the folders."""
     asked = _of_study(options) if options.config else [_single(options)]
     _set_environment(asked[0].config.threads)
     for run in asked:

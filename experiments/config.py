@@ -12,26 +12,14 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-
-class Range(NamedTuple):
-    """Bounds of a number, which belong to it."""
-
-    low: float
-    high: float = math.inf
-
-    def __str__(self) -> str:
-        if self.high < math.inf:
-            return f"from {self.low} to {self.high}"
-        return "above 0" if self.low == ABOVE_0 else f"at least {self.low}"
-
-
+# Numbers with the smallest and the largest that they may be.
 ABOVE_0 = math.ulp(0.0)
-Count = Annotated[int, Range(1)]
-Whole = Annotated[int, Range(0)]
-Positive = Annotated[float, Range(ABOVE_0)]
-AtLeast0 = Annotated[float, Range(0)]
+Count = Annotated[int, 1, math.inf]
+Whole = Annotated[int, 0, math.inf]
+Positive = Annotated[float, ABOVE_0, math.inf]
+AtLeast0 = Annotated[float, 0, math.inf]
 Loss = Literal["cross_entropy", "cross_entropy+dice", "cross_entropy+2dice", "dice"]
 
 
@@ -45,7 +33,7 @@ class Config:
     validation_cases: Count | None = None  # the first so many; None = all
     test_cases: Count | None = None  # the first so many; None = all
     # volumes are cut into slices across this axis (0 = sagittal in RAS)
-    slice_axis: Annotated[int, Range(0, 2)] = 0
+    slice_axis: Annotated[int, 0, 2] = 0
     scale: Positive = 1.0  # images are resized by this factor first
     # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
     # "scribbles", "points", "outlines". Validation and test cases keep their full labels.
@@ -71,7 +59,7 @@ class Config:
     # Between convolution and ReLU; None as in the paper. Not "group": on the hippocampus one of
     # four seeds then missed a label for 600 updates.
     normalization: str | None = "batch"
-    dropout: Annotated[float, Range(0, 1)] = 0.0  # in the two deepest levels
+    dropout: Annotated[float, 0, 1] = 0.0  # in the two deepest levels
 
     # --- training -------------------------------------------------------------------------------
     batch_size: Count = 8  # slices
@@ -85,7 +73,7 @@ class Config:
     flips: bool = False  # mirror each training slice along each axis at random
     jitter: AtLeast0 = 0.0  # training images times 1 + a, plus b, a and b up to this, per channel
     # 1..9; rows of one order see the same batches in their further updates
-    batch_order: Annotated[int, Range(1, 9)] = 1
+    batch_order: Annotated[int, 1, 9] = 1
     pretrain_loss: Loss = "cross_entropy+dice"  # one of models.LOSSES, of the pre-training
     loss: Loss = "cross_entropy+dice"  # the same, of the unaries in the further updates
     # Weight of each point in the cross-entropy of the further updates: "none", "edges" of the
@@ -116,7 +104,7 @@ class Config:
 
     # --- search of the CRF's start values on the validation split --------------------------------
     # settings tried, "off" and the first guess included
-    search_trials: Annotated[int, Range(2)] = 40
+    search_trials: Annotated[int, 2, math.inf] = 40
     search_theta_alpha: tuple[Positive, Positive] = (1.0, 20.0)  # range in pixels
     search_theta_beta: tuple[Positive, Positive] = (0.02, 0.5)  # range in image intensity (0..1)
     search_theta_gamma: tuple[Positive, Positive] = (1.0, 4.0)  # range in pixels
@@ -151,12 +139,8 @@ HINTS = typing.get_type_hints(Config, include_extras=True)
 def make(settings: Mapping[str, Any]) -> Config:
     """A Config from the keys that differ from the defaults.
 
-    Args:
-        settings: as in Python, JSON or TOML, whose lists are tuples here.
-
-    Raises:
-        ValueError: an unknown key, naming the one probably meant; a value of another type or out of
-            range.
+    Raises ValueError for an unknown key, naming the one probably meant, and for a value of another
+    type or out of range. Lists, of JSON and TOML, are tuples here.
 
     Example:
         >>> make({"dataset": "hippocampus"}).dataset
@@ -218,9 +202,11 @@ def _unfit(value: Any, hint: Any) -> str | None:
     """What a type hint expects where the value is something else; None where it fits."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        kind, bounds = parts
-        inside = _unfit(value, kind) or bounds.low <= value <= bounds.high
-        return str(bounds) if inside is False else None if inside is True else inside
+        kind, low, high = parts
+        if (unfit := _unfit(value, kind)) or low <= value <= high:
+            return unfit
+        least = "above 0" if low == ABOVE_0 else f"at least {low}"
+        return least if high == math.inf else f"from {low} to {high}"
     if origin is Literal:
         return None if value in parts else f"one of {parts}"
     if origin in (typing.Union, types.UnionType):

@@ -68,17 +68,14 @@ def write_json(path: Path, content: Mapping[str, Any], compact: bool = False) ->
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; None if there is no such file.
-
-    Raises:
-        Damaged: it is none, or is not as it was written. (Files of older runs have no checksum.)
-    """
+    """Read JSON, None if there is no such file; Damaged if it is not as it was written."""
     if not path.exists():
         return None
     try:
         content = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise Damaged(path, error) from None
+    # Files of older runs have no checksum.
     if isinstance(content, dict) and (written := content.pop("checksum", None)):
         if written != _checksum(content):
             raise Damaged(path, "its checksum is of another content")
@@ -108,12 +105,8 @@ def seconds(folder: Path) -> float:
 def check(folder: Path, repair: bool = False) -> None:
     """Read all state of a run, so that no damage enters its results, or ends it hours later.
 
-    Args:
-        folder: of the run.
-        repair: delete what is damaged; what it was is then made again.
-
-    Raises:
-        Damaged: the first file that is, without ``repair``; run.json, which only --force replaces.
+    Raises Damaged; with ``repair``, what is damaged is deleted, and so will be made again, but for
+    run.json, which only --force replaces.
     """
     for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
         if path.name.startswith("."):  # of a process that was killed as it wrote
@@ -130,18 +123,15 @@ def check(folder: Path, repair: bool = False) -> None:
 def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
     """Make the folder of a run, or take up the one that is there.
 
-    Rows may be added to a run that is there, and words about its rows changed.
+    Rows may be added to a run that is there, and words about its rows changed. A folder with
+    something else is a ValueError: a run of other settings, with rows that were made otherwise, or
+    of another backend, unless ``force`` deletes it; or files that are no run, which are kept.
 
     Args:
         folder: where the run lives.
         identity: "config", its settings; "comparison", its rows; "backend", Keras's, on another one
             of which the same settings give other last digits.
         force: delete the run that is there and start anew.
-
-    Raises:
-        ValueError: if the folder holds something else: a run of other settings, with rows that
-            were made otherwise, or of another backend, or files that are no run at all (which
-            ``force`` does not delete either).
     """
     identity = as_read_back(identity)
     found = read_json(folder / "run.json")

@@ -24,12 +24,9 @@ class Kind:
     attributes, and define `scores`. They import what imports Keras when they use it, since a
     process that only waits, or draws a table, needs none.
 
-    Args:
-        key: name of the row in results.json.
-        row: its `rows.Row`.
-        bench: the `repetition.Repetition` that it is part of, with all rows that stand before it.
-
     Attributes:
+        key, row: name in results.json; the `rows.Row`.
+        bench: the `repetition.Repetition` that it is part of, with all rows that stand before it.
         of: the rows it rests on.
         settings, config: what differs for this row, and all of its settings.
         details: what its result says beside the cases; filled as the row is made.

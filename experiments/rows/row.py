@@ -12,20 +12,13 @@ from experiments.rows.kind import KINDS, Kind
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row's title in tables and pictures, and what was done to get it.
-
-    Attributes:
-        title: in tables.
-        meaning: in the notes below tables.
-        kind: one of ``KINDS``, each of which has a file in this folder.
-        of: the rows it rests on.
-        settings: keys of ``config.Config`` that differ for this row.
-    """
+    """A row's title in tables and pictures, and what was done to get it."""
 
     title: str
-    meaning: str
-    kind: str
-    of: tuple[str, ...] = ()
+    meaning: str  # in the notes below tables
+    kind: str  # one of KINDS, each of which has a file in this folder
+    of: tuple[str, ...] = ()  # the rows it rests on
+    # Keys of `config.Config` that differ for this row.
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -36,19 +29,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What is compared with what.
+    """What is compared with what."""
 
-    Attributes:
-        rows: by key in results.json.
-        differences: pairs (row, reference) the table subtracts.
-        pictured: rows shown in pictures.
-        change: the pair (row, reference) that ranks and ends the pictures; None without one.
-    """
-
-    rows: Mapping[str, Row]
-    differences: Sequence[tuple[str, str]]
-    pictured: Sequence[str]
-    change: tuple[str, str] | None
+    rows: Mapping[str, Row]  # by key in results.json
+    differences: Sequence[tuple[str, str]]  # pairs (row, reference) the table subtracts
+    pictured: Sequence[str]  # rows shown in pictures
+    change: tuple[str, str] | None  # the pair that ranks and ends the pictures; None without one
 
     def __post_init__(self):
         seen: list[str] = []

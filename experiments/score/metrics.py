@@ -64,11 +64,7 @@ def boundary_accuracy(
 
 
 class SurfaceDistances(NamedTuple):
-    """How far two masks' surfaces are from each other, in millimetres.
-
-    from_truth: from every surface point of the truth to the surface of the prediction.
-    from_prediction: from every surface point of the prediction to the surface of the truth.
-    """
+    """From every point of one mask's surface to the other mask's surface, in millimetres."""
 
     from_truth: np.ndarray
     from_prediction: np.ndarray

@@ -33,20 +33,15 @@ EQUIVALENCE_CONFIDENCE = 0.90  # two one-sided tests at 5 % each
 
 
 class Estimate(NamedTuple):
-    """What is known about the difference of two rows, in the unit of the metric.
+    """What is known about the difference of two rows, in the unit of the metric."""
 
-    mean: over seeds and cases. per_seed: R means over cases. over_groups, over_seeds, over_both:
-    95 % intervals of the mean. p_value: of `wilcoxon`, not corrected (see `holm`). rank_biserial:
-    the effect size over groups.
-    """
-
-    mean: float
-    per_seed: tuple[float, ...]
-    over_groups: Interval
+    mean: float  # over seeds and cases
+    per_seed: tuple[float, ...]  # R means over cases
+    over_groups: Interval  # these three of 95 %
     over_seeds: Interval
     over_both: Interval
-    p_value: float
-    rank_biserial: float
+    p_value: float  # of `wilcoxon`, not corrected: see `holm`
+    rank_biserial: float  # the effect size over groups
 
 
 def estimate(differences: np.ndarray, groups: Sequence[Hashable], seed: int = 0) -> Estimate:
@@ -173,10 +168,9 @@ def wilcoxon(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
         >>> wilcoxon(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), "abcde")  # 2 / 2^5
         0.0625
     """
-    means = _group_means(differences, groups)
-    if len(means) < 2:
+    changed = _changed(differences, groups)
+    if changed is None:
         return float("nan")
-    changed = means[means != 0]
     return float(stats.wilcoxon(changed).pvalue) if changed.size else 1.0
 
 
@@ -191,10 +185,9 @@ def rank_biserial(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
         >>> rank_biserial(np.array([[2.0, 3.0, -1.0]]), "abc")  # (2 + 3 - 1) / 6
         0.6666666666666666
     """
-    means = _group_means(differences, groups)
-    if len(means) < 2:
+    changed = _changed(differences, groups)
+    if changed is None:
         return float("nan")
-    changed = means[means != 0]
     ranks = stats.rankdata(np.abs(changed))
     return float(np.sum(np.sign(changed) * ranks) / np.sum(ranks)) if changed.size else 0.0
 
@@ -277,6 +270,12 @@ def _group_means(values: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
     """(R, N) to (G,): over the seeds, then over the cases of a group."""
     values, members = _present(values, groups)
     return np.bincount(members, _case_means(values)) / np.bincount(members)
+
+
+def _changed(differences: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray | None:
+    """The means of the groups that differ; None for fewer than two groups."""
+    means = _group_means(differences, groups)
+    return means[means != 0] if len(means) > 1 else None
 
 
 def _present(values: np.ndarray, groups: Sequence[Hashable]) -> tuple[np.ndarray, np.ndarray]:

@@ -63,14 +63,8 @@ class Plan(NamedTuple):
 def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
     """Read a study's file.
 
-    Args:
-        path: a TOML file.
-        changes: keys of ``Config`` for all settings, whatever the file says.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no TOML, an unknown key or kind, a row that rests on one that is not there, a
-            base that has a base.
+    Changes are keys of ``Config`` for all settings, whatever the file says. Raises ValueError for
+    no TOML, an unknown key or kind, a row that rests on one that is not there, a base that has one.
 
     Example:
         >>> asked = read("experiments/studies/controlled.toml")

@@ -185,11 +185,8 @@ class AdamWithFactor(keras.optimizers.Adam):
     Adam's step is proportional to the learning rate (not to the gradient, whose scale cancels), so
     the factor is applied to the step, with what all backends have in common: variables.
 
-    Args:
-        learning_rate: of all other layers.
-        layer: the one layer. (Its variables, kept here, would become the optimizer's own.)
-        factor: for its learning rate.
-        **arguments: of ``keras.optimizers.Adam``; no weight decay.
+    Takes the arguments of ``keras.optimizers.Adam``, but for weight decay; the layer, not its
+    variables, which would become the optimizer's own; and the factor.
     """
 
     def __init__(
