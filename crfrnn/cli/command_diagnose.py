@@ -10,6 +10,7 @@ import click
 from crfrnn import files
 from crfrnn.cli import cases, options, refining
 from crfrnn.cli.cases import Paths
+from crfrnn.optional import needed
 
 
 @click.command(short_help="Why a CRF does nothing to an image, or too much.")
@@ -41,7 +42,7 @@ def diagnose(
     from crfrnn.diagnosis.diagnose import diagnose as find
 
     if output is not None:
-        files.needed("matplotlib", "Figures", "plot")
+        needed("matplotlib", "Figures", "plot")
         options.check_output(output, overwrite, image, probs)
     settings = options.settings(**given)
     if settings.slice_axis is not None:

@@ -16,6 +16,7 @@ from crfrnn._version import __version__
 from crfrnn.cli import cases, options, refining
 from crfrnn.cli.cases import Paths
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.optional import needed
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
@@ -107,7 +108,7 @@ def search(
     from crfrnn.parameters.search import search as find
 
     if plot is not None:
-        files.needed("matplotlib", "Figures", "plot")
+        needed("matplotlib", "Figures", "plot")
     for path in (output, plot):
         if path is not None:
             options.check_output(path, overwrite, images, probs, labels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from crfrnn.diagnosis import edges
-from crfrnn.files import needed
+from crfrnn.optional import needed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crfrnn.files import needed
+from crfrnn.optional import needed
 from crfrnn.parameters.search import FACTORS, THETAS, SearchResult, level
 
 if TYPE_CHECKING:
