@@ -13,7 +13,7 @@ import numpy as np
 from crfrnn import files
 from crfrnn.offline.intensities import normalise
 
-KNOWN = files.NIFTI + files.PICTURES
+KNOWN = files.VOLUMES + files.PICTURES
 
 
 def read_case(
@@ -83,8 +83,8 @@ def _read(path: Path, classes: bool = False):
         return files.read_picture(path, classes=classes), None, None
     import nibabel  # only volumes need it
 
-    file = files.open_nifti(path)
-    file = nibabel.Nifti1Image(files.nifti_values(file, path), file.affine, file.header)
+    file = files.open_volume(path)
+    file = nibabel.Nifti1Image(files.volume_values(file, path), file.affine, file.header)
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
     return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)
