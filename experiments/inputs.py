@@ -88,6 +88,7 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
         "test": config.test_cases,
     }
     cases = data.load(config.dataset)
+    data.require_plain(cases, "the comparison")  # whose losses and metrics count every point
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         parts = data.split(cases, subset=seed, **given)
