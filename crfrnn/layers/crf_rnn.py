@@ -69,8 +69,9 @@ class CRFRNN(keras.layers.Layer):
     Raises:
         ValueError: an argument out of its range; unaries and image that do not fit together.
 
-    Saved models: `crfrnn.CRFRNN` must have been imported before `keras.models.load_model`, and,
-        unless the layer has `native=False`, before `tf.saved_model.load` of an exported model.
+    Saved models: `import crfrnn` before `keras.models.load_model`, and, unless the layer has
+        `native=False`, `import crfrnn.layers.crf_rnn` before `tf.saved_model.load` of an exported
+        model.
 
     Reference:
         Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015.
