@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -232,8 +233,16 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
             # same words, and with the same exception, on every backend.
             _check_numbers(positions, method)
             raise
+    too_many = positions.shape[-1] > library.MAX_FEATURES
+    if too_many and native is None and native_lattice.available():
+        warnings.warn(
+            f"Positions with {positions.shape[-1]} features: the C++ lattice takes at most "
+            f"{library.MAX_FEATURES}, so a many times slower one filters. Use fewer channels, for "
+            "example their principal components, or native=False to say that this is meant.",
+            stacklevel=3,
+        )
     if native:
-        if positions.shape[-1] > library.MAX_FEATURES:
+        if too_many:
             why = (
                 f"It takes at most {library.MAX_FEATURES} features, received {positions.shape[-1]}."
             )

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crfrnn import arguments
+from crfrnn import arguments, checks
 from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
 from crfrnn.meanfield.mean_field import check_shapes, logits_from_probabilities, mean_field
@@ -67,7 +67,9 @@ class CRFRNN(keras.layers.Layer):
         three have the shapes and signs of crfasrnn_keras's `CrfRnnLayer` (compatibility -I).
 
     Raises:
-        ValueError: an argument out of its range; unaries and image that do not fit together.
+        ValueError: an argument out of its range; unaries and image that do not fit together; NaN in
+            the image. Compiled functions cannot raise it: there the native lattice stops with the
+            backend's own error, and without it every result is NaN.
 
     Saved models: `import crfrnn` before `keras.models.load_model`, and, unless the layer has
         `native=False`, `import crfrnn.layers.crf_rnn` before `tf.saved_model.load` of an exported
@@ -113,8 +115,8 @@ class CRFRNN(keras.layers.Layer):
         self.theta_alpha = arguments.positive("theta_alpha", theta_alpha)
         self.theta_beta = arguments.positive("theta_beta", theta_beta)
         self.theta_gamma = arguments.positive("theta_gamma", theta_gamma)
-        self.bilateral_weight = float(bilateral_weight)
-        self.spatial_weight = float(spatial_weight)
+        self.bilateral_weight = _weight("bilateral_weight", bilateral_weight)
+        self.spatial_weight = _weight("spatial_weight", spatial_weight)
         self.kernel_weights = arguments.choice("kernel_weights", kernel_weights, KERNEL_WEIGHTS)
         self.compatibility = _compatibility(compatibility)
         self.trainable_thetas = bool(trainable_thetas)
@@ -124,6 +126,7 @@ class CRFRNN(keras.layers.Layer):
         self.window = arguments.window(window)
         self.from_logits = bool(from_logits)
         self.spacing = None if spacing is None else arguments.positive("spacing", spacing)
+        _check_products(self.bilateral_weight, self.spatial_weight, self.compatibility)
         self.supports_jit = not _native_op_in_tensorflow(self.method, native)
 
     def build(self, input_shape: Any) -> None:
@@ -227,6 +230,20 @@ def _count(name: str, value: int) -> int:
     return int(value)
 
 
+def _weight(name: str, value: Any) -> float:
+    checks.finite(name, value)
+    return float(value)
+
+
+def _check_products(bilateral_weight: float, spatial_weight: float, compatibility: Any) -> None:
+    """Raise ValueError where messages, weights times compatibility, overflow float32."""
+    strongest = 1.0 if isinstance(compatibility, str) else np.abs(compatibility).max(initial=0.0)
+    checks.finite(
+        "bilateral_weight and spatial_weight times compatibility",
+        strongest * (abs(bilateral_weight) + abs(spatial_weight)),
+    )
+
+
 def _compatibility(value: Any) -> Any:
     if isinstance(value, str):
         return arguments.choice("compatibility", value, ("potts",))
@@ -236,6 +253,7 @@ def _compatibility(value: Any) -> Any:
             'Expected `compatibility` to be "potts" or a square (L, L) array. '
             f"Received shape {array.shape}."
         )
+    checks.finite("compatibility", array)
     return array.tolist()
 
 
