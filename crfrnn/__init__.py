@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from crfrnn import registration
 from crfrnn._version import __version__
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
@@ -77,3 +78,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+registration.register()
