@@ -79,7 +79,7 @@ $(STAMPS)/venv:
 	 { echo "crfrnn needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	 { echo 'crfrnn: $(PYTHON) comes without venv. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
-	@echo 'Setting up $(VENV). The first time this downloads TensorFlow and takes some minutes.'
+	@echo 'Setting up $(VENV). The first time this downloads what its targets need, $(BACKEND) among it, and takes some minutes.'
 	$(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -89,13 +89,11 @@ $(addprefix $(STAMPS)/,dev experiments bench docs notebooks): $(BUILT_FROM) | $(
 	@$(PY) -c 'import crfrnn; print("native library:", crfrnn.native_status())'
 	@touch $@
 
-$(STAMPS)/tensorflow: | $(STAMPS)/venv
-	@touch $@  # a dependency of crfrnn
-
-$(STAMPS)/jax: | $(STAMPS)/venv
-	$(PIP) jax
+# Keras and its backend: extras as well, of a crfrnn that one of the stamps above has installed.
+$(STAMPS)/tensorflow $(STAMPS)/jax: pyproject.toml | $(STAMPS)/venv
+	$(PIP) 'crfrnn[$(notdir $@)]'
 	@touch $@
 
-$(STAMPS)/torch: | $(STAMPS)/venv
-	$(PIP) '$(TORCH)'
+$(STAMPS)/torch: pyproject.toml | $(STAMPS)/venv
+	$(PIP) 'crfrnn[torch]' '$(TORCH)'
 	@touch $@
