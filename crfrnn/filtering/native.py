@@ -149,7 +149,7 @@ def _backend() -> Any:
 
 
 def _apply_numpy(
-    values: Any, scale_in: Any, scale_out: Any, lattice: library.Lattice, transposed: bool
+    values: Any, scale_in: Any, scale_out: Any, lattice: library.NativeLattice, transposed: bool
 ) -> np.ndarray:
     return library.apply(lattice, values, scale_in, scale_out, transposed)
 
@@ -170,7 +170,7 @@ def _tensorflow() -> Any:
         )
 
     def build(positions):
-        return library.Lattice(*ops.crfrnn_lattice(positions=positions))
+        return library.NativeLattice(*ops.crfrnn_lattice(positions=positions))
 
     def apply(values, scale_in, scale_out, lattice, transposed):
         none = tf.zeros((0,), tf.float32)
@@ -242,11 +242,15 @@ def _jax() -> Any:
 
     def as_jax(lattice):
         # JAX has no 64-bit integers by default; no split exceeds the number of chained vertices.
-        return library.Lattice(*lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:]))
+        return library.NativeLattice(
+            *lattice[:3], *(splits.astype(np.int32) for splits in lattice[3:])
+        )
 
     def as_native(lattice):
         fields = [np.asarray(field) for field in lattice]
-        return library.Lattice(*fields[:3], *(splits.astype(np.int64) for splits in fields[3:]))
+        return library.NativeLattice(
+            *fields[:3], *(splits.astype(np.int64) for splits in fields[3:])
+        )
 
     def build(positions):
         if not traced(positions):
@@ -272,7 +276,7 @@ def _jax() -> Any:
             chains[: len(lattice.chains)] = lattice.chains
             return tuple(lattice._replace(chains=chains))
 
-        return library.Lattice(
+        return library.NativeLattice(
             *jax.pure_callback(on_host, outputs, positions, vmap_method="sequential")
         )
 

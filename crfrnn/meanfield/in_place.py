@@ -101,7 +101,9 @@ def step(kernels: Sequence[PairwiseKernel], unary: np.ndarray, q: np.ndarray) ->
     if kernels and all(isinstance(k.filter.operator, native.NativeLatticeFilter) for k in kernels):
         library.mean_field_step(
             [
-                library.Kernel(k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, m)
+                library.PairwiseTerm(
+                    k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, m
+                )
                 for k, m in zip(kernels, (k.mixing for k in kernels), strict=True)
             ],
             unary,

@@ -83,11 +83,11 @@ int crfrnn_softmax(const float* logits, int64_t points, int64_t labels, float* o
                  [&] { CRFRNN_DISPATCH(softmax(logits, points, static_cast<int>(labels), out)); });
 }
 
-int crfrnn_mean_field_step(const Kernel* kernels, int64_t count, const float* unaries, int64_t labels, const float* q,
+int crfrnn_mean_field_step(const PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels, const float* q,
                            float* out, char* message, int64_t message_size) {
   return guarded(message, message_size, [&] {
     ScratchLease scratch;
-    CRFRNN_DISPATCH(mean_field_step(kernels, static_cast<int>(count), unaries, static_cast<int>(labels), q, *scratch,
+    CRFRNN_DISPATCH(mean_field_step(terms, static_cast<int>(count), unaries, static_cast<int>(labels), q, *scratch,
                                     out));
   });
 }

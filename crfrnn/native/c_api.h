@@ -1,7 +1,8 @@
 #pragma once
 
 #include "lattice.h"
-#include "support.h"
+#include "outputs.h"
+#include "pairwise_term.h"
 
 #if defined(_WIN32)
 #define CRFRNN_API extern "C" __declspec(dllexport)
@@ -24,7 +25,7 @@ CRFRNN_API int crfrnn_softmax(const float* logits, int64_t points, int64_t label
                               int64_t message_size);
 
 // out = softmax(unaries - sum_k mixing_k K_k q); unaries, q, out (points, labels); out may be q.
-CRFRNN_API int crfrnn_mean_field_step(const crfrnn::Kernel* kernels, int64_t count, const float* unaries,
+CRFRNN_API int crfrnn_mean_field_step(const crfrnn::PairwiseTerm* terms, int64_t count, const float* unaries,
                                       int64_t labels, const float* q, float* out, char* message, int64_t message_size);
 
 CRFRNN_API int32_t crfrnn_max_threads();

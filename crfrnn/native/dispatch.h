@@ -2,55 +2,29 @@
 // any x86-64 and uses the vector units that are there. Elsewhere (aarch64) the baseline has the vector unit already.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <exception>
-#include <limits>
-#include <numeric>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
-#include "lattice.h"
-#include "support.h"
-#include "threads.h"
-
-namespace crfrnn {
-
-namespace baseline {
-#include "build.h"
-#include "row.h"
-#include "filter.h"
-#include "mean_field.h"
-}  // namespace baseline
+#include "build-inl.h"
+#include "filter-inl.h"
+#include "mean_field-inl.h"
+#include "softmax-inl.h"
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define CRFRNN_HAS_AVX2 1
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#define CRFRNN_TOGGLE
+#include "build-inl.h"
+#include "filter-inl.h"
+#include "mean_field-inl.h"
+#include "softmax-inl.h"
+#undef CRFRNN_TOGGLE
 #endif
-namespace avx2 {
-#include "build.h"
-#include "row.h"
-#include "filter.h"
-#include "mean_field.h"
-}  // namespace avx2
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
+
+namespace crfrnn {
 
 inline bool has_avx2() {
 #ifdef CRFRNN_HAS_AVX2
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  static const bool has = [] {
+    __builtin_cpu_init();  // not every runtime library (zig's) has done so when this one is loaded
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  }();
   return has;
 #else
   return false;

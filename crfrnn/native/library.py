@@ -15,12 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-PARTS = 64  # kParts of threads.h
-MAX_FEATURES = 32  # kMaxFeatures of support.h
+PARTS = 64  # kParts of helpers.h
+MAX_FEATURES = 32  # kMaxFeatures of lattice.h
 _MESSAGE_SIZE = 1024
 
 
-class Lattice(NamedTuple):
+class NativeLattice(NamedTuple):
     """A permutohedral lattice as plain arrays, made by `build` and read by `apply`.
 
     vertex_ids: (B, N, F + 1) int32, the corners of the simplex around each point, < M.
@@ -38,7 +38,7 @@ class Lattice(NamedTuple):
     seen: np.ndarray
 
 
-_DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of Lattice
+_DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of NativeLattice
 
 _Allocate = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)
@@ -49,7 +49,7 @@ class _Allocator(ctypes.Structure):
     _fields_ = (("allocate", _Allocate), ("context", ctypes.c_void_p))
 
 
-class CLattice(ctypes.Structure):
+class _CLattice(ctypes.Structure):
     """`crfrnn::Lattice` of lattice.h."""
 
     _fields_ = (
@@ -63,11 +63,11 @@ class CLattice(ctypes.Structure):
     )
 
 
-class CKernel(ctypes.Structure):
-    """`crfrnn::Kernel` of support.h."""
+class _CPairwiseTerm(ctypes.Structure):
+    """`crfrnn::PairwiseTerm` of pairwise_term.h."""
 
     _fields_ = (
-        ("lattice", CLattice),
+        ("lattice", _CLattice),
         ("scale_in", ctypes.c_void_p),
         ("scale_out", ctypes.c_void_p),
         ("mixing", ctypes.c_void_p),
@@ -105,12 +105,12 @@ def load() -> ctypes.CDLL:
     message = (ctypes.c_char_p, int64)
     library.crfrnn_build.argtypes = (pointer, int64, int64, int64, _Allocator, *message)
     library.crfrnn_filter.argtypes = (
-        *(ctypes.POINTER(CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
+        *(ctypes.POINTER(_CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
         *message,
     )
     library.crfrnn_softmax.argtypes = (pointer, int64, int64, pointer, *message)
     library.crfrnn_mean_field_step.argtypes = (
-        *(ctypes.POINTER(CKernel), int64, pointer, int64, pointer, pointer),
+        *(ctypes.POINTER(_CPairwiseTerm), int64, pointer, int64, pointer, pointer),
         *message,
     )
     library.crfrnn_max_threads.restype = int32
@@ -133,7 +133,7 @@ def contiguous(array) -> np.ndarray:
     return np.ascontiguousarray(array, np.float32)
 
 
-def build(positions: np.ndarray) -> Lattice:
+def build(positions: np.ndarray) -> NativeLattice:
     """Builds the lattice of a batch of images.
 
     positions: (B, N, F) float, F = 1..32, already divided by the bandwidths.
@@ -161,17 +161,17 @@ def build(positions: np.ndarray) -> Lattice:
         if failures:
             raise failures[0] from None
         raise
-    lattice = Lattice(*(outputs[output] for output in range(len(_DTYPES))))
+    lattice = NativeLattice(*(outputs[output] for output in range(len(_DTYPES))))
     corners = (*positions.shape[:2], positions.shape[2] + 1)
     return lattice._replace(
         vertex_ids=lattice.vertex_ids.reshape(corners), weights=lattice.weights.reshape(corners)
     )
 
 
-def c_lattice(lattice: Lattice) -> CLattice:
+def c_lattice(lattice: NativeLattice) -> _CLattice:
     """The struct that the C functions read; `lattice` must outlive it."""
     batch, points, corners = lattice.vertex_ids.shape
-    return CLattice(
+    return _CLattice(
         batch * points,
         corners - 1,
         *(_pointer(array) for array in lattice),
@@ -179,7 +179,7 @@ def c_lattice(lattice: Lattice) -> CLattice:
 
 
 def apply(
-    lattice: Lattice,
+    lattice: NativeLattice,
     values: np.ndarray,
     scale_in: np.ndarray | None = None,
     scale_out: np.ndarray | None = None,
@@ -220,20 +220,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return out
 
 
-class Kernel(NamedTuple):
-    """One kernel of an offline CRF: a lattice, its normalisation, and compatibility times weights.
+class PairwiseTerm(NamedTuple):
+    """One pairwise term of an offline CRF: a lattice, its normalisation, what mixes the labels.
 
-    mixing: (L, L), or (L,) when the product is diagonal.
+    mixing: compatibility times weights, (L, L), or (L,) when the product is diagonal.
     """
 
-    lattice: Lattice
+    lattice: NativeLattice
     scale_in: np.ndarray | None
     scale_out: np.ndarray | None
     mixing: np.ndarray
 
 
-def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -> None:
-    """q <- softmax(unaries - sum_k mixing_k K_k q), in place.
+def mean_field_step(terms: list[PairwiseTerm], unaries: np.ndarray, q: np.ndarray) -> None:
+    """q <- softmax(unaries - sum of mixing K q over the terms), in place.
 
     unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
     """
@@ -244,12 +244,12 @@ def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -
                 f"Expected contiguous float32 unaries and q of one shape. Received {name} of shape "
                 f"{array.shape}, dtype {array.dtype}, strides {array.strides}."
             )
-    structs = (CKernel * len(kernels))()
-    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, kernels, strict=True):
+    structs = (_CPairwiseTerm * len(terms))()
+    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, terms, strict=True):
         struct.lattice = c_lattice(lattice)
         struct.scale_in, struct.scale_out = _pointer(scale_in), _pointer(scale_out)
         struct.mixing, struct.diagonal = _pointer(mixing), mixing.ndim == 1
     _call(
         "crfrnn_mean_field_step",
-        *(structs, len(kernels), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
+        *(structs, len(terms), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
     )

@@ -241,7 +241,9 @@ def test_step_is_the_mean_field_iteration(labels, full):
     )
     unary = unaries.reshape(-1, labels)
     kernels = [
-        library.Kernel(lattice, None, None, library.contiguous(-_mixing(w, compatibility, labels)))
+        library.PairwiseTerm(
+            lattice, None, None, library.contiguous(-_mixing(w, compatibility, labels))
+        )
         for lattice, w in zip(lattices, (spatial, bilateral), strict=True)
     ]
     q = library.softmax(unary)

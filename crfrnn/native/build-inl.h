@@ -1,228 +1,32 @@
 // Building the lattice: positions -> simplices -> vertices -> chains of neighbours.
-// Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
+// Compiled once per instruction set; what the first lines and the macros do, see instruction_set-inl.h.
+#if defined(CRFRNN_BUILD_INL_H) == defined(CRFRNN_TOGGLE)
+#ifdef CRFRNN_BUILD_INL_H
+#undef CRFRNN_BUILD_INL_H
+#else
+#define CRFRNN_BUILD_INL_H
+#endif
 
-// ---- Keys ------------------------------------------------------------------------------------------------------
-//
-// A vertex of remainder k (0..F) has coordinates c_i = (F+1) a_i + k, i = 0..F-1; the coordinate F is implied, since all
-// sum to zero. Its key is (image, a_0..a_{F-1}, k), packed into as few 64-bit words as the range of the positions needs
-// (one, nearly always). Packed, the + neighbour along axis j (all c_i + 1, but c_j - F) is one addition:
-//   k < F:   k + 1, a_j - 1            k = F:   k = 0, a_i + 1 for all i except j
-// Each field has room for one step beyond the occupied range on both sides, so a step never reaches the next field.
-template <int W>
-struct Key {
-  uint64_t words[W];
-  bool operator==(const Key& other) const {
-    uint64_t difference = 0;
-    for (int w = 0; w < W; ++w) difference |= words[w] ^ other.words[w];
-    return difference == 0;
-  }
-  Key operator+(const Key& other) const {
-    Key sum;
-    for (int w = 0; w < W; ++w) sum.words[w] = words[w] + other.words[w];
-    return sum;
-  }
-  uint64_t hash() const {
-    uint64_t h = 0;
-    for (int w = 0; w < W; ++w) h = (h ^ words[w] ^ (words[w] >> 32)) * 0x9E3779B97F4A7C15u;  // 2^64 / golden ratio
-    return h;
-  }
-};
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
-struct Field {
-  int word, shift;
-};
+#include "errors.h"
+#include "instruction_set-inl.h"
+#include "keys-inl.h"
+#include "lattice.h"
+#include "memory.h"
+#include "outputs.h"
+#include "simplices-inl.h"
+#include "threads.h"
+#include "vertex_table-inl.h"
 
-// Where each number of a key lives.
-struct KeyLayout {
-  int words = 1;
-  Field remainder, image;
-  Field axis[kMaxFeatures];
-  int64_t offset[kMaxFeatures];  // added to a_i so that the stored field is never negative
-  uint64_t remainder_mask;
-};
-
-inline int bits_for(int64_t largest) {
-  int bits = 0;
-  while (largest >> bits) ++bits;
-  return bits;
-}
-
-// From the range of every elevated coordinate; throws InvalidArgument when a coordinate is out of range.
-inline KeyLayout key_layout(int64_t batch, int features, const float* low, const float* high) {
-  KeyLayout layout;
-  int word = 0, used = 0;
-  auto field = [&](int bits) {
-    if (used + bits > 64) ++word, used = 0;
-    Field result{word, used};
-    used += bits;
-    return result;
-  };
-  layout.remainder = field(bits_for(features));
-  layout.remainder_mask = (uint64_t{1} << bits_for(features)) - 1;
-  layout.image = field(bits_for(batch - 1));
-  for (int i = 0; i < features; ++i) {
-    // Rounding moves a coordinate by at most (F+1)/2, bringing the point back onto the plane and the corners of its
-    // simplex by at most F+1 each, a neighbour by one more step: 3 cells on either side are enough.
-    const double cell = features + 1;
-    const double first = std::floor(low[i] / cell) - 3, last = std::ceil(high[i] / cell) + 3;
-    if (!(first > -kKeyRange && last < kKeyRange)) throw InvalidArgument::beyond_range(i, low[i], high[i]);
-    layout.offset[i] = -static_cast<int64_t>(first);
-    layout.axis[i] = field(bits_for(static_cast<int64_t>(last) + layout.offset[i]));
-  }
-  layout.words = word + 1;
-  return layout;
-}
-
-template <int W>
-void add_to(Key<W>& key, Field field, int64_t value) {
-  key.words[field.word] += static_cast<uint64_t>(value) << field.shift;
-}
-
-// steps[k == F][j]: what leads from a vertex of remainder k to its + neighbour along axis j.
-template <int W>
-struct Steps {
-  Key<W> inner[kMaxFeatures + 1], wrap[kMaxFeatures + 1];
-  Steps(const KeyLayout& layout, int features) {
-    for (int j = 0; j <= features; ++j) {
-      inner[j] = wrap[j] = Key<W>{};
-      add_to(inner[j], layout.remainder, 1);
-      if (j < features) add_to(inner[j], layout.axis[j], -1);
-      add_to(wrap[j], layout.remainder, -features);
-      for (int i = 0; i < features; ++i)
-        if (i != j) add_to(wrap[j], layout.axis[i], 1);
-    }
-  }
-};
-
-// ---- Hash table ------------------------------------------------------------------------------------------------
-
-// Open addressing with linear probing; numbers keys in order of first appearance.
-template <int W>
-class VertexTable {
- public:
-  LargeVector<Key<W>> keys;  // by vertex id
-
-  VertexTable() { resize(12); }
-  void prefetch(uint64_t hash) const { CRFRNN_PREFETCH(&slots_[hash >> shift_]); }
-
-  int32_t insert(const Key<W>& key, uint64_t hash) {
-    uint64_t i = hash >> shift_;
-    while (slots_[i].id >= 0) {
-      if (slots_[i].key == key) return slots_[i].id;
-      i = (i + 1) & mask_;
-    }
-    const int32_t id = static_cast<int32_t>(keys.size());
-    slots_[i] = {key, id};
-    keys.push_back(key);
-    if (2 * keys.size() > slots_.size()) resize(bits_ + (bits_ < 20 ? 2 : 1));
-    return id;
-  }
-
-  int32_t find(const Key<W>& key, uint64_t hash) const {
-    uint64_t i = hash >> shift_;
-    while (slots_[i].id >= 0) {
-      if (slots_[i].key == key) return slots_[i].id;
-      i = (i + 1) & mask_;
-    }
-    return -1;
-  }
-
- private:
-  struct Slot {
-    Key<W> key;
-    int32_t id;
-  };
-  LargeVector<Slot> slots_;
-  int bits_ = 0, shift_ = 0;
-  uint64_t mask_ = 0;
-
-  void resize(int bits) {
-    bits_ = bits;
-    shift_ = 64 - bits;
-    mask_ = (uint64_t{1} << bits) - 1;
-    slots_ = LargeVector<Slot>();  // the old memory goes first: the two never stand side by side
-    slots_.assign(size_t{1} << bits, Slot{Key<W>{}, -1});
-    for (size_t id = 0; id < keys.size(); ++id) {
-      uint64_t i = keys[id].hash() >> shift_;
-      while (slots_[i].id >= 0) i = (i + 1) & mask_;
-      slots_[i] = {keys[id], static_cast<int32_t>(id)};
-    }
-  }
-};
-
-// ---- Points to simplices ---------------------------------------------------------------------------------------
-
-// Up to kBlock points side by side, one row per coordinate, so that the loops over points become vector code.
-constexpr int kBlock = 128;
-struct Block {
-  float elevated[kMaxFeatures + 1][kBlock];
-  float nearest[kMaxFeatures + 1][kBlock];  // the nearest vertex of remainder 0, divided by F + 1
-  int32_t rank[kMaxFeatures + 1][kBlock];
-  float offset[kBlock][kMaxFeatures + 1];  // by rank: distance to that vertex along the axis of that rank, / (F + 1)
-  int8_t axis[kBlock][kMaxFeatures + 1];   // by rank: that axis
-};
-
-// scale_i of the elevation. The triangular basis of the hyperplane contributes 1 / sqrt((i+1)(i+2)) (Adams et al., sec.
-// 3.1); splat, blur and slice together have the variance 2/3 (F+1)^2 in lattice units, so that a unit Gaussian in the
-// positions needs the factor (F+1) sqrt(2/3).
-inline void elevation_scale(int features, float* scale) {
-  const float inv_std_dev = std::sqrt(2.0 / 3.0) * (features + 1);
-  for (int i = 0; i < features; ++i)
-    scale[i] = 1.0 / std::sqrt(static_cast<double>((i + 2) * (i + 1))) * inv_std_dev;
-}
-
-inline void elevate(const float* positions, int count, int features, const float* scale, Block& block) {
-  const int F = features;
-  float sum[kBlock] = {};
-  for (int j = F; j > 0; --j)
-    for (int n = 0; n < count; ++n) {
-      const float scaled = positions[n * F + j - 1] * scale[j - 1];
-      block.elevated[j][n] = sum[n] - j * scaled;
-      sum[n] += scaled;
-    }
-  std::memcpy(block.elevated[0], sum, sizeof(sum));
-}
-
-inline void find_simplices(int count, int features, Block& block) {
-  const int F = features;
-  const float cell = F + 1, inverse_cell = 1.0f / cell;
-  // Adding and subtracting 1.5 * 2^23 rounds a float of magnitude below 2^22 to the nearest integer on any machine.
-  constexpr float kRound = 12582912.0f;
-
-  int32_t sum[kBlock] = {};
-  for (int i = 0; i <= F; ++i)
-    for (int n = 0; n < count; ++n) {
-      const float nearest = (block.elevated[i][n] * inverse_cell + kRound) - kRound;
-      block.nearest[i][n] = nearest;
-      sum[n] += static_cast<int32_t>(nearest);
-      block.rank[i][n] = 0;
-    }
-  for (int i = 0; i < F; ++i)
-    for (int j = i + 1; j <= F; ++j)
-      for (int n = 0; n < count; ++n) {
-        const float di = block.elevated[i][n] - block.nearest[i][n] * cell;
-        const float dj = block.elevated[j][n] - block.nearest[j][n] * cell;
-        const int32_t less = di < dj;
-        block.rank[i][n] += less;
-        block.rank[j][n] += 1 - less;
-      }
-  // Rounding each coordinate by itself may leave the plane of zero sum: move the coordinates that were rounded most.
-  for (int i = 0; i <= F; ++i)
-    for (int n = 0; n < count; ++n) {
-      const int32_t rank = block.rank[i][n] + sum[n];
-      const int32_t move = (rank < 0) - (rank > F);
-      block.rank[i][n] = rank + move * (F + 1);
-      block.nearest[i][n] += move;
-    }
-  for (int i = 0; i <= F; ++i)
-    for (int n = 0; n < count; ++n) {
-      const int32_t rank = block.rank[i][n];
-      block.axis[n][rank] = static_cast<int8_t>(i);
-      block.offset[n][rank] = (block.elevated[i][n] - block.nearest[i][n] * cell) * inverse_cell;
-    }
-}
-
-// ---- The steps of build() --------------------------------------------------------------------------------------
+CRFRNN_BEGIN_TARGET
+namespace crfrnn::CRFRNN_TARGET {
 
 // The range of every elevated coordinate; throws when a position is not finite.
 inline void check_and_bound(const float* positions, int64_t points, int features, const float* scale, float* low,
@@ -438,3 +242,8 @@ inline void build(const float* positions, int64_t batch, int64_t points_per_imag
   if (layout.words <= 4) return with(std::integral_constant<int, 4>());
   with(std::integral_constant<int, kMaxFeatures / 2 + 2>());
 }
+
+}  // namespace crfrnn::CRFRNN_TARGET
+CRFRNN_END_TARGET
+
+#endif
