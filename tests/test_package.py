@@ -134,3 +134,36 @@ def test_a_build_without_a_compiler_succeeds_unless_the_library_is_required(tmp_
     assert (result.returncode == 0) == (not required), result.stderr
     assert ("the native library was not built" in result.stderr) == (not required)
     assert not list(tmp_path.rglob("*crfrnn.*"))
+
+
+@pytest.mark.parametrize(
+    ("platform", "names"),
+    [
+        ("linux-aarch64", {"libcrfrnn.so", "libcrfrnn_tensorflow.so"}),
+        ("macosx-11.0-arm64", {"libcrfrnn.dylib", "libcrfrnn_tensorflow.dylib"}),
+        ("win-arm64", {"crfrnn.dll"}),
+    ],
+)
+def test_a_cross_compiler_builds_what_its_platform_calls_a_library(platform, names, tmp_path):
+    """The compiler is one that writes an empty file and its arguments into a list."""
+    pytest.importorskip("setuptools", "77")
+    compiler = tmp_path / "compiler.py"
+    compiler.write_text(
+        "import pathlib, sys\n"
+        "pathlib.Path(sys.argv[sys.argv.index('-o') + 1]).touch()\n"
+        f"print(*sys.argv, file=open({str(tmp_path / 'list')!r}, 'a'))\n"
+    )
+    command = f"{sys.executable} {compiler}"
+    result = python(
+        *("setup.py", "build_ext"),
+        *("--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp")),
+        _PYTHON_HOST_PLATFORM=platform,
+        CXX=command,
+        LDCXXSHARED=f"{command} -shared",
+        CRFRNN_REQUIRE_NATIVE="1",
+    )
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "lib").rglob("*.*")} == names
+    linked = [line for line in (tmp_path / "list").read_text().splitlines() if "-shared" in line]
+    assert len(linked) == len(names)
+    assert all(("-ldl" in line) == platform.startswith("linux") for line in linked)

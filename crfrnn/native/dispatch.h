@@ -5,6 +5,7 @@
 #include "build-inl.h"
 #include "filter-inl.h"
 #include "mean_field-inl.h"
+#include "processor.h"
 #include "softmax-inl.h"
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
@@ -21,10 +22,7 @@ namespace crfrnn {
 
 inline bool has_avx2() {
 #ifdef CRFRNN_HAS_AVX2
-  static const bool has = [] {
-    __builtin_cpu_init();  // not every runtime library (zig's) has done so when this one is loaded
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  }();
+  static const bool has = processor_has_avx2();
   return has;
 #else
   return false;
