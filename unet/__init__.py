@@ -18,7 +18,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import keras
+try:
+    import keras
+except ImportError as error:
+    raise ImportError(
+        f"The networks of unet need Keras and one of its backends ({error}): "
+        "pip install one of 'crfrnn[tensorflow]', 'crfrnn[jax]', 'crfrnn[torch]' (in a clone: "
+        "'.[tensorflow]', ...), and set KERAS_BACKEND if it is not TensorFlow."
+    ) from error
 
 from unet import losses
 from unet.convolutionalize import convolutionalize
