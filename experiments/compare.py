@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from crfrnn.parameters.cases import num_cores
 from experiments import config as configuration
-from experiments import curves, inputs, pictures, presets, runs, study, table
+from experiments import curves, inputs, pictures, presets, quiet, runs, study, table
 from experiments.config import Config
 from experiments.rows import CRF, Comparison, compared, comparison
 from experiments.study import Study
@@ -151,6 +151,7 @@ def finish(run: Run) -> None:
 
 def repeat(run: Run, seed: int) -> None:
     """Make and evaluate all rows of one seed; see ``repetition.run``."""
+    quiet.tensorflow()
     # Not news: each row has a model, and each model is traced for each size of images.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Imported here: Keras reads its backend and the number of threads when it is imported, and
@@ -305,7 +306,7 @@ def _end_with_parent() -> None:
 
 def _set_environment(threads: int) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its banner would break the bars
+    quiet.tensorflow()
     # One number for all libraries: results are equal bit for bit only with equal threads.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)
