@@ -11,6 +11,7 @@ import click
 from crfrnn.cli import layouts, refining
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
+from crfrnn.parameters.presets import presets
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -33,6 +34,12 @@ class Numbers(click.ParamType):
 
 
 CRF = (
+    click.option(
+        "--preset",
+        type=click.Choice(list(presets)),
+        help="The setting of a paper or library, for 8-bit pictures or, with --rescale, images in "
+        "0..1. --parameters and options override it.",
+    ),
     click.option(
         "--parameters",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -134,6 +141,7 @@ def add(*options: Callable) -> Callable:
 
 def settings(
     *,
+    preset: str | None = None,
     parameters: Path | None = None,
     spacing: Any = None,
     layout: str = "auto",
@@ -141,15 +149,17 @@ def settings(
     slice_axis: int | None = None,
     **crf: Any,
 ) -> Settings:
-    """The settings of a command: those of the parameter file, overridden by the options."""
+    """The settings of a command: a preset, overridden by the parameter file, then by options."""
     content = refining.read_parameters(parameters) if parameters else {}
     spacing = content.get("spacing") if spacing is None else spacing
     given = {name: value for name, value in crf.items() if value is not None}
+    rescale = rescale or content.get("rescale", False)
+    known = presets[preset].scaled_to(1.0 if rescale else 255.0) if preset else {}
     return Settings(
-        {**content.get("parameters", {}), **given},
+        {**known, **content.get("parameters", {}), **given},
         spacing=tuple(spacing) if isinstance(spacing, list) else spacing,
         slice_axis=content.get("slice_axis") if slice_axis is None else slice_axis,
-        rescale=rescale or content.get("rescale", False),
+        rescale=rescale,
         layout=content.get("layout", "auto") if layout == "auto" else layout,
     )
 
