@@ -1,7 +1,8 @@
 """Many cases: in parallel, to be interrupted and taken up again.
 
 A folder of results has a record, one line of JSON for each finished case: with which settings, of
-which files. A result is complete if it exists, because it gets its name only then.
+which files, and what came of it ("result": the parameters that were used, guessed ones too). A
+result is complete if it exists, because it gets its name only then.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def run(
         for job, outcome in outcomes:
             with _interrupts_later():  # nor between the result and the caller's count of it
                 if isinstance(outcome, Outcome):
-                    _keep(job, folder)
+                    _keep(job, folder, outcome)
                 yield job, outcome
     finally:
         outcomes.close()  # the workers end before their unfinished files are deleted
@@ -103,7 +104,7 @@ def run(
             files.unfinished(job.output).unlink(missing_ok=True)
 
 
-def _keep(job: Job, folder: Path) -> None:
+def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     """Record the case, then give its result its name.
 
     In this order, because a process can be killed in between: a recorded case without a result is
@@ -111,9 +112,11 @@ def _keep(job: Job, folder: Path) -> None:
     reason a result that is to be replaced goes first.)
     """
     job.output.unlink(missing_ok=True)
+    kept = ("parameters", "guessed", "changed", "reasons", "sure")
+    result = {name: getattr(outcome, name) for name in kept}
     with open(folder / RECORD, "a") as record:
         name = job.output.relative_to(folder).as_posix()
-        record.write(json.dumps({"output": name, **job.entry}) + "\n")
+        record.write(json.dumps({"output": name, **job.entry, "result": result}) + "\n")
     os.replace(files.unfinished(job.output), job.output)
 
 
@@ -225,11 +228,12 @@ def _end_last_line(record: Path) -> None:
 
 
 def _read_record(path: Path) -> dict[str, dict[str, Any]]:
-    """The entry of each output; a line that was cut off by a crash is passed over."""
+    """The entry of each output, without its result; a line that a crash cut off is passed over."""
     record = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             entry = json.loads(line)
+            entry.pop("result", None)
             record[entry.pop("output")] = entry
         except (ValueError, KeyError):
             continue

@@ -49,9 +49,9 @@ def diagnose(
     paths = Paths(files.stem(image), (image,), probs, labels)
     case = cases.read(paths, settings.layout)
     values, spacing = refining.prepare(case, settings)
-    parameters, guessed = refining.complete(settings.parameters, values, case.probs, spacing)
+    parameters, guess = refining.complete(settings.parameters, values, case.probs, spacing)
     found = find(values, case.probs, case.labels, spacing=spacing, **parameters)
-    options.show(parameters, guessed)
+    options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:
         with files.replacing(output) as part:

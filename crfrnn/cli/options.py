@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ def check_output_folder(output: Path, *inputs: Path) -> None:
         raise click.ClickException(f"{output} is a folder of inputs. Write to another one.")
 
 
-def show(parameters: Mapping[str, Any], guessed: tuple[str, ...]) -> None:
+def show(parameters: Mapping[str, Any], guessed: Collection[str]) -> None:
     """Print the parameters of a CRF, one per line."""
     for name, value in parameters.items():
         click.echo(f"{name:18} {_text(value)}{'  (guessed)' if name in guessed else ''}")

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from crfrnn.cli.cases import Case, Paths
 from crfrnn.offline import slices
 from crfrnn.offline.dense_crf import refine
 from crfrnn.offline.intensities import normalise
+
+if TYPE_CHECKING:
+    from crfrnn.parameters.first_guess import Guess
 
 REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")
@@ -47,6 +50,7 @@ class Outcome(NamedTuple):
 
     parameters: all that were used; guessed: the names of those that were guessed.
     changed: share of the points whose most likely label changed.
+    reasons: of the guess, empty where nothing was guessed; sure: whether the guess rests on them.
     """
 
     parameters: dict[str, Any]
@@ -54,6 +58,8 @@ class Outcome(NamedTuple):
     changed: float
     seconds: float
     warnings: tuple[str, ...]
+    reasons: str = ""
+    sure: bool = True
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
@@ -108,14 +114,17 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     if files.suffix(output) not in files.ARRAYS:
         files.check_label_format(output, case.probs.ndim - 1, case.nifti)  # before the work
     image, spacing = prepare(case, settings)
-    parameters, guessed = complete(settings.parameters, image, case.probs, spacing)
+    parameters, guess = complete(settings.parameters, image, case.probs, spacing)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         refined = _refine(image, case.probs, spacing, settings.slice_axis, parameters)
     changed = np.mean(refined.argmax(-1) != case.probs.argmax(-1))
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     cases.write(output, refined, case)
-    return Outcome(parameters, guessed, float(changed), time.perf_counter() - start, texts)
+    seconds = time.perf_counter() - start
+    guessed = tuple(name for name in guess or () if name not in settings.parameters)
+    why = {} if guess is None else dict(reasons=guess.reasons, sure=guess.sure)
+    return Outcome(parameters, guessed, float(changed), seconds, texts, **why)
 
 
 def prepare(case: Case, settings: Settings) -> tuple[np.ndarray, tuple[float, ...] | None]:
@@ -138,15 +147,14 @@ def complete(
     image: np.ndarray,
     probs: np.ndarray,
     spacing: tuple[float, ...] | None,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The parameters with guesses for the required ones that are missing, and their names."""
+) -> tuple[dict[str, Any], Guess | None]:
+    """The parameters with guesses for the required ones that are missing, and the guess, if any."""
     if all(name in parameters for name in REQUIRED):
-        return dict(parameters), ()
+        return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
     guess = first_guess([image], [probs], spacing=spacing)
-    guessed = tuple(name for name in guess if name not in parameters)
-    return {**guess, **parameters}, guessed
+    return {**guess, **parameters}, guess
 
 
 def _refine(
