@@ -43,7 +43,7 @@ def loading_blocks(page: Path) -> list[str]:
     """Those that load a model, which people run in another process than what saved it."""
     blocks = FENCES.finditer(page.read_text("utf-8"))
     loads = re.compile(r"models\.load_model\(|saved_model\.load\(|torch\.load\(")
-    backend = keras.backend.backend()
+    backend = os.environ["KERAS_BACKEND"]
     return [b[3] for b in blocks if b[2] in ("python", f"python {backend}") and loads.search(b[3])]
 
 
