@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 from experiments import config as configuration
 from experiments import curves, pictures, runs, table
 from experiments.config import Config

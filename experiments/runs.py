@@ -25,8 +25,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from crfrnn.cores import num_cores
 from crfrnn.files import replacing
-from crfrnn.parameters.cases import num_cores
 from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
