@@ -10,7 +10,7 @@ import numpy as np
 
 from crfrnn.diagnosis import edges
 from crfrnn.diagnosis.record import Findings
-from crfrnn.files import needed
+from crfrnn.optional import needed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
