@@ -14,7 +14,7 @@ import operator
 from typing import Any, NamedTuple
 
 from crfrnn.arrays import namespace, with_gradient
-from crfrnn.filtering.operator import FilterOperator
+from crfrnn.filtering.operator import FilterOperator, position_limit
 from crfrnn.filtering.simplices import simplices
 from crfrnn.filtering.vertices import (
     both_neighbours,
@@ -46,7 +46,8 @@ class LatticeFilter(FilterOperator):
     Built once, applied many times. The transposed, which is also the gradient with respect to the
     values, blurs the axes in the opposite order. On GPUs the order of the sums of a splat, and with
     it the last bits, may differ from run to run. Positions receive no gradient (the derivative of
-    the lattice function is not an approximation of the Gaussian's).
+    the lattice function is not an approximation of the Gaussian's). Where positions are not finite
+    or too far from the origin and no error can be raised (compiled code), every result is NaN.
 
     Args:
         positions: (B, N, F) float32, already divided by the bandwidths.
@@ -110,7 +111,11 @@ def build_lattice(positions: Any, capacity: int | None = None) -> Lattice:
             "Expected B N (F+1)^2 < 2^31, the reach of the lattice's 32-bit indices. "
             f"Received: positions of shape {tuple(positions.shape)}. Filter fewer images at a time."
         )
-    keys, weights = simplices(ops, ops.reshape(positions, (-1, features)))
+    flat = ops.reshape(positions, (-1, features))
+    keys, weights = simplices(ops, flat)
+    # Compiled code cannot raise; NaN and far positions would else become some vertex or other.
+    near = ops.all(ops.sum(ops.square(flat), axis=-1) <= position_limit(features) ** 2)
+    weights = ops.where(near, weights, float("nan"))
     image = ops.arange(batch * points, dtype="int32") // points
     keys.append(ops.broadcast_to(image[None], ops.shape(weights)))
     keys = [ops.reshape(key, (-1,)) for key in keys]  # F + 1 columns of I = (F + 1) P items

@@ -11,7 +11,7 @@ from crfrnn.checks import Choice, Flag, Reals, Whole
 from crfrnn.filtering import native as native_lattice
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field, sizes_of
-from crfrnn.meanfield.parameters import THETAS, declared
+from crfrnn.meanfield.parameters import THETAS, check_products, declared
 
 KERNEL_WEIGHTS = ("full", "per_label", "shared")
 
@@ -75,10 +75,13 @@ class CRFRNN(keras.layers.Layer):
         three have the shapes and signs of crfasrnn_keras's `CrfRnnLayer` (compatibility -I).
 
     Raises:
-        ValueError: an argument out of its range; unaries and image that do not fit together.
+        ValueError: an argument out of its range; unaries and image that do not fit together; NaN in
+            the image. Compiled functions cannot raise it: there the native lattice stops with the
+            backend's own error, and without it every result is NaN.
 
-    Saved models: `crfrnn.CRFRNN` must have been imported before `keras.models.load_model`, and,
-        unless the layer has `native=False`, before `tf.saved_model.load` of an exported model.
+    Saved models: `import crfrnn` before `keras.models.load_model`, and, unless the layer has
+        `native=False`, `import crfrnn.layers.crf_rnn` before `tf.saved_model.load` of an exported
+        model.
 
     Reference:
         Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015.
@@ -132,6 +135,7 @@ class CRFRNN(keras.layers.Layer):
         self.window = checks.plain(window, int)
         self.from_logits = bool(from_logits)
         self.spacing = checks.plain(spacing)
+        check_products(bilateral_weight, spatial_weight, compatibility)
         self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
 
     def build(self, input_shape: Any) -> None:
