@@ -33,9 +33,10 @@ from tqdm import tqdm
 
 from crfrnn.parameters.cases import num_cores
 from experiments import config as configuration
-from experiments import curves, inputs, pictures, presets, runs, study, table
+from experiments import inputs, presets, runs, study
 from experiments.config import Config
 from experiments.rows import CRF, Comparison, compared, comparison
+from experiments.show import curves, pictures, run_table
 from experiments.study import Study
 
 
@@ -138,7 +139,7 @@ def finish(run: Run) -> None:
         "commit": ", ".join(filter(None, commits)) or None,  # of the rows
         "seeds": seeds,
     }
-    table.write(results, folder)
+    run_table.write(results, folder)
     curves.draw(results, folder)
     pictures.draw(run.config, run.comparison, results, folder)
     # Left by a process that was killed.

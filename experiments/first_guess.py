@@ -38,7 +38,8 @@ from crfrnn.parameters import search as parameter_search
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.scores import label_map_score, nanmean
 from data import corruption
-from experiments import markdown, runs
+from experiments import runs
+from experiments.show import markdown
 
 SETS = ("hippocampus", "wbc1", "nuclei_stain", "vnc_em", "hc18")
 KINDS = ("blurred", "coarse", "classifier")

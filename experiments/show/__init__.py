@@ -1,10 +1,9 @@
-"""The page of results: docs/results.md, its figures, marked numbers elsewhere, from JSON alone.
+"""What a study found, shown: tables, figures, pictures of cases, the pages of docs and of a run.
 
-    python -m experiments.publish                                generate everything again
-    python -m experiments.publish runs/controlled/study.json     take in new results first
-    python -m experiments.publish runs/phantom/results.json      the same, of the main job
+In come results (results.json of a run, experiments/results/*.json), out go Markdown, figures and
+HTML. The commands may import it: experiments.compare, publish and report. In the order of the data:
 
-In the order of the data: study (what is kept of a finished study in experiments/results/, and how
-it is read) > verdicts (differences and what they are called) > tables, figures > page (the template
-docs/results.template.md, where the text is written by hand and every number comes from a study).
+results (read, as rows of numbers) > verdicts (differences, and what they are called) > tables,
+figures > run_table (table.md), pages (docs); cases (test cases and their label maps) > pictures,
+report/ (one page about one run).
 """

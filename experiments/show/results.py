@@ -1,157 +1,39 @@
-"""The committed results of a study: what is kept of a run, and how it is read.
+"""The results of a study as they are read: of a run on this machine, or from a committed file.
 
-A finished study leaves ``runs/<study>/study.json``, with every metric of every case. Committed is
-``experiments/results/<study>.json``: the same, but
-
-- ``cases`` stands once per setting, ``{"id": [N], "group": [N]}``: all rows have the same;
-- a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
-  and of all others the mean over the cases, in ``means``;
-- of ``history`` only the CRF's own parameters are kept, as ``crf``;
-- scores of a case are rounded to ``DECIMALS`` and means to ``MEAN_DECIMALS``; what is missing is
-  null.
-
-Of a run of the main job, ``results.json`` is committed as it is.
+A run leaves every metric of every case; `condense` keeps less of it. What is made of results does
+not mind: a metric is (R, N), or (R, 1) where only the mean over the cases is there.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crfrnn.parameters.scores import nanmean
 from experiments import stats
-from experiments.rows import Row, compared
+from experiments.rows import TRAINED, WITH_CRF, Row, compared
+from experiments.show import condense
+from experiments.show.condense import PER_CASE
 from experiments.study import joined
 
-PER_CASE = ("dice", "boundary_accuracy")
-UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
-CHOICES = ("search", "bias", "chosen")  # what a row took from the validation cases
 ENVIRONMENT = ("machine", "cores", "backend", "python", "packages", "commit")
-DECIMALS = 2  # one pixel more or less moves a case's Dice by more than a hundredth of a percent
-MEAN_DECIMALS = 3
 
 
-class Setting:
-    """One table of a study: R seeds of some rows, on the same N test cases.
+class Results:
+    """What a study found.
 
     Args:
-        name: e.g. "wbc1-10".
-        content: its part of a committed study.
-        pairs: (row, reference) of the study; those with both rows in this setting are kept.
-
-    Attributes:
-        config: the settings of its runs.
-        seconds: processor time of all seeds together.
-        environment: backend, python, packages, commit, machine, cores.
-        rows: names of the rows, in order.
-        groups: (N,) names.
-        pairs: (row, reference), to be compared.
-    """
-
-    def __init__(
-        self, name: str, content: Mapping[str, Any], pairs: Sequence[Sequence[str]]
-    ) -> None:
-        self.name = name
-        self.config: dict[str, Any] = content["config"]
-        self.seconds: float = content["seconds"]
-        self.environment = {name: content[name] for name in ENVIRONMENT}
-        self.rows: list[str] = content["rows"]
-        self.groups: list[str] = content["cases"]["group"]
-        self.pairs = [(row, of) for row, of in pairs if {row, of} <= {*self.rows}]
-        self._seeds = content["seeds"]
-        # Bootstraps take their time, and tables, figures and sentences ask for the same ones.
-        self.comparison = functools.cache(self._comparison)
-        self.difference = functools.cache(self._difference)
-        self.equivalent = functools.cache(self._equivalent)
-
-    def scores(self, row: str, metric: str) -> np.ndarray:
-        """One metric of one row.
-
-        Returns:
-            (R, N) for a metric in ``PER_CASE``; else (R, 1), the means over the cases; NaN where
-            there is no value.
-
-        Raises:
-            ValueError: if this setting has no such row.
-        """
-        seeds = self._of(row)
-        if metric in PER_CASE:
-            nothing = [None] * len(self.groups)
-            return np.array([seed.get(metric, nothing) for seed in seeds], np.float64)
-        return np.array([[seed["means"].get(metric)] for seed in seeds], np.float64)
-
-    def metrics(self) -> list[str]:
-        """Names of all metrics that have a value in any row."""
-        results = [result for row in self.rows for result in self._of(row)]
-        names = dict.fromkeys((*PER_CASE, *(name for one in results for name in one["means"])))
-        return [
-            name
-            for name in names
-            if any(np.isfinite(self.scores(row, name)).any() for row in self.rows)
-        ]
-
-    def change(self, row: str, reference: str, metric: str = "dice") -> np.ndarray:
-        """A row's metric, one in ``PER_CASE``, minus another's: (R, N).
-
-        Raises:
-            ValueError: for another metric, of which only the means over the cases are kept.
-        """
-        if metric not in PER_CASE:
-            raise ValueError(
-                f"Differences are of metrics that are kept per case, {' or '.join(PER_CASE)}. "
-                f"Received: {metric!r}"
-            )
-        return self.scores(row, metric) - self.scores(reference, metric)
-
-    def _comparison(self, row: str, reference: str) -> stats.Comparison:
-        """Everything about the difference of Dice of two rows."""
-        return stats.compare(self.change(row, reference), self.groups)
-
-    def _difference(self, row: str, reference: str, metric: str) -> tuple[float, stats.Interval]:
-        """Mean of the difference of two rows in a metric, and its 95 % interval over both."""
-        if metric == "dice":
-            found = self.comparison(row, reference)
-            return found.mean, found.over_both
-        change = self.change(row, reference, metric)
-        return stats.mean_and_sd(change)[0], stats.interval_over_both(change, self.groups)
-
-    def _equivalent(self, row: str, reference: str, margin: float) -> bool:
-        """Whether two rows are shown to have the same Dice up to a margin."""
-        return stats.equivalent(self.change(row, reference), self.groups, margin)
-
-    def crf(self, row: str) -> list[list[dict[str, Any]]]:
-        """Per seed, the CRF's parameters over the updates: [{"step", "spatial", ...}, ...]."""
-        return [seed.get("crf", []) for seed in self._of(row)]
-
-    def choices(self, row: str) -> list[dict[str, Any]]:
-        """Per seed, what the row took from the validation cases, under the names in ``CHOICES``."""
-        return [{name: seed[name] for name in CHOICES if name in seed} for seed in self._of(row)]
-
-    def _of(self, row: str) -> list[dict[str, Any]]:
-        if row not in self.rows:
-            raise ValueError(
-                f"Setting {self.name} has no row {row!r}. Its rows: {', '.join(self.rows)}"
-            )
-        return [seed[row] for seed in self._seeds]
-
-
-class Study:
-    """A study as committed.
-
-    Args:
-        content: of ``experiments/results/<study>.json``.
+        content: of ``study.json``, whole or condensed.
 
     Attributes:
         name, title, text: of the study.
         reference: the row that the others are measured against.
         rows: by name; a setting has some of them.
-        settings: by name.
+        settings: an `Outcome` by name.
     """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
@@ -160,28 +42,119 @@ class Study:
         self.title: str = study["title"]
         self.text: str = study["text"]
         self.reference: str = study["reference"]
+        self.pairs = [(row, of) for row, of in study["differences"]]
         self.rows = {name: Row(**row) for name, row in study["rows"].items()}
-        self.settings = {
-            name: Setting(name, setting, study["differences"])
-            for name, setting in content["settings"].items()
+        self.settings = {k: Outcome(k, one, self) for k, one in content["settings"].items()}
+
+
+class Outcome:
+    """What one setting of a study found: R seeds of some rows, on the same N test cases.
+
+    Args:
+        name: e.g. "wbc1-10".
+        content: its part of a study.
+        study: that it is a part of.
+
+    Attributes:
+        study: the same.
+        config: the settings of its runs.
+        seconds: processor time of all seeds together.
+        environment: backend, python, packages, commit, machine, cores.
+        rows: by name, in order.
+        groups: (N,) names.
+        pairs: (row, reference), to be compared.
+    """
+
+    def __init__(self, name: str, content: Mapping[str, Any], study: Results) -> None:
+        self.name = name
+        self.study = study
+        self.config: dict[str, Any] = content["config"]
+        self.seconds: float = content.get("seconds", 0)
+        self.environment = {name: content.get(name) for name in ENVIRONMENT}
+        self.rows = {row: study.rows[row] for row in content["rows"]}
+        self.groups: list[str] = condense.cases(content)["group"]
+        self.pairs = [pair for pair in study.pairs if {*pair} <= {*self.rows}]
+        self._seeds = content["seeds"]
+        self._metrics = {
+            row: [condense.metrics(seed[row]) for seed in self._seeds] for row in self.rows
         }
+        # Bootstraps take their time, and tables, figures and sentences ask for the same ones.
+        self.comparison = functools.cache(self._comparison)
+        self.equivalent = functools.cache(self._equivalent)
 
     def versus(self, row: str, reference: str) -> str:
         """How a difference of two rows is called in tables and figures."""
         return f"{self.rows[row].title} vs. {self.rows[reference].title}"
 
+    def scores(self, row: str, metric: str) -> np.ndarray:
+        """One metric of one row: (R, N); or (R, 1), the means over the cases; NaN without a value.
 
-def of_run(name: str, results: Mapping[str, Any]) -> Study:
-    """One run as a study of one setting, which has all tables and figures that studies have.
+        Raises:
+            ValueError: if this setting has no such row.
+        """
+        self._check(row)
+        missing = np.full(len(self.groups) if metric in PER_CASE else 1, np.nan)
+        return np.array([seed.get(metric, missing) for seed in self._metrics[row]])
+
+    def metrics(self) -> list[str]:
+        """Names of all metrics that have a value in any row."""
+        results = [seed for row in self.rows for seed in self._metrics[row]]
+        found = [name for one in results for name in one if np.isfinite(one[name]).any()]
+        return [name for name in dict.fromkeys((*PER_CASE, *found)) if name in found]
+
+    def change(self, row: str, reference: str, metric: str = "dice") -> np.ndarray:
+        """A row's metric minus another's: (R, N).
+
+        Raises:
+            ValueError: for a metric of which only the means over the cases are kept.
+        """
+        change = self.scores(row, metric) - self.scores(reference, metric)
+        if change.shape[1] != len(self.groups):
+            raise ValueError(
+                f"Differences are of metrics that are kept per case, {' or '.join(PER_CASE)}. "
+                f"Received: {metric!r}"
+            )
+        return change
+
+    def _comparison(self, row: str, reference: str, metric: str = "dice") -> stats.Comparison:
+        """Everything about the difference of two rows in a metric."""
+        return stats.compare(self.change(row, reference, metric), self.groups)
+
+    def _equivalent(self, row: str, reference: str, margin: float) -> bool:
+        """Whether two rows are shown to have the same Dice up to a margin."""
+        return stats.equivalent(self.change(row, reference), self.groups, margin)
+
+    def crf(self, row: str) -> list[list[dict[str, Any]]]:
+        """Per seed, the CRF's parameters over the updates: [{"step", "spatial", ...}, ...]."""
+        self._check(row)
+        return [condense.crf_history(seed[row]) for seed in self._seeds]
+
+    def choices(self, row: str) -> list[dict[str, Any]]:
+        """Per seed, what the row took from the validation cases, see ``condense.CHOICES``."""
+        self._check(row)
+        kept = condense.CHOICES
+        return [
+            {name: seed[row][name] for name in kept if name in seed[row]} for seed in self._seeds
+        ]
+
+    def _check(self, row: str) -> None:
+        if row not in self.rows:
+            raise ValueError(
+                f"Setting {self.name} has no row {row!r}. Its rows: {', '.join(self.rows)}"
+            )
+
+
+def of_run(name: str, results: Mapping[str, Any]) -> Outcome:
+    """One run as a study of one setting, of the same name.
 
     Args:
-        name: of the run, the study and its setting.
+        name: of the run.
         results: content of ``results.json``.
     """
-    return Study(condensed(joined(name, name, "", compared(results), {name: results})))
+    return Results(_joined(name, results)).settings[name]
 
 
-def load(folder: Path) -> dict[str, Study]:
+def load(folder: Path) -> dict[str, Results]:
     """All committed studies and runs of a folder, by name; a run is a study of one setting.
 
     Other results are passed over.
@@ -189,70 +162,35 @@ def load(folder: Path) -> dict[str, Study]:
     studies = []
     for path in sorted(folder.glob("*.json")):
         content = json.loads(path.read_text("utf-8"))
+        if "seeds" in content:
+            content = condense.condensed(_joined(path.stem, content))
         if "study" in content:
-            studies.append(Study(content))
-        elif "seeds" in content:
-            studies.append(of_run(path.stem, content))
+            studies.append(Results(content))
     return {study.name: study for study in studies}
 
 
-def condensed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What is committed of a finished study; see the top of this file.
-
-    Args:
-        content: of ``runs/<study>/study.json``.
-
-    Raises:
-        ValueError: if two rows of a setting were not tested on the same cases in the same order,
-            so that their differences would mean nothing.
-    """
-    settings = {name: _setting(name, value) for name, value in content["settings"].items()}
-    return {**content, "settings": settings}
+def _joined(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    return joined(name, name, "", compared(results), {name: results})
 
 
-def dumps(content: Mapping[str, Any]) -> str:
-    """JSON with a line for each list of numbers or names."""
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-    return re.sub(r"\[[^][{}]*\]", lambda flat: re.sub(r"\n\s*", "", flat[0]), text) + "\n"
+# What is asked of a row, here and nowhere else in this package.
 
 
-def _setting(name: str, setting: Mapping[str, Any]) -> dict[str, Any]:
-    first = setting["seeds"][0][setting["rows"][0]]["cases"]
-    cases = {key: [case[key] for case in first] for key in ("id", "group")}
-    for index, seed in enumerate(setting["seeds"]):
-        for row in setting["rows"]:
-            if [case["id"] for case in seed[row]["cases"]] != cases["id"]:
-                raise ValueError(
-                    f"{name}: row {row!r} of seed {index} was tested on other cases than row "
-                    f"{setting['rows'][0]!r} of seed 0. Expected the same cases in the same order."
-                )
-    seeds = [{row: _row(seed[row]) for row in setting["rows"]} for seed in setting["seeds"]]
-    return {**setting, "cases": cases, "seeds": seeds}
+def has_crf(row: Row) -> bool:
+    """Whether a CRF of its own changes points of what the row starts from."""
+    return row.kind in WITH_CRF
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    cases = row["cases"]
-    metrics = {
-        name: np.array([case[name] for case in cases], np.float64)
-        for name in cases[0]
-        if name not in ("id", "group")
-    }
-    if UNARIES in row:
-        metrics[UNARIES] = np.array(row[UNARIES], np.float64)
-    kept: dict[str, Any] = {
-        name: [_rounded(value, DECIMALS) for value in metrics.pop(name)]
-        for name in PER_CASE
-        if name in metrics
-    }
-    kept["means"] = {
-        name: _rounded(nanmean(values), MEAN_DECIMALS) for name, values in metrics.items()
-    }
-    history = [point for point in row.get("history", ()) if "crf" in point]
-    if history:
-        kept["crf"] = [{"step": point["step"], **point["crf"]} for point in history]
-    return kept | {name: row[name] for name in CHOICES if name in row}
+def is_trained(row: Row) -> bool:
+    """Whether the row has learning curves."""
+    return row.kind in TRAINED
 
 
-def _rounded(value: float, decimals: int) -> float | None:
-    """As JSON has it, which knows no NaN."""
-    return round(float(value), decimals) if np.isfinite(value) else None
+def is_pretrained(row: Row) -> bool:
+    """Whether the row has a pre-training, alone or shared."""
+    return row.kind in ("network", "joint")
+
+
+def may_be_off(row: Row) -> bool:
+    """Whether the row goes without its CRF where validation cases say so."""
+    return row.kind == "offline"

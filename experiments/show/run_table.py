@@ -1,30 +1,16 @@
-"""The table of a run, in Markdown, from its results.
-
-python -m experiments.table runs/phantom        write the table again from results.json
-"""
+"""The table of a run, table.md, and the parts of it that the page about a run shows."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from experiments import markdown, runs, stats
+from experiments import runs
 from experiments.config import OF_NETWORK, OF_PRETRAINING
-from experiments.rows import WITH_CRF, compared
+from experiments.show import tables
+from experiments.show.results import Outcome, is_pretrained, may_be_off, of_run
 
-COLUMNS = {
-    "dice": "Dice %",
-    "iou": "IoU %",
-    "pixel_accuracy": "pixel acc. %",
-    "hd95": "HD95 ↓",
-    "boundary_dice": "boundary Dice %",
-    "changed": "changed %",
-}
-PUBLISHED = {"published_iu": "IU %", "published_dsc": "DSC %", "published_pa": "PA %"}
 COMPARED = {"dice": "Dice", "boundary_dice": "boundary Dice", "hd95": "HD95 ↓"}
 
 
@@ -42,48 +28,37 @@ def render(results: dict[str, Any]) -> str:
     Returns:
         The same text for the same numbers: it names neither times nor versions.
     """
-    return "\n\n".join(text for text in sections(results).values() if text) + "\n"
+    return together(sections(of_run("run", results)))
 
 
-def sections(results: dict[str, Any]) -> dict[str, str]:
+def together(parts: dict[str, str]) -> str:
+    """The whole table, of its ``sections``."""
+    return "\n\n".join(filter(None, parts.values())) + "\n"
+
+
+def sections(run: Outcome) -> dict[str, str]:
     """The parts of the table, in Markdown; one that has nothing to say is empty.
-
-    Args:
-        results: content of ``results.json``.
 
     Returns:
         In order "title", "scores", "differences", "search" (what was chosen on the validation
         cases), "rows" (what they are), "columns" (what they and the intervals are), "published".
     """
     return {
-        "title": _title(results),
-        "scores": _scores(results, COLUMNS)
+        "title": _title(run),
+        "scores": tables.scores(run, columns=tables.OF_A_RUN)
         + "\n\nMean over test cases and seeds ± standard deviation over seeds.",
-        "differences": _differences(results),
-        "search": _search(results),
-        "rows": _rows(results),
-        "columns": _columns(results),
-        "published": _scores(results, PUBLISHED)
+        "differences": tables.intervals(run, COMPARED),
+        "search": _search(run),
+        "rows": _rows(run),
+        "columns": _columns(run.config),
+        "published": tables.scores(run, columns=tuple(tables.PUBLISHED))
         + "\n\nAs the authors of the published table computed them (per slice, an absent class "
         "scores 0, PA is foreground recall): to compare with that table and nothing else.",
     }
 
 
-def values(results: dict[str, Any], row: str, metric: str) -> np.ndarray:
-    """One metric of one row: (R, N), seeds by test cases; NaN where a case has none."""
-    return np.array(
-        [[case[metric] for case in seed[row]["cases"]] for seed in results["seeds"]], np.float64
-    )
-
-
-def _cases(results: dict[str, Any]) -> list[dict[str, Any]]:
-    return next(iter(results["seeds"][0].values()))["cases"]
-
-
-def _title(results: dict[str, Any]) -> str:
-    config = results["config"]
-    cases = _cases(results)
-    groups = len({case["group"] for case in cases})
+def _title(run: Outcome) -> str:
+    config, groups = run.config, run.groups
     name, width = Path(config["dataset"]).name, config["width"]
     if config.get("models"):
         title = f"# {name}: networks compared"
@@ -92,121 +67,65 @@ def _title(results: dict[str, Any]) -> str:
         network = "U-Net" if config["network"] == "unet" else config["network"]
         size = f"width {width}, depth {config['depth']}" if network == "U-Net" else f"width {width}"
         title = f"# {name}: does a CRF help this {network}?"
-        otherwise = "; a row may say otherwise" if _pretrained_by(results, OF_NETWORK) else ""
+        otherwise = "; a row may say otherwise" if _pretrained_by(run, OF_NETWORK) else ""
         start = (
             f"updates of the {network} ({size}{otherwise}), then {config['further_steps']} more "
             "for every row that is trained. "
         )
     return (
-        f"{title}\n\n{len(cases)} test cases of {groups} groups, {config['seeds']} seeds; "
-        f"{config['pretrain_steps']} {start}"
-        f"Keras on {results['backend']}; versions, commit and machine: results.json."
+        f"{title}\n\n{len(groups)} test cases of {len(set(groups))} groups, {config['seeds']} "
+        f"seeds; {config['pretrain_steps']} {start}"
+        f"Keras on {run.environment['backend']}; versions, commit and machine: results.json."
     )
 
 
-def _scores(results: dict[str, Any], columns: dict[str, str]) -> str:
-    rows = compared(results).rows
-
-    def cell(row: str, metric: str) -> str:
-        if metric == "changed" and rows[row].kind not in WITH_CRF:
-            return markdown.NOTHING
-        return markdown.mean_and_sd(values(results, row, metric))
-
-    return markdown.table(
-        ["", *columns.values()],
-        [[rows[row].title, *(cell(row, metric) for metric in columns)] for row in rows],
-    )
-
-
-def _differences(results: dict[str, Any]) -> str:
-    groups = [case["group"] for case in _cases(results)]
-    rows, differences = compared(results).rows, compared(results).differences
-    lines = []
-    for metric, name in COMPARED.items():
-        for row, reference in differences:
-            change = values(results, row, metric) - values(results, reference, metric)
-            per_seed = " ".join(markdown.signed(stats.nanmean(seed)) for seed in change)
-            lines.append(
-                [
-                    name,
-                    f"{rows[row].title} vs. {rows[reference].title}",
-                    markdown.signed(stats.mean_and_sd(change)[0]),
-                    markdown.interval(stats.interval_over_both(change, groups)),
-                    markdown.interval(stats.interval_over_groups(change, groups)),
-                    markdown.interval(stats.interval_over_seeds(change)),
-                    per_seed,
-                ]
-            )
-    head = [
-        *("", "paired difference", "mean", "95 % over both", "95 % over groups"),
-        *("95 % over seeds", "per seed"),
-    ]
-    return markdown.table(head, lines) if lines else ""
-
-
-def _search(results: dict[str, Any]) -> str:
-    def describe(crf: dict[str, Any]) -> str:
-        return ", ".join(f"{name} {markdown.numbers(value)}" for name, value in sorted(crf.items()))
-
+def _search(run: Outcome) -> str:
     lines: list[str] = []
-    shown: list[Any] = []
-    for name, row in compared(results).rows.items():
-        found = [seed[name].get("search", {}) for seed in results["seeds"]]
-        if "off" not in found[0] or found in shown:  # rows share searches
+    for name, choices in tables.chosen_once(run):
+        found = [choice.get("search", {}) for choice in choices]
+        if "off" not in found[0]:
             continue
-        shown.append(found)
+        row = run.rows[name]
         lines += [f"CRF of {row.title}, chosen on the validation split:", ""]
         for index, search in enumerate(found):
-            off = row.kind == "offline" and not search["use"]
+            off = may_be_off(row) and not search["use"]
             lines.append(
-                f"- seed {index}: {describe(search['best'])}; validation Dice "
-                f"{search['off']:.2f} without, {search['best_dice']:.2f} with"
+                f"- seed {index}: {tables.parameters(sorted(search['best'].items()))}; validation "
+                f"Dice {search['off']:.2f} without, {search['best_dice']:.2f} with"
                 + (': so "off" was chosen' if off else "")
             )
         lines.append("")
     return "\n".join(lines[:-1])
 
 
-def _rows(results: dict[str, Any]) -> str:
-    rows = compared(results).rows
-    if _pretrained_by(results, OF_PRETRAINING):
+def _rows(run: Outcome) -> str:
+    if _pretrained_by(run, OF_PRETRAINING):
         start = (
             "those whose pre-training has the same network, cases, labels and loss start from the "
             "same weights"
         )
     else:
-        start = f"all start from one pre-trained {next(iter(rows.values())).title} per seed"
-    return "\n".join(
-        [
-            f"What the rows are ({start}):\n",
-            *(f"- {row.title}: {row.meaning}." for row in rows.values()),
-        ]
+        start = f"all start from one pre-trained {next(iter(run.rows.values())).title} per seed"
+    return f"What the rows are ({start}):\n\n{tables.rows(run.study)}"
+
+
+def _pretrained_by(run: Outcome, keys: Sequence[str]) -> bool:
+    """Whether rows that are pre-trained differ in one of these settings."""
+    return any(
+        key in row.settings for row in run.rows.values() if is_pretrained(row) for key in keys
     )
 
 
-def _pretrained_by(results: dict[str, Any], keys: Sequence[str]) -> bool:
-    """Whether rows that are pre-trained differ in one of these settings."""
-    rows = [row for row in compared(results).rows.values() if row.kind in ("network", "joint")]
-    return any(key in row.settings for row in rows for key in keys)
-
-
-def _columns(results: dict[str, Any]) -> str:
-    width, models = results["config"]["boundary_width_mm"], results["config"].get("models")
+def _columns(config: dict[str, Any]) -> str:
     return (
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
-        f"points within {width:g} mm of the true boundary. Changed: points whose label the CRF "
-        "changes. A label in neither truth nor prediction is left out; in one of them only, it "
-        "has overlap 0 and as HD95 the diagonal of the image.\n\n"
+        f"points within {config['boundary_width_mm']:g} mm of the true boundary. Changed: points "
+        "whose label the CRF changes. A label in neither truth nor prediction is left out; in one "
+        "of them only, it has overlap 0 and as HD95 the diagonal of the image.\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "
         "training, given these test cases (Student's t over the seeds); over both, both anew. A "
         "difference is believable if the one over both excludes 0"
-        + ("." if models else " and it exceeds the noise floor.")
+        + ("." if config.get("models") else " and it exceeds the noise floor.")
     )
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        write(runs.read_json(Path(name, "results.json")), Path(name))
-        print(Path(name, "table.md").read_text())

@@ -1,13 +1,14 @@
-"""The tables of the page of results, in Markdown."""
+"""Tables in Markdown, of a run and of the pages of results."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments import markdown
-from experiments.publish.study import ENVIRONMENT, PER_CASE, UNARIES, Setting, Study
-from experiments.publish.verdicts import differences
+from experiments.show import markdown
+from experiments.show.condense import PER_CASE, UNARIES
+from experiments.show.results import ENVIRONMENT, Outcome, Results, has_crf
+from experiments.show.verdicts import differences
 
 COLUMNS = {
     "dice": "Dice %",
@@ -23,38 +24,32 @@ COLUMNS = {
     "changed": "changed %",
 }
 MAIN = ("dice", "boundary_accuracy", "hd95", "surface_dice", "ece", "changed", UNARIES)
+OF_A_RUN = ("dice", "iou", "pixel_accuracy", "hd95", "boundary_dice", "changed")
 PUBLISHED = {"published_iu": "IU %", "published_dsc": "DSC %", "published_pa": "PA %"}
 
 
-def scores(
-    study: Study, setting: Setting, rows: Sequence[str] = (), columns: Sequence[str] = MAIN
-) -> str:
+def scores(setting: Outcome, rows: Sequence[str] = (), columns: Sequence[str] = MAIN) -> str:
     """Metrics of rows: mean over cases and seeds ± standard deviation over seeds.
 
     Args:
-        study: of the setting.
         setting: whose table it is.
         rows: names; none for all.
         columns: names of metrics, those that no row has are left out; none for all there are.
     """
-    rows = list(rows) or setting.rows
     known = setting.metrics()
-    labels = [name for name in known if name.startswith("dice_")]
-    titles = {**COLUMNS, **{name: f"Dice % of label {name[5:]}" for name in labels}}
-    columns = [name for name in columns or titles if name in known]
+    labels = {name: f"Dice % of label {name[5:]}" for name in known if name.startswith("dice_")}
+    shown = [name for name in columns or {**COLUMNS, **labels} if name in known]
+    titles = {**COLUMNS, **labels, **PUBLISHED}
     return markdown.table(
-        ["", *(titles[name] for name in columns)],
-        [[study.rows[row].title, *(_cell(setting, row, name) for name in columns)] for row in rows],
+        ["", *(titles[name] for name in shown)],
+        [[setting.rows[row].title, *cells(setting, row, shown)] for row in rows or setting.rows],
     )
 
 
-def published(
-    study: Study, setting: Setting, numbers: Mapping[str, tuple[float, float, float]]
-) -> str:
+def published(setting: Outcome, numbers: Mapping[str, tuple[float, float, float]]) -> str:
     """The metrics of the published table beside its numbers.
 
     Args:
-        study: of the setting.
         setting: with the published metrics.
         numbers: published IU, DSC and PA in percent, by row.
 
@@ -68,16 +63,41 @@ def published(
             f"Its rows: {', '.join(setting.rows)}"
         )
     lines = []
-    for row in setting.rows:
-        theirs = [f"{number:.2f}" for number in numbers.get(row, ())] or [markdown.NOTHING] * 3
-        ours = [_cell(setting, row, metric) for metric in PUBLISHED]
-        pairs = zip(theirs, ours, strict=True)
-        lines.append([study.rows[row].title, *(cell for pair in pairs for cell in pair)])
+    for name, row in setting.rows.items():
+        theirs = [f"{number:.2f}" for number in numbers.get(name, ())] or [markdown.NOTHING] * 3
+        pairs = zip(theirs, cells(setting, name, PUBLISHED), strict=True)
+        lines.append([row.title, *(cell for pair in pairs for cell in pair)])
     head = [f"{title}, {whose}" for title in PUBLISHED.values() for whose in ("theirs", "ours")]
     return markdown.table(["", *head], lines)
 
 
-def change(study: Study, setting: Setting) -> str:
+def intervals(setting: Outcome, metrics: Mapping[str, str]) -> str:
+    """All differences of a setting in some metrics, with three intervals each.
+
+    Args:
+        setting: with these metrics per case.
+        metrics: what they are called, by name.
+    """
+    lines = []
+    for metric, title in metrics.items():
+        for pair in setting.pairs:
+            found = setting.comparison(*pair, metric)
+            bounds = (found.over_both, found.over_groups, found.over_seeds)
+            lines.append(
+                [
+                    *(title, setting.versus(*pair), markdown.signed(found.mean)),
+                    *map(markdown.interval, bounds),
+                    " ".join(map(markdown.signed, found.per_seed)),
+                ]
+            )
+    head = [
+        *("", "paired difference", "mean", "95 % over both", "95 % over groups"),
+        *("95 % over seeds", "per seed"),
+    ]
+    return markdown.table(head, lines) if lines else ""
+
+
+def change(setting: Outcome) -> str:
     """All differences of a setting: of Dice with their verdicts, and of the other metrics."""
     others = [name for name in PER_CASE[1:] if name in setting.metrics()]
     lines = []
@@ -85,7 +105,7 @@ def change(study: Study, setting: Setting) -> str:
         found = one.comparison
         lines.append(
             [
-                study.versus(one.row, one.reference),
+                setting.versus(one.row, one.reference),
                 markdown.signed(found.mean),
                 markdown.interval(found.over_both),
                 one.words,
@@ -105,60 +125,51 @@ def change(study: Study, setting: Setting) -> str:
     return markdown.table(head, lines)
 
 
-def choices(study: Study, setting: Setting) -> str:
-    """What was chosen on the validation cases, per row and seed; a search that rows share once."""
-    lines, shown = [], []
-    for row in setting.rows:
-        chosen = setting.choices(row)
-        if not any(chosen) or chosen in shown:
-            continue
-        shown.append(chosen)
+def choices(setting: Outcome) -> str:
+    """What was chosen on the validation cases, per row and seed."""
+    lines = []
+    for row, chosen in chosen_once(setting):
         for index, one in enumerate(chosen):
             search = one.get("search", {})
             dice = [
                 f"{search[key]:.2f}" if key in search else markdown.NOTHING
                 for key in ("off", "best_dice")
             ]
-            lines.append([study.rows[row].title, str(index), *dice, _chosen(study, one)])
+            lines.append([setting.rows[row].title, str(index), *dice, _chosen(setting, one)])
     head = ["row", "seed", "validation Dice % without", "with", "chosen"]
     return markdown.table(head, lines) if lines else ""
 
 
-def settings(study: Study) -> str:
+def settings(study: Results) -> str:
     """The settings of a study side by side: where their configurations differ, cases and time."""
-    configs = {name: setting.config for name, setting in study.settings.items()}
-    keys = [key for key in _keys(configs) if len({repr(c.get(key)) for c in configs.values()}) > 1]
+    differ = [key for key, values in _configurations(study).items() if len({*values}) > 1]
     lines = [
         [
             name,
-            *(words(setting.config.get(key)) for key in keys),
+            *(words(setting.config.get(key)) for key in differ),
             str(len(setting.groups)),
             str(len(set(setting.groups))),
             f"{setting.seconds / 3600:.2f}",
         ]
         for name, setting in study.settings.items()
     ]
-    head = ["setting", *(key.replace("_", " ") for key in keys)]
+    head = ["setting", *(key.replace("_", " ") for key in differ)]
     return markdown.table([*head, "tested cases", "groups", "processor hours"], lines)
 
 
-def configuration(study: Study) -> str:
+def configuration(study: Results) -> str:
     """The configuration that all settings of a study share, a line per key."""
-    configs = {name: setting.config for name, setting in study.settings.items()}
-    first = next(iter(configs.values()))
-    return "\n".join(
-        f"- `{key}`: {words(first[key])}"
-        for key in _keys(configs)
-        if len({repr(config.get(key)) for config in configs.values()}) == 1
-    )
+    first = next(iter(study.settings.values())).config
+    shared = [key for key, values in _configurations(study).items() if len({*values}) == 1]
+    return "\n".join(f"- `{key}`: {words(first[key])}" for key in shared)
 
 
-def rows(study: Study) -> str:
+def rows(study: Results) -> str:
     """What the rows of a study are."""
     return "\n".join(f"- {row.title}: {row.meaning}." for row in study.rows.values())
 
 
-def provenance(study: Study) -> str:
+def provenance(study: Results) -> str:
     """Command, time, machine and versions; of several machines or commits, all."""
     settings = study.settings.values()
     hours = sum(setting.seconds for setting in settings) / 3600
@@ -171,17 +182,45 @@ def provenance(study: Study) -> str:
         f"{hours:.1f} processor hours (half of that by the clock, on two cores) on "
         f"{used['machine']}, {used['cores']} cores; Keras on {used['backend']}, "
         f"Python {used['python']}, {used['packages']}; commit {used['commit']}. Results: "
-        f"[{study.name}.json](../experiments/results/{study.name}.json)."
+        f"[{study.name}.json](../../experiments/results/{study.name}.json)."
     )
 
 
-def difference(setting: Setting, row: str, reference: str, metric: str = "dice") -> str:
+def score(setting: Outcome, row: str, metric: str = "dice") -> str:
+    """One cell, "87.00 ± 1.00"."""
+    return markdown.mean_and_sd(setting.scores(row, metric))
+
+
+def difference(setting: Outcome, row: str, reference: str, metric: str = "dice") -> str:
     """Mean and 95 % interval over both, "+0.72 [+0.46, +0.97]"."""
     if (reference, row) in setting.pairs:  # the same interval as in the table, the other way round
-        mean, (low, high) = setting.difference(reference, row, metric)
-        return f"{markdown.signed(-mean)} {markdown.interval((-high, -low))}"
-    mean, over_both = setting.difference(row, reference, metric)
-    return f"{markdown.signed(mean)} {markdown.interval(over_both)}"
+        found = setting.comparison(reference, row, metric)
+        mean, (high, low) = -found.mean, (-bound for bound in found.over_both)
+    else:
+        found = setting.comparison(row, reference, metric)
+        mean, (low, high) = found.mean, found.over_both
+    return f"{markdown.signed(mean)} {markdown.interval((low, high))}"
+
+
+def cells(setting: Outcome, row: str, metrics: Iterable[str]) -> list[str]:
+    """A row's numbers; "-" for changed points of a row that has nothing to change any."""
+    absent = () if has_crf(setting.rows[row]) else ("changed",)
+    return [markdown.NOTHING if name in absent else score(setting, row, name) for name in metrics]
+
+
+def chosen_once(setting: Outcome) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Per row, what each seed chose on the validation cases; what rows share only once."""
+    found: list[tuple[str, list[dict[str, Any]]]] = []
+    for row in setting.rows:
+        chosen = setting.choices(row)
+        if any(chosen) and chosen not in (earlier for _, earlier in found):
+            found.append((row, chosen))
+    return found
+
+
+def parameters(named: Iterable[tuple[str, Any]]) -> str:
+    """Names and values of a CRF's parameters."""
+    return ", ".join(f"{name} {markdown.numbers(value)}" for name, value in named)
 
 
 def words(value: Any) -> str:
@@ -196,22 +235,16 @@ def words(value: Any) -> str:
     return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _cell(setting: Setting, row: str, metric: str) -> str:
-    values = setting.scores(row, metric)
-    # A row that changes no point in any case has nothing that could.
-    nothing = metric == "changed" and not values.any()
-    return markdown.NOTHING if nothing else markdown.mean_and_sd(values)
+def _configurations(study: Results) -> dict[str, list[str]]:
+    """By key, its values in the settings."""
+    configs = [setting.config for setting in study.settings.values()]
+    return {key: [repr(one.get(key)) for one in configs] for config in configs for key in config}
 
 
-def _keys(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for config in configs.values() for key in config))
-
-
-def _chosen(study: Study, choice: Mapping[str, Any]) -> str:
+def _chosen(setting: Outcome, choice: Mapping[str, Any]) -> str:
     if "chosen" in choice:
-        return study.rows[choice["chosen"]].title
+        return setting.study.rows[choice["chosen"]].title
     if "bias" in choice:
         return f"bias {markdown.numbers(choice['bias'])}"
-    crf = choice["search"]["best"]
-    chosen = ", ".join(f"{name} {markdown.numbers(value)}" for name, value in crf.items())
+    chosen = parameters(choice["search"]["best"].items())
     return chosen if choice["search"]["use"] else f"off ({chosen})"

@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["config", "markdown", "presets", "metrics", "stats", "rows", "runs", "inputs"]
+    "name", ["config", "presets", "metrics", "stats", "rows", "runs", "inputs", "show.markdown"]
 )
 def test_examples(name):
     failed, attempted = doctest.testmod(importlib.import_module(f"experiments.{name}"))

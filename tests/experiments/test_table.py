@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from experiments import table
 from experiments.config import Config
 from experiments.metrics import METRICS
 from experiments.rows import ROWS, comparison
+from experiments.show import run_table as table
 
 # Dice of two test cases (two groups) in two seeds; every other metric is 1.
 DICE = {

@@ -12,7 +12,7 @@ from experiments import presets, runs, study
 from experiments.config import Config
 from experiments.rows import Comparison, compared, comparison
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUNS = Path("runs")  # the default of --runs
 
 
