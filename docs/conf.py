@@ -14,7 +14,7 @@ release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["*.template.md"]
+exclude_patterns = ["**.template.md"]
 
 html_theme = "furo"
 html_title = f"crfrnn {release}"
