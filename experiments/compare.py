@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 from experiments import config as configuration
 from experiments import inputs, presets, runs, study
 from experiments.config import Config

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special, stats
 
-from crfrnn.parameters.cases import CONFIDENCE, RESAMPLES, bootstrap_interval
+from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, bootstrap_interval
 from crfrnn.parameters.scores import nanmean
 
 Interval = tuple[float, float]

@@ -1,5 +1,20 @@
 // P floats that stay in vector registers: compilers left alone with the plain loops sometimes keep them in memory.
-// Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
+// Compiled once per instruction set; what the first lines and the macros do, see instruction_set-inl.h.
+#if defined(CRFRNN_ROW_INL_H) == defined(CRFRNN_TOGGLE)
+#ifdef CRFRNN_ROW_INL_H
+#undef CRFRNN_ROW_INL_H
+#else
+#define CRFRNN_ROW_INL_H
+#endif
+
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "instruction_set-inl.h"
+
+CRFRNN_BEGIN_TARGET
+namespace crfrnn::CRFRNN_TARGET {
 
 #if defined(__GNUC__) || defined(__clang__)
 template <int W>
@@ -68,3 +83,23 @@ inline Row<P> load_channels(const float* values, int channels, const float* end)
   for (int c = 0; c < channels; ++c) padded[c] = values[c];
   return Row<P>::load(padded);
 }
+
+constexpr int kMaxChannels = 32;             // channels filtered at a time
+constexpr int64_t kFloatsPerThread = 32768;  // of lattice rows; see threads_for
+
+// Calls body(P as a constant) for the smallest supported row that holds `channels` <= kMaxChannels.
+template <class Body>
+void with_row(int channels, Body body) {
+  if (channels <= 1) return body(std::integral_constant<int, 1>());
+  if (channels <= 2) return body(std::integral_constant<int, 2>());
+  if (channels <= 4) return body(std::integral_constant<int, 4>());
+  if (channels <= 8) return body(std::integral_constant<int, 8>());
+  if (channels <= 16) return body(std::integral_constant<int, 16>());
+  if (channels <= 24) return body(std::integral_constant<int, 24>());
+  body(std::integral_constant<int, kMaxChannels>());
+}
+
+}  // namespace crfrnn::CRFRNN_TARGET
+CRFRNN_END_TARGET
+
+#endif

@@ -1,6 +1,24 @@
-// One mean-field step of the offline CRF in three passes: splat, blur, and all per-point work in one go. It computes what
-// crfrnn/mean_field.py computes; there is no gradient to carry here.
-// Included once per instruction set, inside a namespace of that name (dispatch.h); hence no #pragma once.
+// The softmax over the labels of each point.
+// Compiled once per instruction set; what the first lines and the macros do, see instruction_set-inl.h.
+#if defined(CRFRNN_SOFTMAX_INL_H) == defined(CRFRNN_TOGGLE)
+#ifdef CRFRNN_SOFTMAX_INL_H
+#undef CRFRNN_SOFTMAX_INL_H
+#else
+#define CRFRNN_SOFTMAX_INL_H
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "instruction_set-inl.h"
+#include "row-inl.h"
+#include "threads.h"
+
+CRFRNN_BEGIN_TARGET
+namespace crfrnn::CRFRNN_TARGET {
 
 // exp(x) for x <= 0, relative error below 2e-7, and 0 below exp(-87): 2^n (n whole) times a polynomial on [-ln2/2, ln2/2] (the minimax
 // coefficients of Cephes' expf). Written without branches so that loops over it become vector code.
@@ -132,114 +150,7 @@ inline void softmax(const float* logits, int64_t points, int labels, float* q) {
   });
 }
 
-// x -= scale * A_k message, for one point.
-inline void subtract_message(const Kernel& kernel, int labels, const float* message, float scale, float* x) {
-  if (kernel.diagonal) {
-    for (int l = 0; l < labels; ++l) x[l] -= kernel.mixing[l] * (scale * message[l]);
-    return;
-  }
-  for (int l = 0; l < labels; ++l) {
-    float sum = 0;
-    for (int m = 0; m < labels; ++m) sum += kernel.mixing[l * labels + m] * message[m];
-    x[l] -= scale * sum;
-  }
-}
+}  // namespace crfrnn::CRFRNN_TARGET
+CRFRNN_END_TARGET
 
-// The update of a block of points of 2..4 labels, from blurred lattice rows of P floats.
-template <int L, int P>
-void update_columns(const Kernel* kernels, int count, float* const* vertices, const float* unaries, int64_t begin,
-                    int rows, float* out) {
-  alignas(64) float x[L][kRows] = {};
-  alignas(64) float message[kRows][P] = {};
-  load_columns<L>(unaries + begin * L, rows, x);
-  for (int k = 0; k < count; ++k) {
-    const Kernel& kernel = kernels[k];
-    const float factor = slice_factor(kernel.lattice.features);
-    const float* const scale_out = kernel.scale_out;
-    float* const first = message[0];
-    slice_points<P>(kernel.lattice, vertices[k], Range{begin, begin + rows}, [=](int64_t n, const Row<P>& row) {
-      (row * (scale_out ? factor * scale_out[n] : factor)).store(first + (n - begin) * P);
-    });
-    for (int l = 0; l < L; ++l)
-      for (int m = 0; m < L; ++m) {
-        if (kernel.diagonal && l != m) continue;
-        const float mixing = kernel.mixing[kernel.diagonal ? l : l * L + m];
-        for (int n = 0; n < kRows; ++n) x[l][n] -= mixing * message[n][m];
-      }
-  }
-  softmax_columns<L>(x, out + begin * L, rows);
-}
-
-// The same for any number of labels up to a row's length.
-template <int P>
-void update_rows(const Kernel* kernels, int count, float* const* vertices, const float* unaries, int labels,
-                 int64_t begin, int rows, float* out) {
-  alignas(64) float x[kRows][P];
-  load_logits<P>(unaries + begin * labels, rows, labels, x);
-  for (int k = 0; k < count; ++k) {
-    const Kernel& kernel = kernels[k];
-    const float factor = slice_factor(kernel.lattice.features);
-    slice_points<P>(kernel.lattice, vertices[k], Range{begin, begin + rows}, [&](int64_t n, const Row<P>& sliced) {
-      alignas(32) float row[P] = {};
-      sliced.store(row);
-      const float scale = kernel.scale_out ? factor * kernel.scale_out[n] : factor;
-      subtract_message(kernel, labels, row, scale, x[n - begin]);
-    });
-  }
-  softmax_rows<P>(x, rows, labels, out + begin * labels);
-}
-
-// q <- softmax(unaries - sum_k A_k diag(out_k) K_k diag(in_k) q), where A_k = compatibility W_k is (L, L), or (L,) when it
-// is diagonal. All kernels are splatted before q is written, so the new q may take the place of the old.
-template <int P>
-void mean_field_step_rows(const Kernel* kernels, int count, const float* unaries, int labels, const float* q,
-                          Scratch& scratch, float* out) {
-  Scratch::Mark mark(scratch);
-  const int64_t N = kernels[0].lattice.points;
-  std::vector<float*> vertices(count);
-  for (int k = 0; k < count; ++k) {
-    const Lattice& lattice = kernels[k].lattice;
-    vertices[k] = scratch.take(lattice.vertices() * P);
-    Scratch::Mark buffers(scratch);
-    splat<P>(lattice, q, labels, labels, q + N * labels, kernels[k].scale_in, scratch, vertices[k]);
-    blur<P>(lattice, false, vertices[k]);
-  }
-  for_blocks(N, [&](int64_t begin, int rows) {
-    if constexpr (P == 1) {
-      std::fill_n(out + begin, rows, 1.0f);  // a single label is certain
-    } else if constexpr (P == 2) {
-      update_columns<2, P>(kernels, count, vertices.data(), unaries, begin, rows, out);
-    } else if constexpr (P == 4) {
-      const auto update = labels == 3 ? update_columns<3, P> : update_columns<4, P>;
-      update(kernels, count, vertices.data(), unaries, begin, rows, out);
-    } else {
-      update_rows<P>(kernels, count, vertices.data(), unaries, labels, begin, rows, out);
-    }
-  });
-}
-
-inline void mean_field_step(const Kernel* kernels, int count, const float* unaries, int labels, const float* q,
-                            Scratch& scratch, float* out) {
-  if (labels <= kMaxChannels) {
-    with_row(labels, [&](auto row) {
-      mean_field_step_rows<decltype(row)::value>(kernels, count, unaries, labels, q, scratch, out);
-    });
-    return;
-  }
-  // More labels than a row holds: filter block by block into buffers, then the same update.
-  Scratch::Mark mark(scratch);
-  const int64_t N = kernels[0].lattice.points;
-  std::vector<float*> messages(count);
-  for (int k = 0; k < count; ++k) {
-    messages[k] = scratch.take(N * labels);
-    filter(kernels[k].lattice, q, labels, kernels[k].scale_in, kernels[k].scale_out, false, scratch, messages[k]);
-  }
-  for_blocks(N, [&](int64_t begin, int rows) {
-    for (int64_t n = begin; n < begin + rows; ++n) {
-      float* x = out + n * labels;
-      std::copy_n(unaries + n * labels, labels, x);
-      for (int k = 0; k < count; ++k) subtract_message(kernels[k], labels, messages[k] + n * labels, 1.0f, x);
-      softmax_long_row(x, labels, x);
-    }
-  });
-}
+#endif

@@ -1,26 +1,95 @@
-"""The figure of a search: progress, what mattered, and the score along each parameter."""
+"""What a search found: the best CRF, what it is worth, and the figure of how it came about."""
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crfrnn.files import needed
-from crfrnn.parameters.search import FACTORS, THETAS, SearchResult, level
+from crfrnn.meanfield.parameters import THETAS
+from crfrnn.parameters.gain import CONFIDENCE, Gain
+from crfrnn.parameters.ranges import FACTORS, level
 
 if TYPE_CHECKING:
     import optuna
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FEWEST = 10  # different scores below which importances mean nothing
+_FEWEST = 6  # groups; see `Gain`
+_FEW_SCORES = 10  # different scores below which importances mean nothing
 _DOTS = "tab:blue"
 _OFF, _GUESS, _BEST = "0.4", "tab:orange", "tab:red"
 
 
-def draw(result: SearchResult) -> Figure:
+@dataclass(frozen=True)
+class SearchResult:
+    """What `search` found; `print` it, `plot` it, and pass `best` on.
+
+    Attributes:
+        best: arguments of the best trial, as they are for `refine` and `CRFRNN`. Where the first
+            trial is the best, both weights are 0: `refine` then changes nothing.
+        score: its score, percent: the mean over the cases it was chosen on, so optimistic.
+        baseline: score without CRF. guess_score: score of the first guess.
+        gain: `Gain` in percent points over no CRF, on cases that had no part in the
+            choice: for each group of cases, the trial that is best on all *other* groups is scored
+            on it.
+        trials: for each trial its arguments and "score", in the order they were made.
+        study: Optuna's study, for its own plots and tables.
+        interrupted: whether Ctrl-C ended the search early.
+    """
+
+    best: dict[str, Any]
+    score: float
+    baseline: float
+    guess_score: float
+    gain: Gain
+    trials: list[dict[str, Any]] = field(repr=False)
+    study: optuna.Study = field(repr=False)
+    interrupted: bool = False
+
+    @property
+    def helps(self) -> bool:
+        """Whether the gain is beyond what the choice of the cases may explain (95 %)."""
+        return self.gain.interval[0] > 0 and self.gain.p_value < 1 - CONFIDENCE
+
+    def plot(self) -> Figure:
+        """A figure of what mattered: progress, importances, and the score along each parameter.
+
+        Needs Matplotlib. Nothing is shown or saved: a notebook shows the figure it gets,
+        `figure.savefig("search.png")` saves it.
+        """
+        return _draw(self)
+
+    def __str__(self) -> str:
+        best = ", ".join(f"{name}={_short(value)}" for name, value in self.best.items())
+        low, high = self.gain.interval
+        held_out = f"{self.gain.mean:+.2f}"
+        if not math.isnan(low):
+            held_out += f" [{low:+.2f}, {high:+.2f}], p = {self.gain.p_value:.2g}"
+        if self.helps:
+            verdict = "A CRF helps here."
+        elif self.gain.groups < _FEWEST and self.gain.mean > 0:
+            verdict = f"Too few cases for proof: search on {_FEWEST} or more."
+        else:
+            verdict = "Not beyond chance: leave the CRF out, or search on more cases."
+        return (
+            f"{len(self.trials)} trials{', interrupted' if self.interrupted else ''}. "
+            f"Without CRF {self.baseline:.2f}, first guess {self.guess_score:.2f}, "
+            f"best {self.score:.2f}.\n"
+            f"Gain on cases that had no part in the choice: {held_out}. {verdict}\n"
+            f"{best}"
+        )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _draw(result: SearchResult) -> Figure:
     """Draws a search; see `SearchResult.plot`.
 
     Trials far below the baseline are triangles at the lower edge: they would squeeze the others.
@@ -97,7 +166,7 @@ def _importances(panel: Axes, study: optuna.Study) -> None:
 
     panel.spines[["top", "right"]].set_visible(False)
     panel.set_title("importance for being among the best trials", loc="left")
-    if len({trial.value for trial in study.trials} - {None}) < _FEWEST:
+    if len({trial.value for trial in study.trials} - {None}) < _FEW_SCORES:
         panel.text(0.5, 0.5, "too few different scores", ha="center", transform=panel.transAxes)
         panel.set(xticks=[], yticks=[])
         return

@@ -1,51 +1,45 @@
-"""Checks of what users hand to the offline CRF."""
+"""An image and what belongs to it, as the offline CRF takes them: checked at its doors."""
 
 from __future__ import annotations
 
-import operator
 import warnings
 from typing import Any
 
 import numpy as np
 
+from crfrnn import checks
+
 # How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay
 # within.
 _SUM_TOLERANCE = 1e-2
+
+# How far below 0 a probability may be: interpolation and sums in float16 round so.
+_ROUNDING = 1e-3
 
 # Enough points to judge intensities by.
 _SAMPLE = 2**14
 
 
-def array(name: str, value: Any) -> np.ndarray:
-    """`value` as an array of real numbers; ValueError for anything else."""
-    try:
-        result = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors on a GPU
-        raise ValueError(
-            f"Expected `{name}` to be an array of numbers. Received {type(value).__name__}: {error}"
-        ) from error
-    if result.dtype.kind not in "buif":
-        raise ValueError(
-            f"Expected `{name}` to be an array of real numbers. Received dtype {result.dtype}."
-        )
-    return result
+# The arguments of an offline CRF beside the five parameters, for its doors.
+OPTIONS = ("compatibility", "normalization", "spacing", "method", "window")
+NO_PARAMETERS = "`crfrnn.first_guess(image, probs)` proposes them, `crfrnn.search` finds them."
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    """Raise ValueError unless `value` is a whole number, `least` or more."""
-    try:
-        if operator.index(value) >= least:
-            return
-    except TypeError:
-        pass
-    raise ValueError(
-        f"Expected `{name}` to be a whole number, {least} or more. Received {value!r}."
-    )
+def case(image: Any, probs: Any, mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """An image (*S, K) and its probabilities (*S, L), from an image (*S,) or (*S, K).
+
+    mask: (*S) of bool, the points that count, as `points_of` returns it; or None.
+    """
+    image = checks.array("image", image)
+    probs = checks.array("probs", probs)
+    same_grid(image, probs)
+    probs = probabilities(probs)
+    return finite_image(image if image.ndim == probs.ndim else image[..., None], mask), probs
 
 
-def image(value: Any) -> np.ndarray:
-    """An image (*S, K), finite, with 1 to 3 axes S and K >= 1 channels."""
-    result = array("image", value)
+def finite_image(value: Any, mask: np.ndarray | None = None) -> np.ndarray:
+    """An image (*S, K), finite where `mask` (*S) is, with 1 to 3 axes S and K >= 1 channels."""
+    result = checks.array("image", value)
     if not 2 <= result.ndim <= 4 or result.shape[-1] == 0:
         raise ValueError(
             "Expected an image (*S, K) with 1 to 3 axes S and K >= 1 channels. "
@@ -56,14 +50,25 @@ def image(value: Any) -> np.ndarray:
     # overflow, hence the second look).
     with np.errstate(all="ignore"):
         suspicious = result.dtype.kind == "f" and not np.isfinite(result.sum())
-    if suspicious and not np.isfinite(result).all():
-        raise ValueError("Expected a finite image. Received one with NaN or infinite values.")
+    if not suspicious:
+        return result
+    bad = ~np.isfinite(result).all(axis=-1)
+    if mask is not None:
+        if not np.any(bad & mask):
+            return np.where(mask[..., None], result, 0)
+        bad &= mask
+    if bad.any():
+        raise ValueError(
+            f"Expected a finite image. Received one with NaN or infinite values at {bad.sum()} of "
+            f"{bad.size} points. Where they stand for nothing, leave these points out: "
+            "mask=np.isfinite(image).all(-1)."
+        )
     return result
 
 
 def coordinates(value: Any, shape: tuple[int, ...], spacing: Any) -> np.ndarray:
     """Coordinates (N, 1 to 3) of the points of an image of the shape S = (N,), finite."""
-    result = array("coordinates", value)
+    result = checks.array("coordinates", value)
     if len(shape) != 1 or result.ndim != 2 or not 1 <= result.shape[1] <= 3:
         raise ValueError(
             "Expected `coordinates` (N, 1 to 3) for an image (N, K) and probabilities (N, L). "
@@ -82,9 +87,24 @@ def coordinates(value: Any, shape: tuple[int, ...], spacing: Any) -> np.ndarray:
     return result
 
 
+def mask_of(mask: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A mask of the points (*S) that count, of bool; None for all."""
+    if mask is None:
+        return None
+    result = checks.array("mask", mask)
+    if result.shape != shape or not np.isin(result, (0, 1)).all():
+        raise ValueError(
+            f"Expected `mask` of shape {shape}, True where a point counts. Received shape "
+            f"{result.shape}, values {np.unique(result)[:5].tolist()}."
+        )
+    if not result.any():
+        raise ValueError("Expected `mask` with some point that counts. Received none but False.")
+    return result.astype(bool)
+
+
 def probabilities(probs: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Probabilities (*S, L), L >= 2, that are not negative and sum to 1."""
-    probs = array("probs", probs)
+    """Probabilities (*S, L), L >= 2, that sum to 1; negative ones within rounding become 0."""
+    probs = checks.array("probs", probs)
     if probs.ndim < 2 or probs.shape[-1] < 2 or (shape is not None and probs.shape != shape):
         expected = "(*S, L), L >= 2" if shape is None else str(shape)
         raise ValueError(
@@ -97,14 +117,71 @@ def probabilities(probs: Any, shape: tuple[int, ...] | None = None) -> np.ndarra
     # A matrix product: ten times as fast as a sum over a short axis.
     sums = probs @ np.ones(probs.shape[-1], probs.dtype if probs.dtype.kind == "f" else np.float32)
     smallest, least, most = probs.min(), sums.min(), sums.max()
-    if not (smallest >= 0 and most < 1 + _SUM_TOLERANCE and least > 1 - _SUM_TOLERANCE):
+    if not (smallest >= -_ROUNDING and most < 1 + _SUM_TOLERANCE and least > 1 - _SUM_TOLERANCE):
         raise ValueError(
             "Expected probabilities that are not negative and sum to 1 over the last axis. "
             f"Received: values in [{smallest}, {probs.max()}], sums in [{least}, {most}]. "
             "Apply a softmax to logits (`probs_from_logits`), move the label axis last, and make "
             "two of one probability per point: np.stack([1 - p, p], -1)."
         )
-    return probs
+    return probs if smallest >= 0 else np.maximum(probs, 0)
+
+
+def label_map(
+    labels: Any, num_labels: int, grid: tuple[int, ...] | None = None, ignore: int | None = None
+) -> np.ndarray:
+    """Labels (*S), whole numbers 0..L-1 or `ignore`, as int64.
+
+    Resampled maps are off by rounding: they are rounded back.
+    """
+    result = checks.array("labels", labels)
+    rounded = np.round(result) if result.dtype.kind == "f" else result
+    whole = rounded is result or bool(np.all(np.abs(rounded - result) < _ROUNDING))
+    known = (rounded >= 0) & (rounded < num_labels)
+    if ignore is not None:
+        known |= rounded == ignore
+    if (grid is not None and result.shape != grid) or not whole or not known.all():
+        shape = "" if grid is None else f" of shape {grid},"
+        wrong = np.unique(result[~known] if whole else result[rounded != result])[:5].tolist()
+        raise ValueError(
+            f"Expected labels{shape} that are whole numbers 0..{num_labels - 1}"
+            f"{'' if ignore is None else f', or {ignore}'}. Received shape {result.shape}"
+            f"{f', among the values {wrong}' if wrong else ''}."
+        )
+    return rounded.astype(np.int64)
+
+
+def per_case(spacing: Any, count: int) -> list[Any]:
+    """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
+    alone = not np.iterable(spacing)
+    if alone or np.isscalar(spacing[0]):
+        return [spacing] * count
+    if len(spacing) != count:
+        raise ValueError(
+            f"Expected one spacing for all cases, or one for each of {count}. "
+            f"Received {len(spacing)}."
+        )
+    return list(spacing)
+
+
+def check_points(given: dict[str, Any], grid: tuple[int, ...]) -> None:
+    """Checks `coordinates`, and that method="local" has the grid that it needs."""
+    partial = [name for name in ("coordinates", "mask") if given.get(name) is not None]
+    if partial and given.get("method") == "local":
+        raise ValueError(
+            f'method="local" needs a grid, which points with `{partial[0]}` have not. '
+            'Use method="lattice" or "exact".'
+        )
+    if given.get("coordinates") is not None:
+        spacing = given.get("spacing")
+        given["coordinates"] = coordinates(given["coordinates"], grid, spacing)
+
+
+def sizes_of(image: np.ndarray, given: dict[str, Any], labels: int) -> checks.Sizes:
+    """Of an image (*S, K), for the declarations of the other arguments."""
+    clouds = given.get("coordinates")
+    axes = image.ndim - 1 if clouds is None else clouds.shape[1]
+    return {"S": axes, "K": image.shape[-1], "L": labels}
 
 
 def same_grid(image: np.ndarray, probs: np.ndarray) -> None:
@@ -127,30 +204,16 @@ def same_grid(image: np.ndarray, probs: np.ndarray) -> None:
         )
 
 
-def finite(name: str, value: Any) -> None:
-    """Raise ValueError unless a number or array of parameters is finite, also as float32."""
-    with np.errstate(over="ignore"):
-        numbers = array(name, value).astype(np.float32)
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"Expected `{name}` to be finite. Received {value!r}.")
-
-
-def no_nan(name: str, value: Any) -> None:
-    """Raise ValueError unless numbers are numbers; infinite ones pass."""
-    numbers = array(name, value)
-    if numbers.dtype.kind == "f" and np.isnan(numbers).any():
-        raise ValueError(f"Expected `{name}` without NaN. Received {np.isnan(numbers).sum()} NaN.")
-
-
-def warn_if_blind(image: np.ndarray, theta_beta: Any) -> None:
+def warn_if_blind(image: np.ndarray, theta_beta: Any, mask: np.ndarray | None) -> None:
     """Warn when theta_beta is so large or so small that the bilateral kernel means nothing.
 
     Args:
         image: (*S, K).
         theta_beta: a number or (K,), in the image's units.
+        mask: (*S) of bool, the points that count; None: all.
     """
     theta = np.broadcast_to(np.asarray(theta_beta, np.float64), image.shape[-1:])
-    points = image.reshape(-1, image.shape[-1])
+    points = image.reshape(-1, image.shape[-1]) if mask is None else image[mask]
     if len(points) < 2:
         return
 
@@ -169,9 +232,11 @@ def warn_if_blind(image: np.ndarray, theta_beta: Any) -> None:
                 f"theta_beta = {_short(theta_beta)} is large for an image whose intensities span "
                 f"{_short(extent)}: the bilateral kernel hardly sees an edge. theta_beta is in the "
                 "units of the image; `crfrnn.first_guess` proposes one.",
-                stacklevel=4,
+                stacklevel=5,
             )
         return
+    if mask is not None:
+        return  # neighbours in the array need not be points that count
     rows = image.reshape(-1, *image.shape[-2:])  # neighbours along the last axis of the grid
     if image.ndim > 2 and rows.shape[1] > 1:
         rows = rows[:: -(-rows[..., 0].size // _SAMPLE)].astype(np.float64)
@@ -180,7 +245,7 @@ def warn_if_blind(image: np.ndarray, theta_beta: Any) -> None:
                 f"theta_beta = {_short(theta_beta)} is small for an image whose intensities span "
                 f"{_short(extent)}: to the bilateral kernel hardly any two neighbours are alike. "
                 "theta_beta is in the units of the image; `crfrnn.first_guess` proposes one.",
-                stacklevel=4,
+                stacklevel=5,
             )
 
 
