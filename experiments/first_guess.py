@@ -36,7 +36,8 @@ from crfrnn.parameters.first_guess import together
 from crfrnn.parameters.formulas import formulas
 from crfrnn.parameters.measures import statistics
 from crfrnn.parameters.scores import nanmean
-from experiments import markdown, runs, unaries
+from experiments import runs, unaries
+from experiments.show import markdown
 from experiments.unaries import Unaries
 
 TASKS = [(name, quality) for name in unaries.SETS for quality in unaries.QUALITIES]
