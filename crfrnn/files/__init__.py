@@ -1,32 +1,41 @@
 """In come paths of pictures, volumes and arrays; out come NumPy arrays and whole files.
 
-Reads through Pillow, nibabel and NumPy, never with pickle; every error names the file.
+Reads through Pillow, OpenCV, nibabel and NumPy, never with pickle; every error names the file.
 The doors (cli) and the data sets may import it; it uses the ground floor alone.
 """
 
-from crfrnn.files.arrays import NNUNET_KEY, read_array, write_array
-from crfrnn.files.labels import check_label_format, write_labels
-from crfrnn.files.names import ARRAYS, NIFTI, PICTURES, stem, suffix
-from crfrnn.files.nifti import nifti_values, open_nifti
-from crfrnn.files.pictures import read_picture
-from crfrnn.files.writing import replacing, unfinished
+from crfrnn.files.arrays import NNUNET_KEY, NNUNET_V1_KEY, read_array, write_array
+from crfrnn.files.labels import ROUNDING, check_label_format, whole_numbers, write_labels
+from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
+from crfrnn.files.pictures import read_bands, read_picture
+from crfrnn.files.text import read_json
+from crfrnn.files.volumes import open_volume, volume_values
+from crfrnn.files.writing import WORKSHOP, replacing, unfinished
 from crfrnn.optional import needed
 
 __all__ = [
     "ARRAYS",
+    "HDF5",
     "NIFTI",
     "NNUNET_KEY",
+    "NNUNET_V1_KEY",
     "PICTURES",
+    "ROUNDING",
+    "VOLUMES",
+    "WORKSHOP",
     "check_label_format",
     "needed",
-    "nifti_values",
-    "open_nifti",
+    "open_volume",
     "read_array",
+    "read_bands",
+    "read_json",
     "read_picture",
     "replacing",
     "stem",
     "suffix",
     "unfinished",
+    "volume_values",
+    "whole_numbers",
     "write_array",
     "write_labels",
 ]

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from crfrnn.files.names import NIFTI, suffix
-from crfrnn.files.writing import UNFINISHED
+from crfrnn.files.writing import asked_for
+
+# How far rounding and resampling move whole numbers and probabilities.
+ROUNDING = 1e-3
 
 
 def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:
@@ -32,6 +35,7 @@ def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:
     if ending in NIFTI:
         header = like.header.copy()
         header.set_data_dtype(labels.dtype)
+        header.set_intent("none")  # that of the image may be "vector"
         header["cal_min"] = header["cal_max"] = 0  # a display range of intensities
         type(like)(labels, like.affine, header).to_filename(path)
         return
@@ -51,7 +55,7 @@ def check_label_format(path: Path, axes: int, like: Any = None) -> str:
         return ending
     if ending in (".tif", ".tiff") or (ending == ".png" and axes == 2):
         return ending
-    path = path.with_name(path.name.removeprefix(UNFINISHED))  # the name that the user knows
+    path = asked_for(path)
     if ending in NIFTI:
         raise ValueError(
             f"{path}: NIfTI output takes its affine and header from a NIfTI image, and the image "
@@ -62,3 +66,19 @@ def check_label_format(path: Path, axes: int, like: Any = None) -> str:
     raise ValueError(
         f"{path}: label maps are written as .png, .tif or .nii.gz, which keep every value."
     )
+
+
+def whole_numbers(values: np.ndarray) -> np.ndarray | None:
+    """Labels of a file that has been resampled, such as 1.0000152, as integers; None if none.
+
+    Example:
+
+    >>> whole_numbers(np.array([0, 1.0000152])), whole_numbers(np.array([0, 0.5]))
+    (array([0, 1]), None)
+    """
+    if values.dtype.kind in "bui":
+        return values.astype(np.int64)
+    if not np.isfinite(values).all() or np.abs(values).max() > 2**31:
+        return None
+    rounded = np.rint(values)
+    return rounded.astype(np.int64) if np.abs(values - rounded).max() < ROUNDING else None

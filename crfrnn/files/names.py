@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 NIFTI = (".nii", ".nii.gz")
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+VOLUMES = (*NIFTI, ".mha", ".mhd", ".nrrd")
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 ARRAYS = (".npy", ".npz")
+HDF5 = (".h5", ".hdf5")
+KNOWN = (*VOLUMES, *PICTURES, *ARRAYS, *HDF5)
 
 
-def suffix(path: Path, known: tuple[str, ...] = NIFTI + PICTURES + ARRAYS) -> str:
+def suffix(path: Path, known: tuple[str, ...] = KNOWN) -> str:
     """The extension of a file, ".nii.gz" as one, in lower case.
 
     Args:
@@ -33,7 +36,7 @@ def suffix(path: Path, known: tuple[str, ...] = NIFTI + PICTURES + ARRAYS) -> st
     return found
 
 
-def stem(path: Path, known: tuple[str, ...] = NIFTI + PICTURES + ARRAYS) -> str:
+def stem(path: Path, known: tuple[str, ...] = KNOWN) -> str:
     """The name of a file without its extension, also without ".nii.gz".
 
     Args:

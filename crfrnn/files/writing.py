@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-UNFINISHED = ".unfinished-"
+_UNFINISHED = ".unfinished-"
+WORKSHOP = ".unfinished"  # a folder for the unfinished files of a folder of results
 
 
 @contextlib.contextmanager
@@ -39,5 +40,15 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def unfinished(path: Path) -> Path:
-    """Where a file is written before it is complete; it begins with a dot."""
-    return path.with_name(f"{UNFINISHED}{path.name}")
+    """Where this process writes a file before it is complete; the name begins with a dot.
+
+    The number of the process is in it, so that two which write one file spoil neither's.
+    """
+    return path.with_name(f"{_UNFINISHED}{os.getpid()}-{path.name}")
+
+
+def asked_for(path: Path) -> Path:
+    """The file that an unfinished one becomes: the name that the user knows."""
+    path = Path(*(part for part in path.parts if part != WORKSHOP))
+    name = path.name.removeprefix(_UNFINISHED)
+    return path if name == path.name else path.with_name(name.partition("-")[2])

@@ -62,7 +62,7 @@ inline int bits_for(int64_t largest) {
   return bits;
 }
 
-// From the range of every elevated coordinate; throws InvalidArgument when a coordinate is out of range.
+// From the range of every elevated coordinate, F + 1 of them; throws InvalidArgument when one is out of range.
 inline KeyLayout key_layout(int64_t batch, int features, const float* low, const float* high) {
   KeyLayout layout;
   int word = 0, used = 0;
@@ -75,12 +75,13 @@ inline KeyLayout key_layout(int64_t batch, int features, const float* low, const
   layout.remainder = field(bits_for(features));
   layout.remainder_mask = (uint64_t{1} << bits_for(features)) - 1;
   layout.image = field(bits_for(batch - 1));
-  for (int i = 0; i < features; ++i) {
+  for (int i = 0; i <= features; ++i) {
     // Rounding moves a coordinate by at most (F+1)/2, bringing the point back onto the plane and the corners of its
     // simplex by at most F+1 each, a neighbour by one more step: 3 cells on either side are enough.
     const double cell = features + 1;
     const double first = std::floor(low[i] / cell) - 3, last = std::ceil(high[i] / cell) + 3;
     if (!(first > -kKeyRange && last < kKeyRange)) throw InvalidArgument::beyond_range(i, low[i], high[i]);
+    if (i == features) break;  // has no field, and is as large as all others together where nobody bounds it
     layout.offset[i] = -static_cast<int64_t>(first);
     layout.axis[i] = field(bits_for(static_cast<int64_t>(last) + layout.offset[i]));
   }

@@ -32,12 +32,4 @@ struct Lattice {
   int64_t vertices() const { return seen[kParts]; }  // M
 };
 
-// Where build() puts its results: called once per output with its number of elements, before writing to it. It sets *data
-// to the memory, or leaves it null when there is none (a returned pointer would be garbage after a Python exception).
-enum Output { kVertexIds, kWeights, kChains, kChainSplits, kSeen, kOutputs };
-struct Allocator {
-  void (*allocate)(void* context, int output, int64_t count, void** data);
-  void* context;
-};
-
 }  // namespace crfrnn

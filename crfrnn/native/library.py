@@ -18,6 +18,7 @@ _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 PARTS = 64  # kParts of helpers.h
 MAX_FEATURES = 32  # kMaxFeatures of lattice.h
 _MESSAGE_SIZE = 1024
+_OUT_OF_MEMORY = 2  # kOutOfMemory of c_api.h
 
 
 class NativeLattice(NamedTuple):
@@ -36,17 +37,6 @@ class NativeLattice(NamedTuple):
     chains: np.ndarray
     chain_splits: np.ndarray
     seen: np.ndarray
-
-
-_DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of NativeLattice
-
-_Allocate = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)
-)
-
-
-class _Allocator(ctypes.Structure):
-    _fields_ = (("allocate", _Allocate), ("context", ctypes.c_void_p))
 
 
 class _CLattice(ctypes.Structure):
@@ -103,7 +93,13 @@ def load() -> ctypes.CDLL:
         raise RuntimeError(f"The native library {file} cannot be loaded: {error}") from error
     pointer, int64, int32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     message = (ctypes.c_char_p, int64)
-    library.crfrnn_build.argtypes = (pointer, int64, int64, int64, _Allocator, *message)
+    library.crfrnn_build.argtypes = (
+        *(pointer, int64, int64, int64, pointer, pointer, pointer, pointer),
+        *(ctypes.POINTER(pointer), *message),
+    )
+    library.crfrnn_write_chains.argtypes = (pointer, pointer, pointer, *message)
+    library.crfrnn_delete_neighbours.argtypes = (pointer,)
+    library.crfrnn_delete_neighbours.restype = None
     library.crfrnn_filter.argtypes = (
         *(ctypes.POINTER(_CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
         *message,
@@ -120,8 +116,10 @@ def load() -> ctypes.CDLL:
 
 def _call(name: str, *arguments) -> None:
     message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-    if getattr(load(), name)(*arguments, message, _MESSAGE_SIZE):
-        raise ValueError(message.value.decode())
+    failure = getattr(load(), name)(*arguments, message, _MESSAGE_SIZE)
+    if failure:
+        kind = MemoryError if failure == _OUT_OF_MEMORY else ValueError
+        raise kind(message.value.decode())
 
 
 def _pointer(array: np.ndarray | None) -> int | None:
@@ -142,30 +140,27 @@ def build(positions: np.ndarray) -> NativeLattice:
         ValueError: positions that are not finite, too far from the origin, or too many.
     """
     positions = contiguous(positions)
-    outputs: dict[int, np.ndarray] = {}
-
-    failures: list[BaseException] = []
-
-    def allocate(context, output, count, data):
-        del context
-        try:
-            outputs[output] = np.empty(count, _DTYPES[output])
-            data[0] = outputs[output].ctypes.data
-        except BaseException as error:  # Ctrl-C as well: it must not be lost in the library
-            failures.append(error)
-
-    allocator = _Allocator(_Allocate(allocate), None)
+    if positions.ndim != 3:
+        raise ValueError(f"Expected positions (B, N, F). Received shape {positions.shape}.")
+    batch, points, features = positions.shape
+    vertex_ids = np.empty((batch, points, features + 1), np.int32)
+    weights = np.empty(vertex_ids.shape, np.float32)
+    chain_splits, seen = np.empty(features + 2, np.int64), np.empty(PARTS + 1, np.int64)
+    # The number of chained vertices is known after the first step. All memory is taken here: a
+    # library that called back for it would have nowhere to put a Ctrl-C.
+    neighbours = ctypes.c_void_p()
     try:
-        _call("crfrnn_build", _pointer(positions), *positions.shape, allocator)
-    except ValueError:
-        if failures:
-            raise failures[0] from None
-        raise
-    lattice = NativeLattice(*(outputs[output] for output in range(len(_DTYPES))))
-    corners = (*positions.shape[:2], positions.shape[2] + 1)
-    return lattice._replace(
-        vertex_ids=lattice.vertex_ids.reshape(corners), weights=lattice.weights.reshape(corners)
-    )
+        _call(
+            "crfrnn_build",
+            *(_pointer(positions), batch, points, features),
+            *map(_pointer, (vertex_ids, weights, chain_splits, seen)),
+            ctypes.byref(neighbours),
+        )
+        chains = np.empty(chain_splits[-1], np.int32)
+        _call("crfrnn_write_chains", neighbours, _pointer(chain_splits), _pointer(chains))
+    finally:
+        load().crfrnn_delete_neighbours(neighbours)
+    return NativeLattice(vertex_ids, weights, chains, chain_splits, seen)
 
 
 def c_lattice(lattice: NativeLattice) -> _CLattice:
