@@ -27,6 +27,11 @@ same = np.abs(lattice - portable).max() < 1e-5
 similar = np.corrcoef(lattice.ravel(), exact.ravel())[0, 1] > 0.9
 if not (same and similar):
     sys.exit("the filters of the wheel disagree")
+image, probs = random.normal(size=(9, 7, 3)), random.dirichlet((1, 1), (9, 7))
+thetas = dict(theta_alpha=3.0, theta_beta=2.0, theta_gamma=1.5)
+refined = crfrnn.refine(image, probs, **thetas, bilateral_weight=1.0, spatial_weight=1.0)
+if not np.allclose(refined.sum(-1), 1, atol=1e-5) or np.allclose(refined, probs, atol=0.1):
+    sys.exit("refine does not refine")
 crf = densecrf.DenseCRF2D(6, 4, 2)
 crf.setUnaryEnergy(utils.unary_from_softmax(random.dirichlet((1, 1), 24).T))
 crf.addPairwiseGaussian(sxy=3, compat=3)

@@ -53,10 +53,10 @@ def diagnose(
     with options.told():
         case = cases.read(paths, settings.kind)
         prepared = refining.prepare(case, settings)
-        parameters, guessed = refining.complete(settings.parameters, prepared, case.probs)
+        parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
         how = parameters if prepared.mask is None else {**parameters, "mask": prepared.mask}
         found = find(prepared.image, case.probs, case.labels, spacing=prepared.spacing, **how)
-    options.show(parameters, guessed)
+    options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:
         with files.replacing(output) as part:

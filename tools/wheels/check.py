@@ -117,8 +117,10 @@ def run(tag: str, target: Target, library: Path) -> tuple[str, float, float, str
     program = library.with_name("driver.exe")
     command = [*zig("cc", target), *runner.link, "-O1", "-o", program, DRIVER]
     subprocess.run(command, check=True, env=environment())
+    # Windows looks beside the program, others where a path with a slash says.
+    name = library.name if tag.startswith("win") else f"./{library.name}"
     done = subprocess.run(
-        [*runner.command, program, library.name],
+        [*runner.command, program, name],
         cwd=library.parent,
         env=environment() | {"WINEDEBUG": "-all", "WINEPREFIX": str(CACHE.parent / "wine")},
         capture_output=True,
