@@ -123,8 +123,8 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     cases.write(output, refined, case)
     seconds = time.perf_counter() - start
     guessed = tuple(name for name in guess or () if name not in settings.parameters)
-    why = {} if guess is None else dict(reasons=guess.reasons, sure=guess.sure)
-    return Outcome(parameters, guessed, float(changed), seconds, texts, **why)
+    outcome = Outcome(parameters, guessed, float(changed), seconds, texts)
+    return outcome if guess is None else outcome._replace(reasons=guess.reasons, sure=guess.sure)
 
 
 def prepare(case: Case, settings: Settings) -> tuple[np.ndarray, tuple[float, ...] | None]:

@@ -60,7 +60,7 @@ def agreement(
     own = blurred(probs).argmax(-1).reshape(-1)
     positions = bilateral_positions(image[None], theta_alpha, 1.0, spacing)
     kernel = make_filter(positions, normalization="none")
-    black = (sum(np.ogrid[tuple(slice(size) for size in grid)]) % 2 == 1).reshape(-1)
+    black = np.indices(grid).sum(0).reshape(-1) % 2 == 1
     # A point without any neighbour of the other colour keeps its label.
     found = own.copy()
     for sender in (black, ~black):
