@@ -8,22 +8,24 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import cases, options, refining
+from crfrnn.cli import cases, options, pairing, refining
 from crfrnn.cli.cases import Paths
+from crfrnn.optional import needed
 
 
 @click.command(short_help="Why a CRF does nothing to an image, or too much.")
 @click.argument("image", type=options.EXISTING)
-@click.argument("probs", type=options.EXISTING)
+@click.argument("probs", type=options.PROBS)
 @click.option("--labels", type=options.EXISTING, help="The true label map, if it is known.")
 @click.option(
     "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
 )
-@options.add(*options.CRF, *options.INPUT, options.OVERWRITE)
+@options.add(*options.CRF, *options.INPUT, options.MASK, options.OVERWRITE)
 def diagnose(
     image: Path,
     probs: Path,
     labels: Path | None,
+    mask: Path | None,
     output: Path | None,
     overwrite: bool,
     **given: Any,
@@ -40,17 +42,20 @@ def diagnose(
     """
     from crfrnn.diagnosis.diagnose import diagnose as find
 
+    first, *others = pairing.numbered(probs)
+    paths = Paths(files.stem(image), (image,), first, labels, mask, tuple(others))
     if output is not None:
-        files.needed("matplotlib", "Figures", "plot")
-        options.check_output(output, overwrite, image, probs)
+        needed("matplotlib", "Figures", "plot")
+        options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
     settings = options.settings(**given)
     if settings.slice_axis is not None:
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
-    paths = Paths(files.stem(image), (image,), probs, labels)
-    case = cases.read(paths, settings.layout)
-    values, spacing = refining.prepare(case, settings)
-    parameters, guess = refining.complete(settings.parameters, values, case.probs, spacing)
-    found = find(values, case.probs, case.labels, spacing=spacing, **parameters)
+    with options.told():
+        case = cases.read(paths, settings.kind)
+        prepared = refining.prepare(case, settings)
+        parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
+        how = parameters if prepared.mask is None else {**parameters, "mask": prepared.mask}
+        found = find(prepared.image, case.probs, case.labels, spacing=prepared.spacing, **how)
     options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:

@@ -1,21 +1,24 @@
-"""In which order the axes of saved probabilities come, found by comparing them with the image."""
+"""In which order the axes of saved probabilities come, found from their shape and values."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-NAMES = ("auto", "last", "first", "nnunet")
+from crfrnn.cli import advice
+
+NAMES = ("auto", "last", "first", "nnunet", "foreground")
+_SUM_TOLERANCE = 1e-2  # as `crfrnn.refine` takes them
 
 
 class Layout(NamedTuple):
     """How the probabilities of one file are laid out.
 
-    name: "last" (*S, L), "first" (L, *S), "nnunet" (L, z, y, x) where the image is (x, y, z) or
-        (L, 1, H, W) where it is (H, W), or "foreground" (*S), one probability per point.
+    name: "last" (*S, L), "first" (L, *S), "reversed" (L, z, y, x) where the image is (x, y, z),
+        or "foreground" (*S), one probability per point. To nnU-Net a picture (H, W) is a volume of
+        one slice, (L, 1, H, W); that is "first" or "reversed" as well.
     shape: of the array in the file.
     grid: S, the shape of the image without its channels.
     """
@@ -24,20 +27,29 @@ class Layout(NamedTuple):
     shape: tuple[int, ...]
     grid: tuple[int, ...]
 
+    @property
+    def num_labels(self) -> int:
+        """Labels in the file: 1 for a foreground alone."""
+        return round(np.prod(self.shape) / np.prod(self.grid))
+
     def to_probs(self, array: np.ndarray) -> np.ndarray:
         """Probabilities (*S, L), L >= 2, from the array of the file; one label becomes two."""
+        array = self.labels_last(array)
+        return np.concatenate([1 - array, array], -1) if array.shape[-1] == 1 else array
+
+    def labels_last(self, array: np.ndarray) -> np.ndarray:
+        """(*S, L), L >= 1, from the array of the file."""
         if self.name == "foreground":
             array = array[..., None]
         elif self.name == "reversed":
             array = array.T  # (L, z, y, x) -> (x, y, z, L)
         elif self.name != "last":
             array = np.moveaxis(array, 0, -1)
-        array = array.reshape(*self.grid, -1)
-        return np.concatenate([1 - array, array], -1) if array.shape[-1] == 1 else array
+        return array.reshape(*self.grid, -1)
 
     def from_probs(self, probs: np.ndarray) -> np.ndarray:
         """The inverse of `to_probs`: an array to be saved in place of the one that was read."""
-        if np.prod(self.shape) == np.prod(self.grid):
+        if self.num_labels == 1:
             probs = probs[..., 1:]
         if self.name == "reversed":
             probs = probs.T
@@ -53,19 +65,24 @@ def find(
     *,
     is_nnunet: bool = False,
     is_nifti: bool = False,
+    values: np.ndarray | None = None,
 ) -> Layout:
-    """The layout of an array of probabilities.
+    """The layout of an array of probabilities; what shape and values leave open is refused.
+
+    Labels come before one foreground, over all grids: an image (20, 30, 3) with an array
+    (20, 30, 3) is a colour picture with three labels if the array's rows sum to 1.
 
     Args:
         shape: of the array.
-        grids: possible shapes S of the image without channels, likelier ones first: of an array
-            (20, 30, 3) nobody knows whether its last axis is one of channels.
-        name: one of `NAMES`; "auto" takes the first that fits.
-        is_nnunet: the file looks like one of nnU-Net's, which is then tried first.
+        grids: possible shapes S of the image without channels: of an array (20, 30, 3) nobody
+            knows whether its last axis is one of channels.
+        name: one of `NAMES`; "auto" takes the one that fits.
+        is_nnunet: the file looks like one of nnU-Net's, which decides between layouts that fit.
         is_nifti: the image is NIfTI, whose axes nnU-Net reverses.
+        values: the array, if it holds probabilities; None: numbers that need not sum to 1.
 
     Raises:
-        ValueError: nothing fits; the message says how the axes could be brought into order.
+        ValueError: nothing fits, or several do; the message says what to do.
 
     Example:
 
@@ -76,19 +93,62 @@ def find(
     """
     if name not in NAMES:
         raise ValueError(f"Expected a layout of {', '.join(NAMES)}. Received {name!r}.")
+    fitting = candidates(shape, grids, name, is_nnunet=is_nnunet, is_nifti=is_nifti)
+    if not fitting:
+        raise ValueError(advice.explain(shape, grids, name, is_nnunet, is_nifti, values))
+    several = [layout for layout in fitting if layout.num_labels > 1]
+    if several:
+        summing = (
+            []
+            if values is None
+            else [layout for layout in several if sums_to_one(layout.labels_last(values))]
+        )
+        # Where none sums to 1 there may still be one foreground that fits.
+        fitting = summing or fitting
+        if len(fitting) > 1 and name == "auto" and not is_nnunet:
+            raise ValueError(advice.ambiguous(shape, fitting))
+    elif values is not None and _is_batch(values, grids):
+        raise ValueError(advice.explain(shape, grids, name, is_nnunet, is_nifti, values))
+    return fitting[0]
+
+
+def candidates(
+    shape: tuple[int, ...],
+    grids: Sequence[tuple[int, ...]],
+    name: str = "auto",
+    *,
+    is_nnunet: bool = False,
+    is_nifti: bool = False,
+) -> list[Layout]:
+    """All layouts that fit a shape; with `is_nnunet` its own comes first. See `find`."""
     nnunet = "reversed" if is_nifti else "first"
-    order = {
-        "auto": [nnunet, "last", "first", "foreground"] if is_nnunet else
-        ["last", "first", "foreground"],
-        "nnunet": [nnunet],
-    }.get(name, [name])  # fmt: skip
-    for grid in grids:
-        for candidate in order:
+    order = {"auto": ["last", "first", "foreground"], "nnunet": [nnunet]}.get(name, [name])
+    if name == "auto" and is_nnunet:
+        order = list(dict.fromkeys([nnunet, *order]))
+    elif name == "auto" and is_nifti:
+        order.append("reversed")
+    found = []
+    for candidate in order:
+        for grid in grids:
             # A picture is a volume of one slice to nnU-Net: (L, 1, H, W).
             one_slice = candidate == nnunet and (is_nnunet or name == "nnunet")
             if grid == _grid(shape, candidate, one_slice and len(shape) == len(grid) + 2):
-                return Layout(candidate, shape, grid)
-    raise ValueError(_explain(shape, grids[0], order))
+                found.append(Layout(candidate, shape, grid))
+    return found
+
+
+def sums_to_one(probs: np.ndarray) -> bool:
+    """Whether all rows (*S, L) sum to 1."""
+    sums = probs.sum(-1, dtype=np.float64)
+    return bool(np.all(np.abs(sums - 1) <= _SUM_TOLERANCE))
+
+
+def _is_batch(values: np.ndarray, grids: Sequence[tuple[int, ...]]) -> bool:
+    """Whether (1, H, W, L), which fits an image (H, W, L) as one foreground, holds L labels."""
+    inner = candidates(values.shape[1:], grids) if values.shape[0] == 1 else []
+    return any(
+        layout.num_labels > 1 and sums_to_one(layout.labels_last(values[0])) for layout in inner
+    )
 
 
 def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ...] | None:
@@ -103,24 +163,3 @@ def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ..
             return None
         grid = grid[1:]
     return grid[::-1] if layout == "reversed" else grid
-
-
-def _explain(shape: tuple[int, ...], grid: tuple[int, ...], order: list[str]) -> str:
-    expected = {
-        "last": (*grid, "L"),
-        "first": ("L", *grid),
-        "reversed": ("L", *grid[::-1]),
-        "foreground": grid,
-    }
-    shapes = " or ".join(str(expected[name]).replace("'", "") for name in order)
-    message = f"Expected probabilities of shape {shapes}, L labels. Received shape {shape}."
-    for axes in itertools.permutations(range(len(shape))):
-        if tuple(shape[axis] for axis in axes)[: len(grid)] == grid:
-            return (
-                f"{message} The axes seem to be in another order: save "
-                f"np.transpose(probs, {axes}), or see --layout."
-            )
-    return (
-        f"{message} If the network worked at another size, resize its probabilities to the image; "
-        "if the files belong to different images, pair the right ones."
-    )

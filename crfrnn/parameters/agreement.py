@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.filtering.normalized import make_filter
+from crfrnn.filtering.make_filter import build_filter
 from crfrnn.meanfield.positions import bilateral_positions
 from crfrnn.parameters.measures import blurred
 
@@ -59,7 +59,7 @@ def agreement(
     present = np.unique(q.argmax(-1))
     own = blurred(probs).argmax(-1).reshape(-1)
     positions = bilateral_positions(image[None], theta_alpha, 1.0, spacing)
-    kernel = make_filter(positions, normalization="none")
+    kernel = build_filter(positions, normalization="none")
     black = np.indices(grid).sum(0).reshape(-1) % 2 == 1
     # A point without any neighbour of the other colour keeps its label.
     found = own.copy()
