@@ -15,11 +15,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from crfrnn import registration
 from crfrnn._version import __version__
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
 from crfrnn.meanfield.mean_field import mean_field
-from crfrnn.offline.dense_crf import DenseCRF, refine
+from crfrnn.meanfield.parameters import Parameters
+from crfrnn.offline.dense_crf import DenseCRF
+from crfrnn.offline.refine import refine
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ __all__ = [
     "CRFMonitor",
     "DenseCRF",
     "DenseCRFLoss",
+    "Parameters",
     "__version__",
     "attach",
     "crf_parameters",
@@ -74,3 +78,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+registration.register()

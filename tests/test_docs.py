@@ -28,7 +28,7 @@ RUN_ELSEWHERE = {  # by tests that look at what comes out as well
     "README.md": "tests/test_readme.py",
     "conversion.md": "tests/test_conversion.py",
 }
-FENCES = re.compile(r"^(```+)([\w{}-]*)\n(.*?)^\1$", re.M | re.S)
+FENCES = re.compile(r"^(```+)([\w{} -]*)\n(.*?)^\1$", re.M | re.S)
 
 
 def python_blocks(page: Path) -> list[str]:
@@ -39,6 +39,14 @@ def python_blocks(page: Path) -> list[str]:
         for match in FENCES.finditer(text)
         if match[2] == "python"
     ]
+
+
+def loading_blocks(page: Path) -> list[str]:
+    """Those that load a model, which people run in another process than what saved it."""
+    blocks = FENCES.finditer(page.read_text("utf-8"))
+    loads = re.compile(r"models\.load_model\(|saved_model\.load\(|torch\.load\(")
+    backend = keras.backend.backend()
+    return [b[3] for b in blocks if b[2] in ("python", f"python {backend}") and loads.search(b[3])]
 
 
 def commands(page: Path) -> Iterator[list[str]]:
@@ -133,6 +141,10 @@ def test_the_python_blocks_run_as_printed(page, folder):
     names: dict = {"__name__": "__main__"}
     for block in python_blocks(page):
         exec(compile(block, str(page), "exec"), names)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    for block in loading_blocks(page):  # in a fresh process as well
+        environment = os.environ | {"PYTHONPATH": path}
+        subprocess.run([sys.executable, "-c", block], check=True, env=environment)
 
 
 @pytest.mark.parametrize("words", of_program("crfrnn"))

@@ -14,7 +14,7 @@ from crfrnn.cli import batch, options, pairing, refining
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
 from crfrnn.cli.refining import Settings
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")

@@ -15,7 +15,8 @@ import click
 from crfrnn.cli import layouts, parameter_file
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.refining import Settings
-from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
+from crfrnn.filtering.make_filter import METHODS
+from crfrnn.filtering.normalized import NORMALIZATIONS
 
 # What Python's users write, and what the command's users do.
 _AS_AN_OPTION = (
