@@ -171,7 +171,7 @@ def _pydensecrf(workload: Workload, positions: np.ndarray) -> dict[str, Callable
         kernel = make_filter(positions, normalization="symmetric", native=True)
         weights = np.full(workload.labels, -1.0, np.float32)
         scales = (kernel.scale_in, kernel.scale_out)
-        kernels = [library.Kernel(kernel.operator.lattice, *scales, weights)]
+        kernels = [library.PairwiseTerm(kernel.operator.lattice, *scales, weights)]
         q = library.softmax(unaries)
         contenders["native step"] = lambda: library.mean_field_step(kernels, unaries, q)
     return contenders

@@ -20,7 +20,9 @@ from crfrnn._version import __version__
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
 from crfrnn.meanfield.mean_field import mean_field
-from crfrnn.offline.dense_crf import DenseCRF, refine
+from crfrnn.meanfield.parameters import Parameters
+from crfrnn.offline.dense_crf import DenseCRF
+from crfrnn.offline.refine import refine
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ __all__ = [
     "CRFMonitor",
     "DenseCRF",
     "DenseCRFLoss",
+    "Parameters",
     "__version__",
     "attach",
     "crf_parameters",

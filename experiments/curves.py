@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from experiments import runs
-from experiments.rows import TRAINED, WITH_CRF, compared
+from experiments.rows import compared
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
@@ -28,7 +28,7 @@ def plot(results: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
     pretrain_steps = results["config"]["pretrain_steps"]
-    trained = {k: row for k, row in compared(results).rows.items() if row.kind in TRAINED}
+    trained = {k: row for k, row in compared(results).rows.items() if row.how.trained}
     cycle = matplotlib.colormaps["tab20"].colors
     for index, seed in enumerate(results["seeds"]):
         drawn: list[Any] = []
@@ -39,7 +39,7 @@ def plot(results: dict[str, Any]) -> Figure:
                 drawn.append(before)
                 title = f"{row.title}, pre-training" if not index else None
                 _lines(losses, dice, before, 0, "0.4" if len(drawn) == 1 else colour, ":", title)
-            style = "--" if row.kind in WITH_CRF else "-"
+            style = "--" if row.how.has_crf else "-"
             title = row.title if not index else None
             _lines(losses, dice, seed[name]["history"], pretrain_steps, colour, style, title)
     for axes in (losses, dice):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import stats
+from experiments.score import stats
 
 NOTHING = "-"
 

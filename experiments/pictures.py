@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 import data
-from experiments import inputs, runs
+from experiments import runs
 from experiments.config import Config
 from experiments.rows import Comparison, Row
+from experiments.train import inputs
 
 CHANGES = ("tab:green", "tab:red", "gold")  # mended, broken, wrong either way
 ERRORS = ("tab:blue", "tab:red", "gold")  # missed, invented, wrong label

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments import markdown, runs, stats
+from experiments import markdown, runs
 from experiments.config import OF_NETWORK, OF_PRETRAINING
-from experiments.rows import WITH_CRF, compared
+from experiments.rows import compared
+from experiments.score import stats
 
 COLUMNS = {
     "dice": "Dice %",
@@ -108,7 +109,7 @@ def _scores(results: dict[str, Any], columns: dict[str, str]) -> str:
     rows = compared(results).rows
 
     def cell(row: str, metric: str) -> str:
-        if metric == "changed" and rows[row].kind not in WITH_CRF:
+        if metric == "changed" and not rows[row].how.has_crf:
             return markdown.NOTHING
         return markdown.mean_and_sd(values(results, row, metric))
 
@@ -157,7 +158,7 @@ def _search(results: dict[str, Any]) -> str:
         shown.append(found)
         lines += [f"CRF of {row.title}, chosen on the validation split:", ""]
         for index, search in enumerate(found):
-            off = row.kind == "offline" and not search["use"]
+            off = row.how.may_be_off and not search["use"]
             lines.append(
                 f"- seed {index}: {describe(search['best'])}; validation Dice "
                 f"{search['off']:.2f} without, {search['best_dice']:.2f} with"
@@ -186,7 +187,7 @@ def _rows(results: dict[str, Any]) -> str:
 
 def _pretrained_by(results: dict[str, Any], keys: Sequence[str]) -> bool:
     """Whether rows that are pre-trained differ in one of these settings."""
-    rows = [row for row in compared(results).rows.values() if row.kind in ("network", "joint")]
+    rows = [row for row in compared(results).rows.values() if row.how.pretrained]
     return any(key in row.settings for row in rows for key in keys)
 
 

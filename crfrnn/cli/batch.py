@@ -21,7 +21,7 @@ from crfrnn import files
 from crfrnn.cli import refining
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 
 RECORD = "crfrnn-refine.jsonl"
 

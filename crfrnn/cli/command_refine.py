@@ -13,7 +13,7 @@ from crfrnn import files
 from crfrnn.cli import batch, cases, options, refining
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Settings
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")

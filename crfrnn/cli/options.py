@@ -10,7 +10,8 @@ import click
 
 from crfrnn.cli import layouts, refining
 from crfrnn.cli.refining import Settings
-from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
+from crfrnn.filtering.make_filter import METHODS
+from crfrnn.filtering.normalized import NORMALIZATIONS
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXISTING = click.Path(exists=True, path_type=Path)

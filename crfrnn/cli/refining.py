@@ -15,8 +15,8 @@ from crfrnn import files
 from crfrnn.cli import cases
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.offline import slices
-from crfrnn.offline.dense_crf import refine
 from crfrnn.offline.intensities import normalise
+from crfrnn.offline.refine import refine
 
 REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")

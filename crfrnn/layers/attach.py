@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from crfrnn import arguments
+from crfrnn.checks import Choice
 from crfrnn.layers.crf_rnn import CRFRNN
 from crfrnn.layers.ending import ending
 from crfrnn.layers.match_size import MatchSize
@@ -73,7 +73,7 @@ def attach(
     >>> refined.output.shape
     (None, None, None, 2)
     """
-    arguments.choice("output", output, OUTPUTS)
+    Choice(OUTPUTS).check("output", output, {})
     if "theta_beta" not in crf_arguments:
         warnings.warn(
             "attach without theta_beta: the CRF takes 3, which is for images 0..255 and sees no "

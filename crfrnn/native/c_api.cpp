@@ -1,5 +1,3 @@
-// The plain C interface of the library, for ctypes and for tensorflow_ops.cpp. Every function returns 0 or writes a
-// message and returns 1; no exception leaves it. Arrays are contiguous, row-major, float32 / int32 / int64.
 #include "c_api.h"
 
 #if !defined(_WIN32)
@@ -33,25 +31,26 @@ using namespace crfrnn;
 
 template <class Body>
 int guarded(char* message, int64_t message_size, Body body) {
-  const char* text = "unknown error";
   try {
     body();
     return 0;
   } catch (const std::bad_alloc&) {
-    text = "out of memory";
+    std::snprintf(message, message_size, "out of memory");
+    return kOutOfMemory;
   } catch (const std::exception& error) {
     std::snprintf(message, message_size, "%s", error.what());
-    return 1;
   } catch (...) {
+    std::snprintf(message, message_size, "unknown error");
   }
-  std::snprintf(message, message_size, "%s", text);
-  return 1;
+  return kInvalid;
 }
 
 }  // namespace
 
-int crfrnn_build(const float* positions, int64_t batch, int64_t points, int64_t features, Allocator allocator,
-                 char* message, int64_t message_size) {
+int crfrnn_build(const float* positions, int64_t batch, int64_t points, int64_t features, int32_t* vertex_ids,
+                 float* weights, int64_t* chain_splits, int64_t* seen, Neighbours** neighbours, char* message,
+                 int64_t message_size) {
+  *neighbours = nullptr;
   return guarded(message, message_size, [&] {
     if (features < 1 || features > kMaxFeatures)
       throw InvalidArgument("positions must have 1 to " + std::to_string(kMaxFeatures) + " features, received " +
@@ -61,8 +60,20 @@ int crfrnn_build(const float* positions, int64_t batch, int64_t points, int64_t 
       throw InvalidArgument("positions have too many points for 32-bit vertex ids: " + std::to_string(batch) + " x " +
                             std::to_string(points) + " with " + std::to_string(features) +
                             " features. Filter fewer images at a time, or tiles.");
-    CRFRNN_DISPATCH(build(positions, batch, points, features, Outputs(allocator)));
+    *neighbours =
+        CRFRNN_DISPATCH(build(positions, batch, points, features, vertex_ids, weights, chain_splits, seen)).release();
   });
+}
+
+int crfrnn_write_chains(const Neighbours* neighbours, const int64_t* chain_splits, int32_t* chains, char* message,
+                        int64_t message_size) {
+  return guarded(message, message_size, [&] { CRFRNN_DISPATCH(write_chains(*neighbours, chain_splits, chains)); });
+}
+
+void crfrnn_delete_neighbours(Neighbours* neighbours) { delete neighbours; }
+
+int crfrnn_check_lattice(const Lattice* lattice, int64_t chains, char* message, int64_t message_size) {
+  return guarded(message, message_size, [&] { CRFRNN_DISPATCH(check_lattice(*lattice, chains)); });
 }
 
 int crfrnn_filter(const Lattice* lattice, const float* values, int64_t images, int64_t channels, const float* scale_in,
@@ -83,11 +94,11 @@ int crfrnn_softmax(const float* logits, int64_t points, int64_t labels, float* o
                  [&] { CRFRNN_DISPATCH(softmax(logits, points, static_cast<int>(labels), out)); });
 }
 
-int crfrnn_mean_field_step(const Kernel* kernels, int64_t count, const float* unaries, int64_t labels, const float* q,
+int crfrnn_mean_field_step(const PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels, const float* q,
                            float* out, char* message, int64_t message_size) {
   return guarded(message, message_size, [&] {
     ScratchLease scratch;
-    CRFRNN_DISPATCH(mean_field_step(kernels, static_cast<int>(count), unaries, static_cast<int>(labels), q, *scratch,
+    CRFRNN_DISPATCH(mean_field_step(terms, static_cast<int>(count), unaries, static_cast<int>(labels), q, *scratch,
                                     out));
   });
 }

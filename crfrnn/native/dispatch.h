@@ -2,55 +2,41 @@
 // any x86-64 and uses the vector units that are there. Elsewhere (aarch64) the baseline has the vector unit already.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <exception>
-#include <limits>
-#include <numeric>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
+#include "build-inl.h"
+#include "check-inl.h"
+#include "filter-inl.h"
+#include "mean_field-inl.h"
+#include "softmax-inl.h"
 
-#include "lattice.h"
-#include "support.h"
-#include "threads.h"
+// Not with GCC on Windows, which keeps vectors on a stack that is not aligned for them (GCC bug 54412).
+#if defined(__x86_64__) && (defined(__clang__) || (defined(__GNUC__) && !defined(_WIN32)))
+#define CRFRNN_HAS_AVX2 1
+#define CRFRNN_TOGGLE
+#include "build-inl.h"
+#include "check-inl.h"
+#include "filter-inl.h"
+#include "mean_field-inl.h"
+#include "softmax-inl.h"
+#undef CRFRNN_TOGGLE
+#include <cpuid.h>
+#endif
 
 namespace crfrnn {
 
-namespace baseline {
-#include "build.h"
-#include "row.h"
-#include "filter.h"
-#include "mean_field.h"
-}  // namespace baseline
-
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#define CRFRNN_HAS_AVX2 1
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-namespace avx2 {
-#include "build.h"
-#include "row.h"
-#include "filter.h"
-#include "mean_field.h"
-}  // namespace avx2
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
-
+// Asked of the processor itself: what __builtin_cpu_supports finds depends on the compiler's runtime library (zig's, for
+// one, finds nothing).
 inline bool has_avx2() {
 #ifdef CRFRNN_HAS_AVX2
-  static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  static const bool has = [] {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+    const unsigned kFma = 1u << 12, kXsave = 1u << 27, kAvx = 1u << 28;
+    if ((c & (kFma | kXsave | kAvx)) != (kFma | kXsave | kAvx)) return false;
+    unsigned saved, high;  // which registers the system keeps when it switches tasks
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    const unsigned kXmmAndYmm = 6, kAvx2 = 1u << 5;
+    return (saved & kXmmAndYmm) == kXmmAndYmm && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & kAvx2);
+  }();
   return has;
 #else
   return false;

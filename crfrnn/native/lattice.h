@@ -1,7 +1,7 @@
 // The permutohedral lattice as plain arrays, and the two operations on it. No framework, no Python.
 //
-//   build()   positions (B, N, F)                    -> lattice                       [build.h]
-//   filter()  lattice, values (B, N, C)              -> diag(out) K diag(in) values   [filter.h]
+//   build()   positions (B, N, F)                    -> lattice                       [build-inl.h]
+//   filter()  lattice, values (B, N, C)              -> diag(out) K diag(in) values   [filter-inl.h]
 //
 // Source: A. Adams, J. Baek, M. A. Davis, "Fast High-Dimensional Filtering Using the Permutohedral Lattice",
 // Eurographics 2010. Origin, axis order and scale are those of P. Kraehenbuehl's DenseCRF code, which CRF-as-RNN and
@@ -13,6 +13,10 @@
 #include "threads.h"
 
 namespace crfrnn {
+
+constexpr int kMaxFeatures = 32;
+// Largest |elevated coordinate| / (F + 1). Beyond it float32 positions no longer resolve a tenth of a lattice cell.
+constexpr int64_t kKeyRange = int64_t{1} << 19;
 
 // What build() makes and filter() reads. A batch is one lattice: the vertices of different images never meet.
 struct Lattice {
@@ -26,14 +30,6 @@ struct Lattice {
   const int64_t* seen;          // (kParts + 1): the first p parts of the points have corners below seen[p] only
 
   int64_t vertices() const { return seen[kParts]; }  // M
-};
-
-// Where build() puts its results: called once per output with its number of elements, before writing to it. It sets *data
-// to the memory, or leaves it null when there is none (a returned pointer would be garbage after a Python exception).
-enum Output { kVertexIds, kWeights, kChains, kChainSplits, kSeen, kOutputs };
-struct Allocator {
-  void (*allocate)(void* context, int output, int64_t count, void** data);
-  void* context;
 };
 
 }  // namespace crfrnn

@@ -15,12 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-PARTS = 64  # kParts of threads.h
-MAX_FEATURES = 32  # kMaxFeatures of support.h
+PARTS = 64  # kParts of helpers.h
+MAX_FEATURES = 32  # kMaxFeatures of lattice.h
 _MESSAGE_SIZE = 1024
+_OUT_OF_MEMORY = 2  # kOutOfMemory of c_api.h
 
 
-class Lattice(NamedTuple):
+class NativeLattice(NamedTuple):
     """A permutohedral lattice as plain arrays, made by `build` and read by `apply`.
 
     vertex_ids: (B, N, F + 1) int32, the corners of the simplex around each point, < M.
@@ -38,18 +39,7 @@ class Lattice(NamedTuple):
     seen: np.ndarray
 
 
-_DTYPES = (np.int32, np.float32, np.int32, np.int64, np.int64)  # of the fields of Lattice
-
-_Allocate = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_void_p)
-)
-
-
-class _Allocator(ctypes.Structure):
-    _fields_ = (("allocate", _Allocate), ("context", ctypes.c_void_p))
-
-
-class CLattice(ctypes.Structure):
+class _CLattice(ctypes.Structure):
     """`crfrnn::Lattice` of lattice.h."""
 
     _fields_ = (
@@ -63,11 +53,11 @@ class CLattice(ctypes.Structure):
     )
 
 
-class CKernel(ctypes.Structure):
-    """`crfrnn::Kernel` of support.h."""
+class _CPairwiseTerm(ctypes.Structure):
+    """`crfrnn::PairwiseTerm` of pairwise_term.h."""
 
     _fields_ = (
-        ("lattice", CLattice),
+        ("lattice", _CLattice),
         ("scale_in", ctypes.c_void_p),
         ("scale_out", ctypes.c_void_p),
         ("mixing", ctypes.c_void_p),
@@ -103,14 +93,20 @@ def load() -> ctypes.CDLL:
         raise RuntimeError(f"The native library {file} cannot be loaded: {error}") from error
     pointer, int64, int32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     message = (ctypes.c_char_p, int64)
-    library.crfrnn_build.argtypes = (pointer, int64, int64, int64, _Allocator, *message)
+    library.crfrnn_build.argtypes = (
+        *(pointer, int64, int64, int64, pointer, pointer, pointer, pointer),
+        *(ctypes.POINTER(pointer), *message),
+    )
+    library.crfrnn_write_chains.argtypes = (pointer, pointer, pointer, *message)
+    library.crfrnn_delete_neighbours.argtypes = (pointer,)
+    library.crfrnn_delete_neighbours.restype = None
     library.crfrnn_filter.argtypes = (
-        *(ctypes.POINTER(CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
+        *(ctypes.POINTER(_CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
         *message,
     )
     library.crfrnn_softmax.argtypes = (pointer, int64, int64, pointer, *message)
     library.crfrnn_mean_field_step.argtypes = (
-        *(ctypes.POINTER(CKernel), int64, pointer, int64, pointer, pointer),
+        *(ctypes.POINTER(_CPairwiseTerm), int64, pointer, int64, pointer, pointer),
         *message,
     )
     library.crfrnn_max_threads.restype = int32
@@ -120,8 +116,10 @@ def load() -> ctypes.CDLL:
 
 def _call(name: str, *arguments) -> None:
     message = ctypes.create_string_buffer(_MESSAGE_SIZE)
-    if getattr(load(), name)(*arguments, message, _MESSAGE_SIZE):
-        raise ValueError(message.value.decode())
+    failure = getattr(load(), name)(*arguments, message, _MESSAGE_SIZE)
+    if failure:
+        kind = MemoryError if failure == _OUT_OF_MEMORY else ValueError
+        raise kind(message.value.decode())
 
 
 def _pointer(array: np.ndarray | None) -> int | None:
@@ -133,7 +131,7 @@ def contiguous(array) -> np.ndarray:
     return np.ascontiguousarray(array, np.float32)
 
 
-def build(positions: np.ndarray) -> Lattice:
+def build(positions: np.ndarray) -> NativeLattice:
     """Builds the lattice of a batch of images.
 
     positions: (B, N, F) float, F = 1..32, already divided by the bandwidths.
@@ -142,36 +140,33 @@ def build(positions: np.ndarray) -> Lattice:
         ValueError: positions that are not finite, too far from the origin, or too many.
     """
     positions = contiguous(positions)
-    outputs: dict[int, np.ndarray] = {}
-
-    failures: list[BaseException] = []
-
-    def allocate(context, output, count, data):
-        del context
-        try:
-            outputs[output] = np.empty(count, _DTYPES[output])
-            data[0] = outputs[output].ctypes.data
-        except BaseException as error:  # Ctrl-C as well: it must not be lost in the library
-            failures.append(error)
-
-    allocator = _Allocator(_Allocate(allocate), None)
+    if positions.ndim != 3:
+        raise ValueError(f"Expected positions (B, N, F). Received shape {positions.shape}.")
+    batch, points, features = positions.shape
+    vertex_ids = np.empty((batch, points, features + 1), np.int32)
+    weights = np.empty(vertex_ids.shape, np.float32)
+    chain_splits, seen = np.empty(features + 2, np.int64), np.empty(PARTS + 1, np.int64)
+    # The number of chained vertices is known after the first step. All memory is taken here: a
+    # library that called back for it would have nowhere to put a Ctrl-C.
+    neighbours = ctypes.c_void_p()
     try:
-        _call("crfrnn_build", _pointer(positions), *positions.shape, allocator)
-    except ValueError:
-        if failures:
-            raise failures[0] from None
-        raise
-    lattice = Lattice(*(outputs[output] for output in range(len(_DTYPES))))
-    corners = (*positions.shape[:2], positions.shape[2] + 1)
-    return lattice._replace(
-        vertex_ids=lattice.vertex_ids.reshape(corners), weights=lattice.weights.reshape(corners)
-    )
+        _call(
+            "crfrnn_build",
+            *(_pointer(positions), batch, points, features),
+            *map(_pointer, (vertex_ids, weights, chain_splits, seen)),
+            ctypes.byref(neighbours),
+        )
+        chains = np.empty(chain_splits[-1], np.int32)
+        _call("crfrnn_write_chains", neighbours, _pointer(chain_splits), _pointer(chains))
+    finally:
+        load().crfrnn_delete_neighbours(neighbours)
+    return NativeLattice(vertex_ids, weights, chains, chain_splits, seen)
 
 
-def c_lattice(lattice: Lattice) -> CLattice:
+def c_lattice(lattice: NativeLattice) -> _CLattice:
     """The struct that the C functions read; `lattice` must outlive it."""
     batch, points, corners = lattice.vertex_ids.shape
-    return CLattice(
+    return _CLattice(
         batch * points,
         corners - 1,
         *(_pointer(array) for array in lattice),
@@ -179,7 +174,7 @@ def c_lattice(lattice: Lattice) -> CLattice:
 
 
 def apply(
-    lattice: Lattice,
+    lattice: NativeLattice,
     values: np.ndarray,
     scale_in: np.ndarray | None = None,
     scale_out: np.ndarray | None = None,
@@ -220,20 +215,20 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return out
 
 
-class Kernel(NamedTuple):
-    """One kernel of an offline CRF: a lattice, its normalisation, and compatibility times weights.
+class PairwiseTerm(NamedTuple):
+    """One pairwise term of an offline CRF: a lattice, its normalisation, what mixes the labels.
 
-    mixing: (L, L), or (L,) when the product is diagonal.
+    mixing: compatibility times weights, (L, L), or (L,) when the product is diagonal.
     """
 
-    lattice: Lattice
+    lattice: NativeLattice
     scale_in: np.ndarray | None
     scale_out: np.ndarray | None
     mixing: np.ndarray
 
 
-def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -> None:
-    """q <- softmax(unaries - sum_k mixing_k K_k q), in place.
+def mean_field_step(terms: list[PairwiseTerm], unaries: np.ndarray, q: np.ndarray) -> None:
+    """q <- softmax(unaries - sum of mixing K q over the terms), in place.
 
     unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
     """
@@ -244,12 +239,12 @@ def mean_field_step(kernels: list[Kernel], unaries: np.ndarray, q: np.ndarray) -
                 f"Expected contiguous float32 unaries and q of one shape. Received {name} of shape "
                 f"{array.shape}, dtype {array.dtype}, strides {array.strides}."
             )
-    structs = (CKernel * len(kernels))()
-    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, kernels, strict=True):
+    structs = (_CPairwiseTerm * len(terms))()
+    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, terms, strict=True):
         struct.lattice = c_lattice(lattice)
         struct.scale_in, struct.scale_out = _pointer(scale_in), _pointer(scale_out)
         struct.mixing, struct.diagonal = _pointer(mixing), mixing.ndim == 1
     _call(
         "crfrnn_mean_field_step",
-        *(structs, len(kernels), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
+        *(structs, len(terms), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
     )

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "c_api.h"
@@ -28,7 +30,7 @@ struct TF_OpKernelContext;
 struct TF_ShapeInferenceContext;
 struct TF_ShapeHandle;
 struct TF_DimensionHandle;
-constexpr int kOk = 0, kInvalidArgument = 3;            // TF_Code
+constexpr int kOk = 0, kInvalidArgument = 3, kResourceExhausted = 8;  // TF_Code
 constexpr int kFloat = 1, kInt32 = 3, kInt64 = 9;       // TF_DataType
 
 // X(return type, name, parameters)
@@ -101,6 +103,9 @@ bool find_tensorflow() {
 // ---- The library beside this one -------------------------------------------------------------------------------
 
 decltype(&crfrnn_build) build_lattice;
+decltype(&crfrnn_write_chains) write_chains;
+decltype(&crfrnn_delete_neighbours) delete_neighbours;
+decltype(&crfrnn_check_lattice) check_lattice;
 decltype(&crfrnn_filter) filter_values;
 
 bool find_lattice() {
@@ -109,10 +114,15 @@ bool find_lattice() {
   const std::string folder = std::string(own.dli_fname).substr(0, std::string(own.dli_fname).rfind('/') + 1);
   for (const char* name : {"libcrfrnn.so", "libcrfrnn.dylib"})
     if (void* handle = dlopen((folder + name).c_str(), RTLD_LAZY | RTLD_LOCAL)) {
-      build_lattice = reinterpret_cast<decltype(build_lattice)>(dlsym(handle, "crfrnn_build"));
-      filter_values = reinterpret_cast<decltype(filter_values)>(dlsym(handle, "crfrnn_filter"));
+      const auto look_up = [handle](auto& function, const char* symbol) {
+        function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(handle, symbol));
+        return function != nullptr;
+      };
+      return look_up(build_lattice, "crfrnn_build") && look_up(write_chains, "crfrnn_write_chains") &&
+             look_up(delete_neighbours, "crfrnn_delete_neighbours") &&
+             look_up(check_lattice, "crfrnn_check_lattice") && look_up(filter_values, "crfrnn_filter");
     }
-  return build_lattice && filter_values;
+  return false;
 }
 
 // ---- Small owners ----------------------------------------------------------------------------------------------
@@ -175,9 +185,9 @@ class Tensor {
   TF_Tensor* tensor_ = nullptr;
 };
 
-void fail(TF_OpKernelContext* context, const std::string& message) {
+void fail(TF_OpKernelContext* context, const std::string& message, int failure = crfrnn::kInvalid) {
   Status status;
-  tf.SetStatus(status, kInvalidArgument, message.c_str());
+  tf.SetStatus(status, failure == crfrnn::kOutOfMemory ? kResourceExhausted : kInvalidArgument, message.c_str());
   tf.OpKernelContext_Failure(context, status);
 }
 
@@ -189,30 +199,37 @@ std::string text(const Tensor& tensor) {
 
 // ---- CrfrnnLattice: positions (B, N, F) -> the arrays of a lattice -----------------------------------------------
 
+enum LatticeArray { kVertexIds, kWeights, kChains, kChainSplits, kSeen, kLatticeArrays };
+
 void compute_lattice(void*, TF_OpKernelContext* context) {
   Tensor positions;
   if (!positions.get_input(context, 0)) return fail(context, "positions: cannot be read");
   if (positions.rank() != 3)
     return fail(context, "positions: expected shape (B, N, F), received " + text(positions));
 
-  struct Outputs {
-    TF_OpKernelContext* context;
-    int64_t batch, points, corners;
-    Tensor tensors[crfrnn::kOutputs];
-  } outputs{context, positions.size(0), positions.size(1), positions.size(2) + 1, {}};
-  auto allocate = [](void* context, int output, int64_t count, void** data) {
-    Outputs& own = *static_cast<Outputs*>(context);
-    static constexpr int kTypes[] = {kInt32, kFloat, kInt32, kInt64, kInt64};
-    const bool per_point = output == crfrnn::kVertexIds || output == crfrnn::kWeights;
-    const std::vector<int64_t> shape =
-        per_point ? std::vector<int64_t>{own.batch, own.points, own.corners} : std::vector<int64_t>{count};
-    Tensor& tensor = own.tensors[output];
-    if (tensor.allocate_output(own.context, output, kTypes[output], shape)) *data = tensor.data<void>();
+  const int64_t batch = positions.size(0), points = positions.size(1), features = positions.size(2);
+  Tensor outputs[kLatticeArrays];
+  const auto allocate = [&](int output, int type, std::vector<int64_t> shape) {
+    return outputs[output].allocate_output(context, output, type, std::move(shape));
   };
+  if (!allocate(kVertexIds, kInt32, {batch, points, features + 1}) ||
+      !allocate(kWeights, kFloat, {batch, points, features + 1}) ||
+      !allocate(kChainSplits, kInt64, {features + 2}) || !allocate(kSeen, kInt64, {crfrnn::kParts + 1}))
+    return fail(context, "out of memory", crfrnn::kOutOfMemory);
+  int64_t* const splits = outputs[kChainSplits].data<int64_t>();
+
   char message[1024];
-  if (build_lattice(positions.data<float>(), positions.size(0), positions.size(1), positions.size(2),
-                    crfrnn::Allocator{allocate, &outputs}, message, sizeof(message)))
-    fail(context, message);
+  crfrnn::Neighbours* neighbours;
+  int failure = build_lattice(positions.data<float>(), batch, points, features, outputs[kVertexIds].data<int32_t>(),
+                              outputs[kWeights].data<float>(), splits, outputs[kSeen].data<int64_t>(), &neighbours,
+                              message, sizeof(message));
+  if (failure) return fail(context, message, failure);
+  if (allocate(kChains, kInt32, {splits[features + 1]}))
+    failure = write_chains(neighbours, splits, outputs[kChains].data<int32_t>(), message, sizeof(message));
+  else
+    std::strcpy(message, "out of memory"), failure = crfrnn::kOutOfMemory;
+  delete_neighbours(neighbours);
+  if (failure) fail(context, message, failure);
 }
 
 void infer_lattice(TF_ShapeInferenceContext* context, TF_Status* status) {
@@ -228,14 +245,14 @@ void infer_lattice(TF_ShapeInferenceContext* context, TF_Status* status) {
       tf.ShapeInferenceContextSubshape(context, positions, 0, 2, points, status);
       TF_ShapeHandle* last = tf.ShapeInferenceContextVectorFromSize(context, F + 1);
       tf.ShapeInferenceContextConcatenateShapes(context, points, last, corners, status);
-      tf.ShapeInferenceContextSetOutput(context, crfrnn::kVertexIds, corners, status);
-      tf.ShapeInferenceContextSetOutput(context, crfrnn::kWeights, corners, status);
+      tf.ShapeInferenceContextSetOutput(context, kVertexIds, corners, status);
+      tf.ShapeInferenceContextSetOutput(context, kWeights, corners, status);
       tf.DeleteShapeHandle(last);
       TF_ShapeHandle* splits = tf.ShapeInferenceContextVectorFromSize(context, F + 2);
-      tf.ShapeInferenceContextSetOutput(context, crfrnn::kChainSplits, splits, status);
+      tf.ShapeInferenceContextSetOutput(context, kChainSplits, splits, status);
       tf.DeleteShapeHandle(splits);
       TF_ShapeHandle* seen = tf.ShapeInferenceContextVectorFromSize(context, crfrnn::kParts + 1);
-      tf.ShapeInferenceContextSetOutput(context, crfrnn::kSeen, seen, status);
+      tf.ShapeInferenceContextSetOutput(context, kSeen, seen, status);
       tf.DeleteShapeHandle(seen);
     }
   }
@@ -255,40 +272,50 @@ void delete_filter(void* transposed) { delete static_cast<unsigned char*>(transp
 
 void compute_filter(void* transposed, TF_OpKernelContext* context) {
   enum Input { kValues, kScaleIn, kScaleOut, kFirstOfLattice };
-  Tensor inputs[kFirstOfLattice + crfrnn::kOutputs];
-  for (int i = 0; i < kFirstOfLattice + crfrnn::kOutputs; ++i)
+  Tensor inputs[kFirstOfLattice + kLatticeArrays];
+  for (int i = 0; i < kFirstOfLattice + kLatticeArrays; ++i)
     if (!inputs[i].get_input(context, i)) return fail(context, "an input cannot be read");
   const Tensor& values = inputs[kValues];
   const Tensor* arrays = inputs + kFirstOfLattice;
-  const Tensor& vertex_ids = arrays[crfrnn::kVertexIds];
+  const Tensor& vertex_ids = arrays[kVertexIds];
   if (values.rank() != 3) return fail(context, "values: expected shape (B, N, C), received " + text(values));
   const bool fits = vertex_ids.rank() == 3 && vertex_ids.size(1) == values.size(1) &&
                     (vertex_ids.size(0) == values.size(0) || vertex_ids.size(0) == 1);
   if (!fits)
     return fail(context, "values: expected the B and N of the positions (or positions with B = 1), received values of "
                          "shape " + text(values) + " and a lattice with vertex_ids of shape " + text(vertex_ids));
-  const int64_t points = vertex_ids.size(0) * vertex_ids.size(1), batch = values.size(0);
+  const int64_t points = vertex_ids.size(0) * vertex_ids.size(1), batch = values.size(0), corners = vertex_ids.size(2);
+  const bool is_lattice = corners >= 2 && corners <= crfrnn::kMaxFeatures + 1 &&
+                          arrays[kWeights].shape() == vertex_ids.shape() && arrays[kChains].rank() == 1 &&
+                          arrays[kChainSplits].shape() == std::vector<int64_t>{corners + 1} &&
+                          arrays[kSeen].shape() == std::vector<int64_t>{crfrnn::kParts + 1};
+  if (!is_lattice)
+    return fail(context, "Expected a lattice as CrfrnnLattice makes it, with weights of the shape of vertex_ids. "
+                         "Received arrays of shapes " + text(vertex_ids) + ", " + text(arrays[kWeights]) + ", " +
+                             text(arrays[kChains]) + ", " + text(arrays[kChainSplits]) + ", " + text(arrays[kSeen]));
   for (int i : {kScaleIn, kScaleOut})
     if (inputs[i].elements() != 0 && inputs[i].elements() != points)
       return fail(context, std::string(i == kScaleIn ? "scale_in" : "scale_out") + ": expected shape (" +
                                std::to_string(vertex_ids.size(0)) + ", " + std::to_string(vertex_ids.size(1)) +
                                ", 1) or none, received " + text(inputs[i]));
   Tensor out;
-  if (!out.allocate_output(context, 0, kFloat, values.shape())) return fail(context, "out of memory");
+  if (!out.allocate_output(context, 0, kFloat, values.shape())) return fail(context, "out of memory", crfrnn::kOutOfMemory);
   if (values.elements() == 0) return;
 
   const crfrnn::Lattice lattice{points,
                                 vertex_ids.size(2) - 1,
                                 vertex_ids.data<int32_t>(),
-                                arrays[crfrnn::kWeights].data<float>(),
-                                arrays[crfrnn::kChains].data<int32_t>(),
-                                arrays[crfrnn::kChainSplits].data<int64_t>(),
-                                arrays[crfrnn::kSeen].data<int64_t>()};
+                                arrays[kWeights].data<float>(),
+                                arrays[kChains].data<int32_t>(),
+                                arrays[kChainSplits].data<int64_t>(),
+                                arrays[kSeen].data<int64_t>()};
   char message[1024];
-  if (filter_values(&lattice, values.data<float>(), batch / vertex_ids.size(0), values.size(2),
-                    inputs[kScaleIn].data_or_null(), inputs[kScaleOut].data_or_null(),
-                    *static_cast<unsigned char*>(transposed), out.data<float>(), message, sizeof(message)))
-    fail(context, message);
+  int failure = check_lattice(&lattice, arrays[kChains].size(0), message, sizeof(message));
+  if (!failure)
+    failure = filter_values(&lattice, values.data<float>(), batch / vertex_ids.size(0), values.size(2),
+                            inputs[kScaleIn].data_or_null(), inputs[kScaleOut].data_or_null(),
+                            *static_cast<unsigned char*>(transposed), out.data<float>(), message, sizeof(message));
+  if (failure) fail(context, message, failure);
 }
 
 void infer_filter(TF_ShapeInferenceContext* context, TF_Status* status) {

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.meanfield.positions import check_per, check_positive
+from crfrnn.meanfield.parameters import declared
 from crfrnn.native import library
+from crfrnn.offline import inputs
+from crfrnn.offline.inputs import per_case
 
 # Single hot points are no contrast.
 _PERCENTILES = (0.5, 99.5)
@@ -143,8 +145,7 @@ def first_guess(
     maps = [None] * len(images) if probs is None else probs
     seen = [statistics(*_checked(image, map_)) for image, map_ in zip(images, maps, strict=True)]
     for space, s in zip(per_case(spacing, len(images)), seen, strict=True):
-        check_per(space, len(s.shape), "spacing", "axis of the grid")
-        check_positive("spacing", 1 if space is None else space)
+        checks.fit(declared("spacing"), {"spacing": space}, {"S": len(s.shape)})
     channels = sorted({len(s.contrast) for s in seen})
     if len(channels) > 1:
         raise ValueError(f"Expected images with equal numbers of channels. Received {channels}.")
@@ -344,19 +345,6 @@ def noise(image: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def per_case(spacing: Any, count: int) -> list[Any]:
-    """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
-    alone = not np.iterable(spacing)
-    if alone or np.isscalar(spacing[0]):
-        return [spacing] * count
-    if len(spacing) != count:
-        raise ValueError(
-            f"Expected one spacing for all cases, or one for each of {count}. "
-            f"Received {len(spacing)}."
-        )
-    return list(spacing)
-
-
 def _boundaries(probs: np.ndarray) -> int:
     """How many pairs of neighbours have different most likely labels."""
     labels = probs.argmax(-1)
@@ -375,10 +363,7 @@ def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """An image (*S, K) and its probabilities (*S, L), if any, which tell what S is."""
     image = checks.array("image", image)
     if probs is not None:
-        probs = checks.array("probs", probs)
-        checks.same_grid(image, probs)
-        probs = checks.probabilities(probs)
-        return checks.image(image.reshape(*probs.shape[:-1], -1)), probs
+        return inputs.case(image, probs)
     if image.ndim < 3:
         image = image[..., None]
     if image.shape[-1] > library.MAX_FEATURES:
@@ -386,4 +371,4 @@ def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
             f"Expected an image (*S, K) of at most {library.MAX_FEATURES} channels. Received shape "
             f"{image.shape}. A grey volume gets its channel axis by volume[..., None]."
         )
-    return checks.image(image), None
+    return inputs.finite_image(image), None

@@ -9,9 +9,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import stats
 from experiments.publish.study import Setting, Study
 from experiments.publish.verdicts import MARGIN, differences
+from experiments.score import stats
 
 # Colours that differ for the colour-blind too (Okabe and Ito), black first: the reference.
 COLOURS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 from crfrnn.parameters.scores import nanmean
-from experiments import stats
 from experiments.rows import Row, compared
-from experiments.study import joined
+from experiments.score import stats
+from experiments.studies.plan import joined
 
 PER_CASE = ("dice", "boundary_accuracy")
 UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
@@ -109,9 +109,9 @@ class Setting:
             )
         return self.scores(row, metric) - self.scores(reference, metric)
 
-    def _comparison(self, row: str, reference: str) -> stats.Comparison:
+    def _comparison(self, row: str, reference: str) -> stats.Estimate:
         """Everything about the difference of Dice of two rows."""
-        return stats.compare(self.change(row, reference), self.groups)
+        return stats.estimate(self.change(row, reference), self.groups)
 
     def _difference(self, row: str, reference: str, metric: str) -> tuple[float, stats.Interval]:
         """Mean of the difference of two rows in a metric, and its 95 % interval over both."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from experiments import stats
 from experiments.publish.study import Setting
+from experiments.score import stats
 
 MARGIN = 0.5  # Dice points: a smaller change is of no use to anybody
 LEVEL = 0.05
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
     row: str
     reference: str
-    comparison: stats.Comparison
+    comparison: stats.Estimate
     p_holm: float
     verdict: str
     within_margin: bool
@@ -47,7 +47,7 @@ def differences(setting: Setting) -> list[Difference]:
 
 
 def _judged(
-    setting: Setting, pair: tuple[str, str], comparison: stats.Comparison, p_holm: float
+    setting: Setting, pair: tuple[str, str], comparison: stats.Estimate, p_holm: float
 ) -> Difference:
     within_margin = setting.equivalent(*pair, MARGIN)
     low, high = comparison.over_both

@@ -14,9 +14,9 @@ from PIL import Image
 
 import data
 from experiments import markdown, pictures
-from experiments.config import from_json
+from experiments.config import make
 from experiments.pictures import Shown
-from experiments.rows import WITH_CRF, Row, compared
+from experiments.rows import Row, compared
 from experiments.table import COLUMNS
 
 
@@ -39,7 +39,7 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
         FileNotFoundError, ValueError: the label maps, or the data set, are not there or have
             changed.
     """
-    config, comparison = from_json(results["config"]), compared(results)
+    config, comparison = make(results["config"]), compared(results)
     rows = comparison.rows
     missing = [row for row in rows if not (folder / "seed-0" / f"{row}.npz").exists()]
     if missing:
@@ -123,7 +123,7 @@ def _heading(case: Shown, rank: int, total: int, changes: bool) -> dict[str, str
 
 def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:
     def number(metric: str) -> str:
-        absent = metric == "changed" and row.kind not in WITH_CRF
+        absent = metric == "changed" and not row.how.has_crf
         # JSON has NaN where a case has nothing to measure.
         return markdown.NOTHING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
 

@@ -8,9 +8,10 @@ import shlex
 from pathlib import Path
 
 from experiments import config as configuration
-from experiments import presets, runs, study
+from experiments import runs
 from experiments.config import Config
-from experiments.rows import Comparison, compared, comparison
+from experiments.rows import Comparison, compared
+from experiments.studies import main_job, plan
 
 ROOT = Path(__file__).parents[2]
 RUNS = Path("runs")  # the default of --runs
@@ -27,8 +28,8 @@ def command(folder: Path) -> str:
         not among ``experiments/studies``, or has changed since, STUDY.toml stands for the file.
     """
     folder, run = folder.resolve(), runs.read_json(folder / "run.json")
-    config, rows = configuration.from_json(run["config"]), compared(run)
-    if _same(rows, comparison(config.models, config.network)):
+    config, rows = configuration.make(run["config"]), compared(run)
+    if _same(rows, main_job.comparison(config.models, config.network)):
         home = folder.parent
         arguments = [*_main_job(config), "--name", folder.name]
     else:
@@ -44,7 +45,7 @@ def command(folder: Path) -> str:
 
 def _main_job(config: Config) -> list[str]:
     def arguments(quick: bool) -> list[str]:
-        preset = configuration.make(presets.preset(config.dataset, quick))
+        preset = main_job.task(config.dataset, quick, {}).config
         start = ["--dataset", config.dataset, *(["--quick"] if quick else [])]
         return start + _options(config, preset)
 
@@ -54,9 +55,9 @@ def _main_job(config: Config) -> list[str]:
 def _study(config: Config, rows: Comparison, name: str) -> tuple[Path, list[str]]:
     found = []
     for path in sorted((ROOT / "experiments/studies").glob("*.toml")):
-        setting = study.read(path).settings.get(name)
-        if setting and _same(setting.comparison, rows):
-            found.append((path.relative_to(ROOT), _options(config, setting.config)))
+        task = plan.read(path).tasks.get(name)
+        if task and _same(task.comparison, rows):
+            found.append((path.relative_to(ROOT), _options(config, task.config)))
     # A study and its full preset have the same rows: the one that differs least.
     file, options = min(found, key=lambda one: len(one[1]), default=(Path("STUDY.toml"), []))
     return file, ["--config", str(file), "--settings", name, *options]

@@ -17,14 +17,16 @@ import pytest
 from PIL import Image
 
 import data
-from experiments import compare, inputs, pictures, runs, study
+from experiments import compare, pictures, runs
 from experiments import config as configuration
 from experiments.config import Config
-from experiments.metrics import METRICS
 from experiments.report import __main__ as report
 from experiments.report import cases, page
 from experiments.report.command import command
 from experiments.rows import Comparison, Row
+from experiments.score.metrics import METRICS
+from experiments.studies import plan
+from experiments.train import inputs
 
 # Names as nobody should give them.
 DATASET, CASE, ROW = 'cells <i>"&', "x<u>'", "U-Net <b>$"
@@ -193,7 +195,7 @@ def browser(text):
 
 @pytest.fixture(scope="module")
 def tested(run):
-    config = configuration.from_json(runs.read_json(run / "run.json")["config"])
+    config = configuration.make(runs.read_json(run / "run.json")["config"])
     return inputs.split(config, seed=0)["test"]
 
 
@@ -378,7 +380,7 @@ def test_command_of_the_main_job(tmp_path, monkeypatch):
         ("--dataset hippocampus --quick --width 5 --normalization none --flips true", "h"),
         ("--dataset phantom --models unet segnet+crfrnn --search-theta-alpha 1 2.5", "my run"),
     ):
-        parser = compare.make_parser(None)
+        parser = compare.make_parser()
         options = parser.parse_args([*words.split(), "--name", name])
         made = compare._single(options)
         identity = {
@@ -397,7 +399,7 @@ def test_command_of_the_main_job(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["controlled", "controlled-full"])  # of the same rows
 def test_command_of_a_study(tmp_path, name):
     file = f"experiments/studies/{name}.toml"
-    setting = study.read(file).settings["wbc1-10"]
+    setting = plan.read(file).tasks["wbc1-10"]
     identity = {
         "config": dataclasses.asdict(dataclasses.replace(setting.config, seeds=9)),
         "comparison": dataclasses.asdict(setting.comparison),

@@ -4,8 +4,10 @@ import dataclasses
 
 from experiments import table
 from experiments.config import Config
-from experiments.metrics import METRICS
-from experiments.rows import ROWS, comparison
+from experiments.score.metrics import METRICS
+from experiments.studies.main_job import comparison
+
+ROWS = comparison().rows
 
 # Dice of two test cases (two groups) in two seeds; every other metric is 1.
 DICE = {

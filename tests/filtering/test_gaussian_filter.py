@@ -120,7 +120,7 @@ def test_empty_arrays_give_empty_arrays(name, space, shape):
 
 
 def test_native_none_falls_back_to_keras_ops(monkeypatch):
-    monkeypatch.setattr(native, "usable", lambda positions: False)
+    monkeypatch.setattr(native, "refusal", lambda positions: "It is turned off.")
     found = gaussian_filter(VALUES, POSITIONS)
     assert_close(found, gaussian_filter(VALUES, POSITIONS, native=False), EXACT)
     with pytest.raises(RuntimeError, match="native=True, but"):

@@ -20,7 +20,7 @@ IMAGE = RNG.uniform(0, 1, (2, 6, 4, 3)).astype("float32")
 
 def refined(logits, image=IMAGE):
     options = {k: v for k, v in CRF.items() if k != "num_test_iterations"}
-    return mean_field(logits, image, spatial_weights=3.0, bilateral_weights=5.0, **options)
+    return mean_field(logits, image, spatial_weight=3.0, bilateral_weight=5.0, **options)
 
 
 def convolution(labels=3, **options):

@@ -10,7 +10,7 @@ import pytest
 from crfrnn import arrays, mean_field, native_status
 from crfrnn.filtering import LatticeFilter
 from crfrnn.filtering.native import NativeLatticeFilter, available
-from crfrnn.meanfield.mean_field import label_mixing
+from crfrnn.meanfield.mixing import mixing
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
 from tests.tolerances import EXACT, FLOAT32, assert_close
@@ -123,7 +123,7 @@ positions = np.random.default_rng(0).normal(0, 4, (1, 30000, 3)).astype(np.float
 busy = True
 def work():
     while busy:
-        library.build(positions)  # asks Python for memory half-way
+        library.build(positions)
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads:
     thread.start()
@@ -226,8 +226,8 @@ def test_step_is_the_mean_field_iteration(labels, full):
     expected = mean_field(
         unaries,
         image,
-        spatial_weights=spatial,
-        bilateral_weights=bilateral,
+        spatial_weight=spatial,
+        bilateral_weight=bilateral,
         compatibility=compatibility,
         num_iterations=3,
         normalization="none",
@@ -241,18 +241,15 @@ def test_step_is_the_mean_field_iteration(labels, full):
     )
     unary = unaries.reshape(-1, labels)
     kernels = [
-        library.Kernel(lattice, None, None, library.contiguous(-_mixing(w, compatibility, labels)))
+        library.PairwiseTerm(
+            lattice, None, None, library.contiguous(mixing(w, compatibility, labels))
+        )
         for lattice, w in zip(lattices, (spatial, bilateral), strict=True)
     ]
     q = library.softmax(unary)
     for _ in range(3):
         library.mean_field_step(kernels, unary, q)
     assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
-
-
-def _mixing(weight, compatibility, labels):
-    potts = isinstance(compatibility, str)
-    return label_mixing(weight, None if potts else compatibility, labels, arrays).T
 
 
 @pytest.mark.parametrize("labels", [1, 2, 5, 21, 50])

@@ -1,0 +1,143 @@
+// One mean-field step of the offline CRF in three passes: splat, blur, and all per-point work in one go. It computes what
+// crfrnn/meanfield/mean_field.py computes; there is no gradient to carry here.
+// Compiled once per instruction set; what the first lines and the macros do, see instruction_set-inl.h.
+#if defined(CRFRNN_MEAN_FIELD_INL_H) == defined(CRFRNN_TOGGLE)
+#ifdef CRFRNN_MEAN_FIELD_INL_H
+#undef CRFRNN_MEAN_FIELD_INL_H
+#else
+#define CRFRNN_MEAN_FIELD_INL_H
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "filter-inl.h"
+#include "instruction_set-inl.h"
+#include "memory.h"
+#include "pairwise_term.h"
+#include "row-inl.h"
+#include "slice-inl.h"
+#include "softmax-inl.h"
+#include "splat-inl.h"
+#include "threads.h"
+
+CRFRNN_BEGIN_TARGET
+namespace crfrnn::CRFRNN_TARGET {
+
+// x -= scale * A_k message, for one point.
+inline void subtract_message(const PairwiseTerm& term, int labels, const float* message, float scale, float* x) {
+  if (term.diagonal) {
+    for (int l = 0; l < labels; ++l) x[l] -= term.mixing[l] * (scale * message[l]);
+    return;
+  }
+  for (int l = 0; l < labels; ++l) {
+    float sum = 0;
+    for (int m = 0; m < labels; ++m) sum += term.mixing[l * labels + m] * message[m];
+    x[l] -= scale * sum;
+  }
+}
+
+// The update of a block of points of 2..4 labels, from blurred lattice rows of P floats.
+template <int L, int P>
+void update_columns(const PairwiseTerm* terms, int count, float* const* vertices, const float* unaries, int64_t begin,
+                    int rows, float* out) {
+  alignas(64) float x[L][kRows] = {};
+  alignas(64) float message[kRows][P] = {};
+  load_columns<L>(unaries + begin * L, rows, x);
+  for (int k = 0; k < count; ++k) {
+    const PairwiseTerm& term = terms[k];
+    const float factor = slice_factor(term.lattice.features);
+    const float* const scale_out = term.scale_out;
+    float* const first = message[0];
+    slice_points<P>(term.lattice, vertices[k], Range{begin, begin + rows}, [=](int64_t n, const Row<P>& row) {
+      (row * (scale_out ? factor * scale_out[n] : factor)).store(first + (n - begin) * P);
+    });
+    for (int l = 0; l < L; ++l)
+      for (int m = 0; m < L; ++m) {
+        if (term.diagonal && l != m) continue;
+        const float mixing = term.mixing[term.diagonal ? l : l * L + m];
+        for (int n = 0; n < kRows; ++n) x[l][n] -= mixing * message[n][m];
+      }
+  }
+  softmax_columns<L>(x, out + begin * L, rows);
+}
+
+// The same for any number of labels up to a row's length.
+template <int P>
+void update_rows(const PairwiseTerm* terms, int count, float* const* vertices, const float* unaries, int labels,
+                 int64_t begin, int rows, float* out) {
+  alignas(64) float x[kRows][P];
+  load_logits<P>(unaries + begin * labels, rows, labels, x);
+  for (int k = 0; k < count; ++k) {
+    const PairwiseTerm& term = terms[k];
+    const float factor = slice_factor(term.lattice.features);
+    slice_points<P>(term.lattice, vertices[k], Range{begin, begin + rows}, [&](int64_t n, const Row<P>& sliced) {
+      alignas(32) float row[P] = {};
+      sliced.store(row);
+      const float scale = term.scale_out ? factor * term.scale_out[n] : factor;
+      subtract_message(term, labels, row, scale, x[n - begin]);
+    });
+  }
+  softmax_rows<P>(x, rows, labels, out + begin * labels);
+}
+
+// q <- softmax(unaries - sum_k A_k diag(out_k) K_k diag(in_k) q), where A_k = compatibility W_k is (L, L), or (L,) when it
+// is diagonal. All terms are splatted before q is written, so the new q may take the place of the old.
+template <int P>
+void mean_field_step_rows(const PairwiseTerm* terms, int count, const float* unaries, int labels, const float* q,
+                          Scratch& scratch, float* out) {
+  Scratch::Mark mark(scratch);
+  const int64_t N = terms[0].lattice.points;
+  std::vector<float*> vertices(count);
+  for (int k = 0; k < count; ++k) {
+    const Lattice& lattice = terms[k].lattice;
+    vertices[k] = scratch.take(lattice.vertices() * P);
+    Scratch::Mark buffers(scratch);
+    splat<P>(lattice, q, labels, labels, q + N * labels, terms[k].scale_in, scratch, vertices[k]);
+    blur<P>(lattice, false, vertices[k]);
+  }
+  for_blocks(N, [&](int64_t begin, int rows) {
+    if constexpr (P == 1) {
+      std::fill_n(out + begin, rows, 1.0f);  // a single label is certain
+    } else if constexpr (P == 2) {
+      update_columns<2, P>(terms, count, vertices.data(), unaries, begin, rows, out);
+    } else if constexpr (P == 4) {
+      const auto update = labels == 3 ? update_columns<3, P> : update_columns<4, P>;
+      update(terms, count, vertices.data(), unaries, begin, rows, out);
+    } else {
+      update_rows<P>(terms, count, vertices.data(), unaries, labels, begin, rows, out);
+    }
+  });
+}
+
+inline void mean_field_step(const PairwiseTerm* terms, int count, const float* unaries, int labels, const float* q,
+                            Scratch& scratch, float* out) {
+  if (labels <= kMaxChannels) {
+    with_row(labels, [&](auto row) {
+      mean_field_step_rows<decltype(row)::value>(terms, count, unaries, labels, q, scratch, out);
+    });
+    return;
+  }
+  // More labels than a row holds: filter block by block into buffers, then the same update.
+  Scratch::Mark mark(scratch);
+  const int64_t N = terms[0].lattice.points;
+  std::vector<float*> messages(count);
+  for (int k = 0; k < count; ++k) {
+    messages[k] = scratch.take(N * labels);
+    filter(terms[k].lattice, q, labels, terms[k].scale_in, terms[k].scale_out, false, scratch, messages[k]);
+  }
+  for_blocks(N, [&](int64_t begin, int rows) {
+    for (int64_t n = begin; n < begin + rows; ++n) {
+      float* x = out + n * labels;
+      std::copy_n(unaries + n * labels, labels, x);
+      for (int k = 0; k < count; ++k) subtract_message(terms[k], labels, messages[k] + n * labels, 1.0f, x);
+      softmax_long_row(x, labels, x);
+    }
+  });
+}
+
+}  // namespace crfrnn::CRFRNN_TARGET
+CRFRNN_END_TARGET
+
+#endif
