@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
@@ -109,6 +110,8 @@ def made(tmp_path_factory) -> Path:
         nifti(f"labelsTr/case{number}.nii.gz", labels)
     nifti("scan.nii.gz", image)
     np.savez(folder / "scan.npz", probabilities=nnunet)
+    np.savez(folder / "v1.npz", softmax=nnunet[:, 1:7, 2:12, :9].astype(np.float16))
+    (folder / "v1.pkl").write_bytes(pickle.dumps({"crop_bbox": [[1, 7], [2, 12], [0, 9]]}))
 
     thetas = dict(theta_alpha=5.0, theta_beta=30.0, theta_gamma=1.0)
     parameters = dict(**thetas, bilateral_weight=3.0, spatial_weight=1.0, normalization="after")

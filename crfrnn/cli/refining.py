@@ -107,8 +107,8 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     return Outcome(parameters, guessed, float(changed), seconds, texts, reasons, sure)
 
 
-def prepare(case: Case, settings: Settings) -> Prepared:
-    """What the CRF gets of a case."""
+def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
+    """What the CRF gets of a case; without `masks` an image with points to leave out is refused."""
     axes = case.probs.ndim - 1
     if settings.slice_axis is not None and axes != 3:
         raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
@@ -125,6 +125,11 @@ def prepare(case: Case, settings: Settings) -> Prepared:
             stacklevel=2,
         )
     image, mask = _without_missing(case.image, case.mask)
+    if mask is not None and not masks:
+        raise ValueError(
+            f"Expected an image with a value at every point. Received {np.sum(~mask)} points of "
+            "NaN or without data, which only `crfrnn refine` can leave out. Cut them off."
+        )
     if settings.rescale:
         image = _rescaled(image, mask)
     if settings.spacing is None:

@@ -43,25 +43,33 @@ def first_guess(
     *,
     spacing: Any = None,
 ) -> Guess:
-    """Proposes parameters of a CRF that suit the data: where a search or a training may start.
+    """Proposes parameters of a CRF that suit the data, or none where they would rather do harm.
 
     Of the image it measures `noise` and contrast (standard deviation of the intensities, per
     channel); of the probabilities the `roughness` of their boundaries, and how much of the
-    contrast the labels have `explained`. With the constants of `CONSTANTS`, in points:
+    contrast the labels have `explained`. With the constants of `formulas`, in points:
 
         theta_alpha = alpha (noise / contrast)^-alpha_detail (1 + alpha_explained explained)
         theta_beta = beta contrast
         theta_gamma = gamma
-        weights = (bilateral, spatial) (roughness / 0.1)^weight_rough
+        weights = trust (bilateral, spatial) (roughness / 0.1)^weight_rough
 
     The contrast of several channels is their mean. Where noise alone puts equal points further
     apart, at a distance of sqrt(2 sum(noise^2)), theta_beta is 0.62 of that. The bilateral kernel
     reaches far where regions are homogeneous and intensities tell the labels apart, else not. The
     weights are large where there is noise to mend, small where boundaries are clean and could only
-    be spoilt. In volumes both lengths are raised to 2/3, unless the slices are far apart. The
-    constants were chosen on five sets of very different images (experiments/first_guess.py); the
-    results on other cases, and those of constants chosen without the set in question, are in
-    experiments/results/first_guess.json.
+    be spoilt. In volumes both lengths are raised to 2/3, unless the slices are far apart.
+
+    Then it looks whether the image shows what the probabilities say: how well the labels of half of
+    the points come back from those of the other half, along the bilateral kernel (`agreement`, a
+    mean Dice over labels). `trust` rises from 0, no CRF, at an agreement of 0.85 to 1 at 0.9. So
+    thin and rare labels, which a CRF wipes out where the image does not show them, stay as they
+    are. For a list each image has its own trust.
+
+    The rule was chosen for "no harm first" on the outputs of small networks on six sets
+    (experiments/first_guess.py). docs/parameters.md has the results, those of rules that were
+    chosen without the set in question, and where the guess still loses. With labelled cases,
+    `search` finds better parameters.
 
     Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
     changes nothing.
@@ -71,16 +79,18 @@ def first_guess(
             medians over the images are proposed. Without `probs` an array of two axes is grey and
             one of three is (H, W, K): a grey volume needs its channel axis, `volume[..., None]`.
         probs: (*S, L), or a list: probabilities that are to be refined. Without them the guess is
-            for maps of usual quality.
+            for maps of usual quality, at a fifth of the weights.
         spacing: distance of neighbouring points, a number or (S,), or a list of these, one per
             image; default 1. theta_alpha and theta_gamma are then in its unit, and a point is as
             long as its shortest side.
 
     Returns:
-        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations and
-        normalization, for `refine` and `CRFRNN` alike (together with the same `spacing`).
+        A `Guess`: a dictionary of theta_alpha, theta_beta, theta_gamma, bilateral_weight,
+        spatial_weight, num_iterations and normalization, for `refine` and `CRFRNN` alike (together
+        with the same `spacing`).
         theta_beta is a number, or, where contrasts differ by more than a factor of 30, a list of
-        K numbers, one per channel.
+        K numbers, one per channel. Both weights are 0 where the CRF is left out. Its attribute
+        `reasons` says why, `sure` whether the image speaks for a CRF.
 
     Raises:
         ValueError: no images, images that are not finite or differ in K, or lists of different
