@@ -56,7 +56,7 @@ bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside t
 	$(PY) -m benchmarks.filtering $(ARGS)
 	$(PY) -m benchmarks.mean_field $(ARGS)
 
-table: $(STAMPS)/experiments  ## write docs/results.md and the numbers of README and docs from experiments/results (ARGS=)
+table: $(STAMPS)/experiments  ## write the pages of results and the numbers of README and docs from experiments/results (ARGS=)
 	OPENBLAS_NUM_THREADS=1 $(PY) -m experiments.publish $(ARGS)
 
 docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs

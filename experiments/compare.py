@@ -30,9 +30,10 @@ import matplotlib
 
 from crfrnn.cores import num_cores
 from experiments import config as configuration
-from experiments import curves, pictures, quiet, runs, table
+from experiments import quiet, runs
 from experiments.config import Config
 from experiments.rows import Comparison, compared
+from experiments.show import curves, pictures, run_table
 from experiments.studies import main_job, plan
 from experiments.studies.doubts import doubts
 from experiments.train import inputs
@@ -152,7 +153,7 @@ def finish(run: Run) -> None:
         "commit": ", ".join(filter(None, commits)) or None,  # of the rows
         "seeds": seeds,
     }
-    table.write(results, folder)
+    run_table.write(results, folder)
     with matplotlib.rc_context({"text.parse_math": False}):  # names of others may have a "$"
         curves.draw(results, folder)
         pictures.draw(run.config, run.comparison, results, folder)

@@ -20,12 +20,11 @@ from crfrnn.optional import needed
 @click.option(
     "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
 )
-@options.add(*options.CRF, *options.INPUT, options.MASK, options.OVERWRITE)
+@options.add(*options.CRF, *options.INPUT, options.OVERWRITE)
 def diagnose(
     image: Path,
     probs: Path,
     labels: Path | None,
-    mask: Path | None,
     output: Path | None,
     overwrite: bool,
     **given: Any,
@@ -43,7 +42,7 @@ def diagnose(
     from crfrnn.diagnosis.diagnose import diagnose as find
 
     first, *others = pairing.numbered(probs)
-    paths = Paths(files.stem(image), (image,), first, labels, mask, tuple(others))
+    paths = Paths(files.stem(image), (image,), first, labels, None, tuple(others))
     if output is not None:
         needed("matplotlib", "Figures", "plot")
         options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
@@ -52,11 +51,12 @@ def diagnose(
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
     with options.told():
         case = cases.read(paths, settings.kind)
-        prepared = refining.prepare(case, settings)
-        parameters, guessed = refining.complete(settings.parameters, prepared, case.probs)
-        how = parameters if prepared.mask is None else {**parameters, "mask": prepared.mask}
-        found = find(prepared.image, case.probs, case.labels, spacing=prepared.spacing, **how)
-    options.show(parameters, guessed)
+        prepared = refining.prepare(case, settings, masks=False)
+        parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
+        found = find(
+            prepared.image, case.probs, case.labels, spacing=prepared.spacing, **parameters
+        )
+    options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:
         with files.replacing(output) as part:

@@ -78,14 +78,13 @@ from crfrnn.optional import needed
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
-@options.add(*options.INPUT, options.MASK, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
+@options.add(*options.INPUT, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
     images: Path,
     probs: Path,
     labels: Path,
     output: Path,
     plot: Path | None,
-    mask: Path | None,
     glob: str,
     probs_glob: str,
     image_name: str,
@@ -125,7 +124,7 @@ def search(
         probs_name=probs_name,
         labels_name=labels_name,
     )
-    paths = _paths(images, probs, labels, mask, names)
+    paths = _paths(images, probs, labels, names)
     options.check_distinct(output, plot, search_options["storage"])
     for path in (output, plot):
         if path is not None:
@@ -141,10 +140,7 @@ def search(
     )
     with options.told():
         read = _read(paths, settings)
-        prepared = [refining.prepare(case, settings) for case in read]
-        masks = [case.mask for case in prepared]
-        if any(mask is not None for mask in masks):
-            search_options["mask"] = masks
+        prepared = [refining.prepare(case, settings, masks=False) for case in read]
         result = find(
             [case.image for case in prepared],
             [case.probs for case in read],
@@ -153,7 +149,7 @@ def search(
             slice_axis=slice_axis,
             **search_options,
         )
-    how = {k: v for k, v in search_options.items() if k not in ("storage", "mask")}
+    how = {name: value for name, value in search_options.items() if name != "storage"}
     content = {
         "parameters": result.best,
         "rescale": rescale,
@@ -192,17 +188,15 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _paths(images: Path, probs: Path, labels: Path, mask: Path | None, names: Names) -> list[Paths]:
+def _paths(images: Path, probs: Path, labels: Path, names: Names) -> list[Paths]:
     """The files of one case, or of all cases of several folders."""
-    folders = [path.is_dir() for path in (images, probs, labels, mask) if path is not None]
+    folders = [path.is_dir() for path in (images, probs, labels)]
     if not any(folders):
         first, *others = pairing.numbered(probs)
-        return [Paths(files.stem(images), (images,), first, labels, mask, tuple(others))]
+        return [Paths(files.stem(images), (images,), first, labels, None, tuple(others))]
     if not all(folders):
-        raise click.UsageError(
-            "IMAGES, PROBS and LABELS (and --mask) are three files, or three folders."
-        )
-    found = pairing.find(images, probs, labels, mask, names=names)
+        raise click.UsageError("IMAGES, PROBS and LABELS are three files, or three folders.")
+    found = pairing.find(images, probs, labels, names=names)
     for line in (*found.left_out(), *(": ".join(pair) for pair in found.problems.items())):
         click.echo(f"Left out: {line}", err=True)
     return found.cases

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from PIL import Image
 
 import data
-from experiments import markdown, pictures
+from crfrnn.diagnosis import paint
 from experiments.config import make
-from experiments.pictures import Shown
 from experiments.rows import Row, compared
-from experiments.table import COLUMNS
+from experiments.show import cases, markdown
+from experiments.show.cases import Shown
+from experiments.show.tables import COLUMNS, OF_A_RUN
 
 
 def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
@@ -48,29 +48,29 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
             "the run left them. Bring them back, or repeat the run with --force."
         )
     try:
-        ranking = pictures.ranked(config, comparison, results, folder, rows)
+        ranking = cases.ranked(config, comparison, results, folder, rows)
         names = data.labels(config.dataset)
         shown = {
-            rank: pictures.show(ranking[rank], config, comparison)
-            for rank in pictures.spread(len(ranking), number)
+            rank: cases.show(ranking[rank], config, comparison)
+            for rank in cases.spread(len(ranking), number)
         }
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
             f"The page shows images of the run's data set, {config.dataset!r}: {error}"
         ) from None
-    after, before = ([*rows].index(row) for row in pictures.pair(comparison))
+    after, before = ([*rows].index(row) for row in cases.pair(comparison))
     changes = comparison.change is not None
-    colours = [matplotlib.colors.to_hex(colour) for colour in pictures.colours(len(names) - 1)]
+    palette = (255 * paint.palette(len(names))).round().astype("uint8")
     return {
         "sides": [*(row.title for row in rows.values()), "ground truth"],
         "changes": changes,
         "before": before,
         "after": after if changes else len(rows),
-        "columns": [*COLUMNS.values()],
-        "labels": [*zip(names[1:], colours, strict=True)],
+        "columns": [COLUMNS[name] for name in OF_A_RUN],
+        "labels": [*zip(names[1:], map(_hex, palette[1:]), strict=True)],
         "total": len(ranking),
         "cases": [
-            {**_case(one, rows, colours), **_heading(one, rank, len(ranking), changes)}
+            {**_case(one, rows, palette), **_heading(one, rank, len(ranking), changes)}
             for rank, one in shown.items()
         ],
     }
@@ -98,18 +98,18 @@ def outline(labels: np.ndarray) -> str:
     return "".join(lines)
 
 
-def _case(case: Shown, rows: Mapping[str, Row], colours: list[str]) -> dict[str, Any]:
+def _case(case: Shown, rows: Mapping[str, Row], palette: np.ndarray) -> dict[str, Any]:
     """Of one case: id, size, pictures, outline, and a list of numbers by row."""
     height, width = case.truth.shape
     down, right = case.spacing
-    pixels = (255 * pictures.seen(case.image).clip(0, 1)).round().astype("uint8")
+    pixels = (255 * cases.seen(case.image).clip(0, 1)).round().astype("uint8")
     return {
         "id": case.id,
         "size": [width, height],
         "ratio": round(width * right / (height * down), 4),
         "image": _uri(Image.fromarray(pixels)),
         "outline": outline(case.truth),
-        "maps": [_painted(map_, colours) for map_ in (*case.maps.values(), case.truth)],
+        "maps": [_painted(map_, palette) for map_ in (*case.maps.values(), case.truth)],
         "numbers": [_numbers(case.scores[row], rows[row]) for row in rows],
     }
 
@@ -127,13 +127,17 @@ def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:
         # JSON has NaN where a case has nothing to measure.
         return markdown.NOTHING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
 
-    return [number(metric) for metric in COLUMNS]
+    return [number(metric) for metric in OF_A_RUN]
 
 
-def _painted(labels: np.ndarray, colours: list[str]) -> str:
+def _hex(colour: np.ndarray) -> str:
+    return "#" + bytes(colour[:3]).hex()
+
+
+def _painted(labels: np.ndarray, palette: np.ndarray) -> str:
     """A label map (h, w) in colours; the background is transparent."""
     picture = Image.fromarray(labels.astype("uint8"))
-    picture.putpalette(bytes.fromhex("000000" + "".join(colour[1:] for colour in colours)))
+    picture.putpalette(palette[:, :3].tobytes())
     return _uri(picture, transparency=0)
 
 

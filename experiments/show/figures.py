@@ -9,9 +9,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.publish.study import Setting, Study
-from experiments.publish.verdicts import MARGIN, differences
 from experiments.score import stats
+from experiments.show.results import Outcome
+from experiments.show.verdicts import MARGIN, differences
 
 # Colours that differ for the colour-blind too (Okabe and Ito), black first: the reference.
 COLOURS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -28,14 +28,14 @@ LABEL_POINTS = 9
 LETTER_INCHES = 0.55 * LABEL_POINTS / 72
 
 
-def dots(study: Study, settings: Sequence[Setting], rows: Sequence[str] = ()) -> Figure:
+def dots(settings: Sequence[Outcome], rows: Sequence[str] = ()) -> Figure:
     """Dice of every row: mean, 95 % over seeds, and each seed as a small dot.
 
     Args:
-        study: of the settings; its reference is the dashed line.
-        settings: a panel each.
+        settings: of one study, a panel each; its reference is the dashed line.
         rows: names; none for all of these settings.
     """
+    study = settings[0].study
     rows = list(rows) or [row for row in study.rows if any(row in s.rows for s in settings)]
     figure, panels = _panels(len(settings), [study.rows[row].title for row in rows])
     for setting, axes in zip(settings, panels, strict=True):
@@ -52,21 +52,20 @@ def dots(study: Study, settings: Sequence[Setting], rows: Sequence[str] = ()) ->
     return figure
 
 
-def forest(study: Study, settings: Sequence[Setting]) -> Figure:
+def forest(settings: Sequence[Outcome]) -> Figure:
     """The differences of Dice with their 95 % intervals over cases and seeds, by verdict.
 
     Args:
-        study: of the settings.
-        settings: a panel each; a row per pair compared in any of them.
+        settings: of one study, a panel each; a row per pair compared in any of them.
     """
-    pairs = list(dict.fromkeys(pair for setting in settings for pair in setting.pairs))
-    figure, panels = _panels(len(settings), [study.versus(*pair) for pair in pairs])
+    titles = {pair: one.versus(*pair) for one in settings for pair in one.pairs}
+    figure, panels = _panels(len(settings), [*titles.values()])
     for setting, axes in zip(settings, panels, strict=True):
         axes.axvspan(-MARGIN, MARGIN, color="0.93", zorder=0)
         axes.axvline(0, color="0.5", linewidth=1, zorder=0)
         for difference in differences(setting):
-            position = pairs.index((difference.row, difference.reference))
-            change = setting.change(difference.row, difference.reference)
+            pair = difference.row, difference.reference
+            position, change = [*titles].index(pair), setting.change(*pair)
             colour = BY_VERDICT[difference.verdict]
             _mark(axes, position, change, difference.comparison.over_both, colour)
         axes.set_title(setting.name)
@@ -75,16 +74,16 @@ def forest(study: Study, settings: Sequence[Setting]) -> Figure:
     return figure
 
 
-def training_size(study: Study, settings: Sequence[Setting], rows: Sequence[str]) -> Figure:
+def training_size(settings: Sequence[Outcome], rows: Sequence[str]) -> Figure:
     """Dice, and its difference to the reference, against the number of training cases.
 
     Args:
-        study: of the settings.
-        settings: that differ in ``train_cases``.
+        settings: of one study, that differ in ``train_cases``.
         rows: a line each. Intervals of the left panel are over seeds, of the right over both.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
+    study = settings[0].study
     settings = sorted(settings, key=lambda setting: setting.config["train_cases"])
     for index, row in enumerate(rows):
         inside = [setting for setting in settings if row in setting.rows]
@@ -114,32 +113,31 @@ def training_size(study: Study, settings: Sequence[Setting], rows: Sequence[str]
     return figure
 
 
-def gains(study: Study, setting: Setting, row: str, reference: str) -> Figure:
+def gains(setting: Outcome, row: str, reference: str) -> Figure:
     """For every test case, what a row changes against how good the reference is.
 
     Args:
-        study: of the setting.
         setting: a point per test case, means over its seeds.
         row, reference: names.
     """
-    before, after = (_per_case(setting.scores(name, "dice")) for name in (reference, row))
+    # NaN where any seed has none.
+    before, after = (setting.scores(name, "dice").mean(axis=0) for name in (reference, row))
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, color="0.5", linewidth=1, zorder=0)
     axes.scatter(before, after - before, s=14, color=COLOURS[1], alpha=0.7)
     better = np.mean((after > before)[np.isfinite(after - before)])
     axes.set_title(f"{setting.name}: {better:.0%} of the cases better", fontsize=10)
-    axes.set_xlabel(f"Dice of {study.rows[reference].title}, %")
-    axes.set_ylabel(f"{study.rows[row].title},\ndifference, points", fontsize=9)
+    axes.set_xlabel(f"Dice of {setting.rows[reference].title}, %")
+    axes.set_ylabel(f"{setting.rows[row].title},\ndifference, points", fontsize=9)
     axes.grid(alpha=0.3)
     return figure
 
 
-def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
+def crf_parameters(setting: Outcome, row: str) -> Figure:
     """What the CRF of a row learned: compatibility, kernel weights and bandwidths over training.
 
     Args:
-        study: of the setting.
         setting: a line per seed; the matrices are means over the seeds.
         row: with a trained CRF. Bandwidths are shown where they were trained.
 
@@ -167,7 +165,7 @@ def crf_parameters(study: Study, setting: Setting, row: str) -> Figure:
         _curves(curves[2], seeds, thetas)
         curves[2].set_yscale("log")
         curves[2].set_title("bandwidths, pixels or intensity", fontsize=10)
-    title = f"{setting.name}: {study.rows[row].title}, from the start (0) on, lines of each seed"
+    title = f"{setting.name}: {setting.rows[row].title}, from the start (0) on, lines of each seed"
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -253,11 +251,6 @@ def _size(parameter: Any) -> float:
     """Mean over labels, axes or channels: of a number, a vector, or the diagonal of a matrix."""
     array = np.asarray(parameter, np.float64)
     return float(np.mean(np.diagonal(array) if array.ndim == 2 else array))
-
-
-def _per_case(values: np.ndarray) -> np.ndarray:
-    """(R, N) to (N,); NaN where any seed has none."""
-    return values.mean(axis=0)
 
 
 def _legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:

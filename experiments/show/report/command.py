@@ -13,7 +13,7 @@ from experiments.config import Config
 from experiments.rows import Comparison, compared
 from experiments.studies import main_job, plan
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RUNS = Path("runs")  # the default of --runs
 
 

@@ -11,11 +11,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from experiments import curves, runs, table
-from experiments.publish import figures, tables, verdicts
-from experiments.publish.study import of_run
-from experiments.report import cases
-from experiments.report.command import command
+from experiments import runs
+from experiments.show import curves, figures, run_table, tables, verdicts
+from experiments.show.report import browser
+from experiments.show.report.command import command
+from experiments.show.results import of_run
 
 # Titles come from files of users: HTML in them is text, and nothing is loaded from elsewhere.
 MARKDOWN = MarkdownIt("js-default").disable(["image", "link", "autolink"])
@@ -32,14 +32,13 @@ def render(folder: Path, number: int) -> str:
         The same text for the same run and data.
 
     Raises:
-        FileNotFoundError, ValueError: from ``cases.browser``.
+        FileNotFoundError, ValueError: from ``browser.browser``.
     """
     results = runs.read_json(folder / "results.json")
     name = folder.resolve().name
-    browser = cases.browser(results, folder, number)  # first: what can fail
-    study = of_run(name, results)
-    setting = study.settings[name]
-    trained = [row for row in setting.rows if any(setting.crf(row))]
+    shown = browser.browser(results, folder, number)  # first: what can fail
+    run = of_run(name, results)
+    texts = run_table.sections(run)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -50,20 +49,21 @@ def render(folder: Path, number: int) -> str:
     environment.filters.update(markdown=_html, words=tables.words)
     return environment.get_template("page.html").render(
         name=name,
-        texts=table.sections(results),
-        markdown=table.render(results),
+        texts=texts,
+        markdown=run_table.together(texts),
         curves=_svg(curves.plot(results)),
-        forest=_svg(figures.forest(study, [setting])) if setting.pairs else None,
+        forest=_svg(figures.forest([run])) if run.pairs else None,
         margin=verdicts.MARGIN,
         crfs=[
-            (study.rows[row].title, _svg(figures.crf_parameters(study, setting, row)))
-            for row in trained
+            (row.title, _svg(figures.crf_parameters(run, name)))
+            for name, row in run.rows.items()
+            if any(run.crf(name))
         ],
-        browser=browser,
+        browser=shown,
         command=command(folder),
-        hours=setting.seconds / 3600,
-        environment=setting.environment,
-        config=setting.config,
+        hours=run.seconds / 3600,
+        environment=run.environment,
+        config=run.config,
     )
 
 
@@ -79,4 +79,4 @@ def _svg(figure: Figure) -> str:
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "report"}):
         figure.savefig(file, format="svg", metadata={"Date": None})
-    return cases.data_uri(file.getvalue(), "image/svg+xml")
+    return browser.data_uri(file.getvalue(), "image/svg+xml")

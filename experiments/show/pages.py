@@ -1,6 +1,6 @@
-"""Text with numbers in it: what templates may call, and the marked parts of README and docs.
+"""Text with numbers in it: what templates may call, and the marked tables of README and docs.
 
-In the template and in the markers, studies, settings and rows go by their names:
+In a template, and in a marker, studies, settings and rows go by their names:
 
     {{ scores("controlled", "wbc1-10") }}                        a table
     {{ difference("controlled", "wbc1-10", "joint", "plain") }}  +0.72 [+0.46, +0.97]
@@ -11,20 +11,60 @@ In the template and in the markers, studies, settings and rows go by their names
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import markdown
-from experiments.publish import figures, tables, verdicts
-from experiments.publish.study import Setting, Study
+from experiments.show import figures, speed, tables, verdicts
+from experiments.show.results import Outcome, Results, load
 
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ".template.md"
 MARKED = re.compile(r"(<!-- table: (.*?) -->).*?(<!-- /table -->)", re.S)
+Drawings = dict[str, Callable[[], Figure]]  # by file name, what draws it
+
+OF_STUDY = (tables.settings, tables.configuration, tables.rows, tables.provenance)
+OF_SETTING = {
+    "scores": tables.scores,
+    "published": tables.published,
+    "differences": tables.change,
+    "choices": tables.choices,
+    "score": tables.score,
+    "difference": tables.difference,
+    "verdict": verdicts.verdict,
+    "cases": lambda one: f"{len(one.groups)} test cases of {len(set(one.groups))} groups",
+}
+OF_SETTINGS = (figures.dots, figures.forest, figures.training_size)  # side by side
+OF_ONE = (figures.gains, figures.crf_parameters)
+
+
+def generated(root: Path) -> tuple[dict[Path, str], Drawings]:
+    """What the committed results make of the templates in docs/, and of marked tables elsewhere.
+
+    Args:
+        root: of the repository.
+
+    Returns:
+        The texts by path, and what draws the figures they show.
+    """
+    docs, texts, drawings = root / "docs", {}, {}
+    studies = load(root / "experiments" / "results")
+    for path in [root / "README.md", *sorted(docs.rglob("*.md"))]:
+        text = path.read_text("utf-8")
+        page = Page(studies, os.path.relpath(docs / "results", path.parent), root)
+        if path.name.endswith(TEMPLATE):
+            made = path.with_name(path.name.removesuffix(TEMPLATE) + ".md")
+            texts[made] = page.render(text)
+        elif MARKED.search(text):
+            texts[path] = page.fill(text)
+        drawings |= page.figures
+    return texts, drawings
 
 
 class Page:
@@ -33,23 +73,33 @@ class Page:
     Args:
         studies: by name.
         pictures: folder of the figures, as the text links it.
+        root: of the repository, where templates include others and benchmarks have their results.
 
     Attributes:
         figures: by file name, a function that makes it; the page itself draws nothing.
     """
 
-    def __init__(self, studies: Mapping[str, Study], pictures: str) -> None:
-        self.figures: dict[str, Callable[[], Figure]] = {}
+    def __init__(self, studies: Mapping[str, Results], pictures: str, root: Path = ROOT) -> None:
+        self.figures: Drawings = {}
         self._studies = studies
         self._pictures = PurePosixPath(pictures)
         self._jinja = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(root / "docs"),
             undefined=jinja2.StrictUndefined,  # a misspelt name must not vanish from the page
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
             autoescape=False,  # Markdown
         )
-        self._jinja.globals.update(studies=studies, margin=verdicts.MARGIN, **self._functions())
+        self._jinja.globals.update(
+            studies=studies,
+            margin=verdicts.MARGIN,
+            speed=lambda name: speed.table(root / "benchmarks" / "results" / f"{name}.json"),
+            **{function.__name__: self._with_study(function) for function in OF_STUDY},
+            **{name: self._with_setting(function) for name, function in OF_SETTING.items()},
+            **{draw.__name__: self._figure(draw, several=True) for draw in OF_SETTINGS},
+            **{draw.__name__: self._figure(draw) for draw in OF_ONE},
+        )
 
     def render(self, template: str) -> str:
         """The text of a template.
@@ -76,39 +126,12 @@ class Page:
 
         return MARKED.sub(made, text)
 
-    def _functions(self) -> dict[str, Callable[..., str]]:
-        of_study = {
-            name: self._with_study(getattr(tables, name))
-            for name in ("settings", "configuration", "rows", "provenance")
-        }
-        of_setting = {
-            name: self._with_setting(function)
-            for name, function in {
-                "scores": tables.scores,
-                "published": tables.published,
-                "differences": tables.change,
-                "choices": tables.choices,
-                "score": _score,
-                "difference": _difference,
-                "verdict": _verdict,
-                "cases": _cases,
-            }.items()
-        }
-        drawn = {
-            "dots": self._figure(figures.dots, several=True),
-            "forest": self._figure(figures.forest, several=True),
-            "training_size": self._figure(figures.training_size, several=True),
-            "gains": self._figure(figures.gains),
-            "crf_parameters": self._figure(figures.crf_parameters),
-        }
-        return {**of_study, **of_setting, **drawn}
-
-    def _study(self, name: str) -> Study:
+    def _study(self, name: str) -> Results:
         if name not in self._studies:
             raise ValueError(f"No study {name!r}. Expected one of {', '.join(self._studies)}.")
         return self._studies[name]
 
-    def _setting(self, study: str, name: str) -> Setting:
+    def _setting(self, study: str, name: str) -> Outcome:
         settings = self._study(study).settings
         if name not in settings:
             raise ValueError(
@@ -120,12 +143,7 @@ class Page:
         return lambda study: function(self._study(study))
 
     def _with_setting(self, function: Callable[..., str]) -> Callable[..., str]:
-        def call(study: str, setting: str, *arguments: Any, **options: Any) -> str:
-            return function(
-                self._study(study), self._setting(study, setting), *arguments, **options
-            )
-
-        return call
+        return lambda study, name, *rest, **how: function(self._setting(study, name), *rest, **how)
 
     def _figure(self, draw: Callable[..., Figure], several: bool = False) -> Callable[..., str]:
         """A function that notes a figure and returns the Markdown that shows it."""
@@ -133,32 +151,9 @@ class Page:
         def call(study: str, names: str | Sequence[str], *arguments: Any) -> str:
             names = [names] if isinstance(names, str) else names
             settings = [self._setting(study, name) for name in names]
-            chosen = settings if several else settings[0]
             file = "-".join([study, draw.__name__, *names, *np.ravel(arguments)]) + ".png"
-            self.figures[file] = lambda: draw(self._study(study), chosen, *arguments)
+            self.figures[file] = lambda: draw(settings if several else settings[0], *arguments)
             title = f"{draw.__name__.replace('_', ' ')}: {', '.join(names)}"
             return f"![{title}]({self._pictures / file})"
 
         return call
-
-
-def _score(study: Study, setting: Setting, row: str, metric: str = "dice") -> str:
-    return markdown.mean_and_sd(setting.scores(row, metric))
-
-
-def _difference(study: Study, setting: Setting, *arguments: str) -> str:
-    return tables.difference(setting, *arguments)
-
-
-def _verdict(study: Study, setting: Setting, row: str, reference: str) -> str:
-    found = [o for o in verdicts.differences(setting) if (o.row, o.reference) == (row, reference)]
-    if not found:
-        raise ValueError(
-            f"{setting.name} does not compare {row!r} with {reference!r}. It compares "
-            f"{', '.join(' with '.join(pair) for pair in setting.pairs)}."
-        )
-    return found[0].words
-
-
-def _cases(study: Study, setting: Setting) -> str:
-    return f"{len(setting.groups)} test cases of {len(np.unique(setting.groups))} groups"

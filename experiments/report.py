@@ -1,4 +1,9 @@
-"""The command; see `experiments.report`."""
+"""A page about one run, in one file that needs no network: table, curves, cases to look at.
+
+python -m experiments.report runs/phantom                   runs/phantom/report.html
+python -m experiments.report runs/phantom -o page.html      elsewhere
+python -m experiments.report runs/controlled                of a study, a page per setting
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import runs
-from experiments.report import page
-from experiments.report.command import command
+from experiments.show.report import page
+from experiments.show.report.command import command
 
 CASES = 12
 LARGE = 5e6  # bytes: above, mail and chat programs begin to refuse the page
@@ -19,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page of a run, or the pages of a study; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.report",
-        description=sys.modules["experiments.report"].__doc__,
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="folder of a finished run, or of a study")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from experiments.publish.study import Setting
 from experiments.score import stats
+from experiments.show.results import Outcome
 
 MARGIN = 0.5  # Dice points: a smaller change is of no use to anybody
 LEVEL = 0.05
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
         return f"{self.verdict}, within {MARGIN:g}" if self.within_margin else self.verdict
 
 
-def differences(setting: Setting) -> list[Difference]:
+def differences(setting: Outcome) -> list[Difference]:
     """All pairs that a setting compares, with their verdicts."""
     found = [setting.comparison(*pair) for pair in setting.pairs]
     corrected = stats.holm([comparison.p_value for comparison in found])
@@ -47,7 +47,7 @@ def differences(setting: Setting) -> list[Difference]:
 
 
 def _judged(
-    setting: Setting, pair: tuple[str, str], comparison: stats.Estimate, p_holm: float
+    setting: Outcome, pair: tuple[str, str], comparison: stats.Estimate, p_holm: float
 ) -> Difference:
     within_margin = setting.equivalent(*pair, MARGIN)
     low, high = comparison.over_both
@@ -56,3 +56,18 @@ def _judged(
     else:
         verdict = "equivalent" if within_margin else "not decided"
     return Difference(*pair, comparison, p_holm, verdict, within_margin)
+
+
+def verdict(setting: Outcome, row: str, reference: str) -> str:
+    """What the difference of two rows is called.
+
+    Raises:
+        ValueError: if the setting does not compare them.
+    """
+    found = [one for one in differences(setting) if (one.row, one.reference) == (row, reference)]
+    if not found:
+        raise ValueError(
+            f"{setting.name} does not compare {row!r} with {reference!r}. It compares "
+            f"{', '.join(' with '.join(pair) for pair in setting.pairs)}."
+        )
+    return found[0].words
