@@ -12,6 +12,7 @@ from experiments.show.verdicts import differences
 
 COLUMNS = {
     "dice": "Dice %",
+    "label_dice": "Dice by label %",
     UNARIES: "before its CRF: Dice %",
     "iou": "IoU %",
     "pixel_accuracy": "pixel acc. %",

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from experiments.config import Config
 from experiments.score.metrics import METRICS
 from experiments.show import run_table as table
@@ -47,6 +49,27 @@ def test_scores():
     assert line(f"| {ROWS['offline'].title} |").startswith(
         f"| {ROWS['offline'].title} | 67.00 ± 14.14 | 1.00 ± 0.00 |"
     )
+
+
+def test_many_labels_are_shown_by_label_too():
+    def row(*labels):
+        """Dice of labels 1, 2, ... in two cases; in the first of them label 4 is invented."""
+        results = made_up()
+        for seed in results["seeds"]:
+            for case, dice in zip(seed["joint"]["cases"], labels, strict=True):
+                case |= {f"dice_{label}": value for label, value in enumerate(dice, start=1)}
+                case["dice"] = float(np.nanmean(dice))
+        lines = table.render(results).splitlines()
+        heads = [line for line in lines if line.startswith("|  | Dice %")]
+        return heads[0], next(one for one in lines if one.startswith("| U-Net + CRF-RNN |"))
+
+    nan = float("nan")
+    # By case: (90 + 0) / 2 and (60 + 70 + 80) / 3; by label: 75, 70, 80 and 0.
+    head, line = row([90.0, nan, nan, 0.0], [60.0, 70.0, 80.0, nan])
+    assert head.startswith("|  | Dice % | Dice by label % | IoU % |")
+    assert line.startswith("| U-Net + CRF-RNN | 57.50 ± 0.00 | 56.25 ± 0.00 | 1.00 ± 0.00 |")
+    head, line = row([90.0, nan, 0.0], [60.0, 70.0, nan])
+    assert head.startswith("|  | Dice % | IoU % |")
 
 
 def test_only_rows_with_a_crf_have_changed_points():
