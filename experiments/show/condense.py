@@ -36,11 +36,7 @@ MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
 
 
 def take_in(path: Path, folder: Path) -> None:
-    """Keep a finished study, or run, among the committed results.
-
-    Args:
-        path: of its ``study.json``, or ``results.json``.
-        folder: ``experiments/results``.
+    """Keep a finished study (``study.json``), or run (``results.json``), among the results.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -67,9 +63,6 @@ def take_in(path: Path, folder: Path) -> None:
 
 def condensed(content: Mapping[str, Any]) -> dict[str, Any]:
     """What is committed of a finished study; see the top of this file.
-
-    Args:
-        content: of ``runs/<study>/study.json``.
 
     Raises:
         ValueError: if two rows of a setting were not tested on the same cases in the same order,

@@ -20,14 +20,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
 
 
 def render(results: dict[str, Any]) -> str:
-    """The whole table as Markdown.
-
-    Args:
-        results: content of ``results.json``.
-
-    Returns:
-        The same text for the same numbers: it names neither times nor versions.
-    """
+    """The whole table; the same text for the same numbers: it names neither times nor versions."""
     return together(sections(of_run("run", results)))
 
 

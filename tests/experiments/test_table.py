@@ -1,12 +1,14 @@
 """The table of made-up results, whose numbers are worked out in comments."""
 
 import dataclasses
+import json
 
 import numpy as np
 
 from experiments.config import Config
 from experiments.score.metrics import METRICS
 from experiments.show import run_table as table
+from experiments.show import speed
 from experiments.studies.main_job import comparison
 
 ROWS = comparison().rows
@@ -136,3 +138,17 @@ def test_a_search_that_chose_off_says_so():
     assert line("- seed 1:") == (
         '- seed 1: theta_beta 0.125; validation Dice 60.00 without, 59.50 with: so "off" was chosen'
     )
+
+
+def test_speed_is_measured_within_one_run(tmp_path):
+    def one(workload, threads, ours, theirs):
+        times = {"refine": {"ms": ours}, "pydensecrf": {"ms": theirs}}
+        return {"workload": workload, "threads": threads, "times": times}
+
+    # Theirs is slower by chance while ours had two threads: its factor is of that run.
+    measured = [one(name, 2, 10.0, 50.0) for name in "ABCD"]
+    measured += [one(name, 1, 20.0, 40.0) for name in "ABCD"]
+    (tmp_path / "speed.json").write_text(json.dumps({"offline": measured}))
+    head, _, first, *_ = speed.table(tmp_path / "speed.json").splitlines()
+    assert head == "|  | pydensecrf | crfrnn, 1 thread | crfrnn, 2 threads |"
+    assert first.endswith(", 21 labels | 40 ms | 20 ms (2.0 x) | 10 ms (5.0 x) |")
