@@ -33,9 +33,9 @@ from tqdm import tqdm
 import crfrnn
 from crfrnn.parameters import trust
 from crfrnn.parameters.agreement import agreement
-from crfrnn.parameters.gain import bootstrap_interval
 from crfrnn.parameters.first_guess import together
 from crfrnn.parameters.formulas import formulas
+from crfrnn.parameters.gain import bootstrap_interval
 from crfrnn.parameters.measures import statistics
 from crfrnn.parameters.scores import nanmean
 from experiments import markdown, runs, unaries
