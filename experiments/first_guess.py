@@ -263,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--output",
         type=Path,
-        default=Path("experiments/results/first_guess.json"),
+        default=Path("experiments/results/first_guess_networks.json"),
         help="of the report (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
