@@ -6,6 +6,7 @@ repetition (one seed, in a process of its own: workers) > rows (how each row is 
 has every setting; results/ what is committed of finished studies.
 
 Commands, as python -m experiments.<name>: compare, the main job and the studies; evaluate, a
-trained model on other data; report and publish, from results to pages; and first_guess, the study
-behind the constants of crfrnn.first_guess.
+trained model on other data; report and publish, from results to pages; and, behind
+crfrnn.first_guess, first_guess_formulas (its constants, on made_up maps), unaries (what small
+networks say) and first_guess (its rule of trust, and its results).
 """
