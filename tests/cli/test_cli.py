@@ -726,4 +726,5 @@ def test_no_warning_is_swallowed_by_the_runner(tmp_path):
     np.save(p, probs)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, "--theta-beta=1e6")
+        told = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, "--theta-beta=1e6")
+    assert "Warning: theta_beta = 1000000. is large" in told
