@@ -9,3 +9,23 @@ Commands, as python -m experiments.<name>: compare, the main job and the studies
 trained model on other data; table, report and publish, from results to pages; and first_guess, the
 study behind the constants of crfrnn.first_guess.
 """
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+
+def _refuse_another_unet() -> None:
+    """ImportError where a file unet.py of the user hides the package, in words that help."""
+    found = importlib.util.find_spec("unet")
+    folders = (found and found.submodule_search_locations) or []
+    if found is not None and not any(Path(folder, "registry.py").exists() for folder in folders):
+        raise ImportError(
+            f"Expected the package unet of this repository. Received {found.origin}, which hides "
+            "it: Python looks into the working folder, and that of the script, first. Give that "
+            "file another name, or work in another folder."
+        )
+
+
+_refuse_another_unet()
