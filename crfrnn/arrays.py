@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.optional import needed_keras
+
 
 def namespace(*arrays: Any) -> Any:
     """The namespace for computing with `arrays`: this module, or `keras.ops`.
@@ -35,9 +37,7 @@ def namespace(*arrays: Any) -> Any:
     numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
     if all(isinstance(array, numpy_like) for array in arrays):
         return sys.modules[__name__]
-    from keras import ops
-
-    return ops
+    return needed_keras("Tensors").ops
 
 
 def with_gradient(forward: Callable, backward: Callable) -> Callable:

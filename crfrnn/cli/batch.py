@@ -1,8 +1,9 @@
 """Many cases: in parallel, to be interrupted and taken up again.
 
 A folder of results has a record, one line of JSON for each finished case: with which settings, of
-which files. A result is complete if it exists, because it gets its name only then. One command at a
-time works in it, which holds the lock in the folder of unfinished files.
+which files, and what came of it ("result": the parameters that were used, guessed ones too). A
+result is complete if it exists, because it gets its name only then. One command at a time works in
+it, which holds the lock in the folder of unfinished files.
 """
 
 from __future__ import annotations
@@ -129,13 +130,13 @@ def run(
         for job, outcome in outcomes:
             with _interrupts_later():  # nor between the result and the caller's count of it
                 if isinstance(outcome, Outcome):
-                    _keep(job, folder)
+                    _keep(job, folder, outcome)
                 yield job, outcome
     finally:
         outcomes.close()  # the workers end before the unfinished files are deleted
 
 
-def _keep(job: Job, folder: Path) -> None:
+def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     """Record the case, then give its result its name.
 
     In this order, because a process can be killed in between: a recorded case without a result is
@@ -143,9 +144,11 @@ def _keep(job: Job, folder: Path) -> None:
     reason a result that is to be replaced goes first.)
     """
     job.output.unlink(missing_ok=True)
+    kept = ("parameters", "guessed", "changed", "reasons", "sure")
+    result = {name: getattr(outcome, name) for name in kept}
     with open(folder / RECORD, "a") as record:
         name = job.output.relative_to(folder).as_posix()
-        record.write(json.dumps({"output": name, **job.entry}) + "\n")
+        record.write(json.dumps({"output": name, **job.entry, "result": result}) + "\n")
     os.replace(job.part, job.output)
 
 
@@ -271,11 +274,12 @@ def _end_last_line(record: Path) -> None:
 
 
 def _read_record(path: Path) -> dict[str, dict[str, Any]]:
-    """The entry of each output; a line that was cut off by a crash is passed over."""
+    """The entry of each output, without its result; a line that a crash cut off is passed over."""
     record = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             entry = json.loads(line)
+            entry.pop("result", None)
             record[entry.pop("output")] = entry
         except (ValueError, KeyError):
             continue

@@ -52,11 +52,11 @@ def diagnose(
     with options.told():
         case = cases.read(paths, settings.kind)
         prepared = refining.prepare(case, settings, masks=False)
-        parameters, guessed = refining.complete(settings.parameters, prepared, case.probs)
+        parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
         found = find(
             prepared.image, case.probs, case.labels, spacing=prepared.spacing, **parameters
         )
-    options.show(parameters, guessed)
+    options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:
         with files.replacing(output) as part:

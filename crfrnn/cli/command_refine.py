@@ -10,10 +10,10 @@ import click
 from tqdm import tqdm
 
 from crfrnn import files
-from crfrnn.cli import batch, options, pairing, refining
+from crfrnn.cli import batch, options, pairing, refining, summary
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
-from crfrnn.cli.refining import Settings
+from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 
 
@@ -99,6 +99,8 @@ def refine(
     with files.replacing(output) as part:
         outcome = refining.run(paths, settings, part)
     options.show(outcome.parameters, outcome.guessed)
+    if outcome.reasons:
+        click.echo(summary.why(outcome))
     for text in outcome.warnings:
         click.echo(f"Warning: {text}", err=True)
     click.echo(
@@ -129,7 +131,7 @@ def _folder(
     for line in found.left_out():
         click.echo(f"Left out: {line}", err=True)
     failed = dict(found.problems)
-    done = 0
+    outcomes: list[Outcome] = []
     try:
         with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
             for job, outcome in batch.run(todo, output, settings, processes):
@@ -137,18 +139,23 @@ def _folder(
                 if isinstance(outcome, str):
                     failed[job.paths.name] = outcome
                     continue
-                done += 1
+                outcomes.append(outcome)
                 for text in outcome.warnings:
                     bar.write(f"Warning: {job.paths.name}: {text}", file=sys.stderr)
     except KeyboardInterrupt:
         click.echo(
-            f"Interrupted: {done} of {len(todo)} done. The same command again does the rest.",
+            f"Interrupted: {len(outcomes)} of {len(todo)} done. "
+            "The same command again does the rest.",
             err=True,
         )
         return options.INTERRUPTED
     for name, text in failed.items():
         click.echo(f"Failed: {name}: {text}", err=True)
-    click.echo(f"{done} refined, {complete} complete already, {len(failed)} failed: {output}")
+    for line in summary.of_folder(outcomes):
+        click.echo(line)
+    click.echo(
+        f"{len(outcomes)} refined, {complete} complete already, {len(failed)} failed: {output}"
+    )
     return 1 if failed else 0
 
 

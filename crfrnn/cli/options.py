@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from crfrnn.cli.pairing import Names
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.make_filter import METHODS
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.parameters.presets import presets
 
 # What Python's users write, and what the command's users do.
 _AS_AN_OPTION = (
@@ -63,6 +64,12 @@ class Numbers(click.ParamType):
 
 
 CRF = (
+    click.option(
+        "--preset",
+        type=click.Choice(list(presets)),
+        help="The setting of a paper or library, for 8-bit pictures or, with --rescale, images in "
+        "0..1. --parameters and options override it.",
+    ),
     click.option(
         "--parameters",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -196,6 +203,7 @@ def add(*options: Callable) -> Callable:
 
 def settings(
     *,
+    preset: str | None = None,
     parameters: Path | None = None,
     spacing: Any = None,
     layout: str = "auto",
@@ -205,17 +213,19 @@ def settings(
     slice_axis: int | None = None,
     **crf: Any,
 ) -> Settings:
-    """The settings of a command: those of the parameter file, overridden by the options."""
+    """The settings of a command: a preset, overridden by the parameter file, then by options."""
     if logits and labels_as_probs is not None:
         raise click.UsageError("--logits and --labels-as-probs exclude each other.")
     content = parameter_file.read(parameters) if parameters else {}
     spacing = content.get("spacing") if spacing is None else spacing
     given = {name: value for name, value in crf.items() if value is not None}
+    rescale = rescale or content.get("rescale", False)
+    known = presets[preset].scaled_to(1.0 if rescale else 255.0) if preset else {}
     return Settings(
-        {**content.get("parameters", {}), **given},
+        {**known, **content.get("parameters", {}), **given},
         spacing=tuple(spacing) if isinstance(spacing, list) else spacing,
         slice_axis=content.get("slice_axis") if slice_axis is None else slice_axis,
-        rescale=rescale or content.get("rescale", False),
+        rescale=rescale,
         layout=content.get("layout", "auto") if layout == "auto" else layout,
         logits=logits,
         labels_as_probs=labels_as_probs,
@@ -276,7 +286,7 @@ def _same(path: Path, other: Path) -> bool:
     return path.resolve() == other.resolve()
 
 
-def show(parameters: Mapping[str, Any], guessed: tuple[str, ...]) -> None:
+def show(parameters: Mapping[str, Any], guessed: Collection[str]) -> None:
     """Print the parameters of a CRF, one per line."""
     for name, value in parameters.items():
         click.echo(f"{name:18} {_text(value)}{'  (guessed)' if name in guessed else ''}")

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from crfrnn.cli.cases import Case, Paths
 from crfrnn.offline import slices
 from crfrnn.offline.intensities import normalise
 from crfrnn.offline.refine import refine
+
+if TYPE_CHECKING:
+    from crfrnn.parameters.first_guess import Guess
 
 REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 NO_MEMORY = (
@@ -63,6 +66,7 @@ class Outcome(NamedTuple):
 
     parameters: all that were used; guessed: the names of those that were guessed.
     changed: share of the points whose most likely label changed.
+    reasons: of the guess, empty where nothing was guessed; sure: whether the guess rests on them.
     """
 
     parameters: dict[str, Any]
@@ -70,6 +74,8 @@ class Outcome(NamedTuple):
     changed: float
     seconds: float
     warnings: tuple[str, ...]
+    reasons: str = ""
+    sure: bool = True
 
 
 def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
@@ -90,12 +96,15 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
         if files.suffix(output) not in files.ARRAYS:
             files.check_label_format(output, case.probs.ndim - 1, case.nifti)  # before the work
         prepared = prepare(case, settings)
-        parameters, guessed = complete(settings.parameters, prepared, case.probs)
+        parameters, guess = complete(settings.parameters, prepared, case.probs)
         refined = _refine(prepared, case.probs, settings.slice_axis, parameters)
     changed = np.mean(refined.argmax(-1) != case.probs.argmax(-1))
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     cases.write(output, refined, case)
-    return Outcome(parameters, guessed, float(changed), time.perf_counter() - start, texts)
+    seconds = time.perf_counter() - start
+    guessed = tuple(name for name in guess or () if name not in settings.parameters)
+    reasons, sure = ("", True) if guess is None else (guess.reasons, guess.sure)
+    return Outcome(parameters, guessed, float(changed), seconds, texts, reasons, sure)
 
 
 def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
@@ -130,15 +139,14 @@ def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
 
 def complete(
     parameters: Mapping[str, Any], prepared: Prepared, probs: np.ndarray
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The parameters with guesses for the required ones that are missing, and their names."""
+) -> tuple[dict[str, Any], Guess | None]:
+    """The parameters with guesses for the required ones that are missing, and the guess, if any."""
     if all(name in parameters for name in REQUIRED):
-        return dict(parameters), ()
+        return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
     guess = first_guess([prepared.image], [probs], spacing=prepared.spacing)
-    guessed = tuple(name for name in guess if name not in parameters)
-    return {**guess, **parameters}, guessed
+    return {**guess, **parameters}, guess
 
 
 def _without_missing(

@@ -77,7 +77,7 @@ def check_products(bilateral_weight: Any, spatial_weight: Any, compatibility: An
     strongest = 1.0 if isinstance(compatibility, str) else np.max(np.abs(compatibility), initial=0)
     weights = (np.max(np.abs(weight), initial=0) for weight in (bilateral_weight, spatial_weight))
     product = float(strongest) * sum(map(float, weights))
-    if not product < np.finfo(np.float32).max:
+    if not product < float(np.finfo(np.float32).max):
         raise ValueError(
             "Expected bilateral_weight and spatial_weight times compatibility to be finite in "
             f"float32. Received numbers whose product is {product:.3g}. Use smaller weights."

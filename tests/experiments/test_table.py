@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from experiments import table
 from experiments.config import Config
 from experiments.score.metrics import METRICS
+from experiments.show import run_table as table
 from experiments.studies.main_job import comparison
 
 ROWS = comparison().rows
