@@ -2,12 +2,12 @@
 
 The way of the main job: compare (options, folders; runs keeps these) > studies (what is asked) >
 repetition (one seed, in a process of its own: workers) > rows (how each row is made) > train
-(inputs, models, training) > score (metrics, statistics) > table, curves, pictures. config has every
-setting; results/ what is committed of finished studies.
+(inputs, models, loop) > score (metrics, stats) > show (tables, curves, pictures, pages). config
+has every setting; results/ what is committed of finished studies.
 
 Commands, as python -m experiments.<name>: compare, the main job and the studies; evaluate, a
-trained model on other data; table, report and publish, from results to pages; and first_guess, the
-study behind the constants of crfrnn.first_guess.
+trained model on other data; report and publish, from results to pages; and first_guess, the study
+behind the constants of crfrnn.first_guess.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli.layouts import Layout
+from crfrnn.cli.fitting import Layout
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 _IGNORED = 255  # the usual value of points without a label

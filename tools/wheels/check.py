@@ -11,6 +11,7 @@ loaders; without them a line says what was not run.
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,11 @@ import lief
 import numpy as np
 
 import crfrnn
-from tools.wheels import CACHE, DIST, Target, chosen, environment, zig
+from tools.wheels import CACHE, DIST, ROOT, Target, chosen, environment, zig
 
 LARGEST = 2_000_000  # bytes of a wheel
-FUNCTIONS = {"build", "filter", "instruction_set", "max_threads", "mean_field_step", "softmax"}
+INTERFACE = (ROOT / "crfrnn" / "native" / "c_api.h").read_text("utf-8")
+FUNCTIONS = set(re.findall(r"^CRFRNN_API [^(]*?(\w+)\(", INTERFACE, re.M))
 # What every system of the kind has. (zig's own imports of Windows are the api-ms-win-crt- sets.)
 SYSTEM_LIBRARIES = {
     "manylinux": ("libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "ld-linux-"),
@@ -88,7 +90,7 @@ def check_library(file: Path, system: str) -> str:
     if foreign:
         raise Failed(f"{file.name} needs {', '.join(foreign)}")
     exported = {function.name.lstrip("_") for function in binary.exported_functions}
-    missing = {f"crfrnn_{name}" for name in FUNCTIONS} - exported
+    missing = FUNCTIONS - exported
     if missing and not file.stem.endswith("_tensorflow"):
         raise Failed(f"{file.name} lacks {', '.join(sorted(missing))}")
     if isinstance(binary, lief.MachO.Binary):
