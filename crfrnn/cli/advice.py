@@ -44,7 +44,8 @@ def explain(
         "reversed": ("L", *grid[::-1]),
         "foreground": grid,
     }
-    order = {"auto": ["last", "first", "foreground"], "nnunet": ["reversed"]}.get(name, [name])
+    nnunet = "reversed" if is_nifti else "first"
+    order = {"auto": ["last", "first", "foreground"], "nnunet": [nnunet]}.get(name, [name])
     if name == "auto" and is_nifti:
         order = ["reversed", *order] if is_nnunet else [*order, "reversed"]
     shapes = " or ".join(str(expected[layout]).replace("'", "") for layout in order)
