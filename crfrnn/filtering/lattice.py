@@ -46,8 +46,8 @@ class LatticeFilter(FilterOperator):
     Built once, applied many times. The transposed, which is also the gradient with respect to the
     values, blurs the axes in the opposite order. On GPUs the order of the sums of a splat, and with
     it the last bits, may differ from run to run. Positions receive no gradient (the derivative of
-    the lattice function is not an approximation of the Gaussian's). Where positions are not finite or
-    too far from the origin and no error can be raised (compiled code), every result is NaN.
+    the lattice function is not an approximation of the Gaussian's). Where positions are not finite
+    or too far from the origin and no error can be raised (compiled code), every result is NaN.
 
     Args:
         positions: (B, N, F) float32, already divided by the bandwidths.

@@ -386,7 +386,7 @@ def test_wrong_shapes(arguments, unaries, image, message):
     [("lattice", True), ("lattice", False), ("exact", False), ("local", False)],
 )
 def test_a_nan_pixel_never_passes_unnoticed(method, with_native):
-    """Eager calls raise; compiled functions cannot, but for the native lattice: all is NaN there."""
+    """Eager calls raise; compiled functions cannot, but for the native lattice: all becomes NaN."""
     if with_native and native.refusal():
         pytest.skip(native.refusal())
     image = IMAGE.copy()
