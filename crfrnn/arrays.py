@@ -37,7 +37,7 @@ def namespace(*arrays: Any) -> Any:
     numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
     if all(isinstance(array, numpy_like) for array in arrays):
         return sys.modules[__name__]
-    torch = sys.modules.get("torch")  # who has a tensor of it has imported it
+    torch: Any = sys.modules.get("torch")  # who has a tensor of it has imported it
     for array in arrays if torch else ():
         if isinstance(array, torch.Tensor):
             from crfrnn import torch_ops

@@ -110,7 +110,8 @@ class CRFRNN(torch.nn.Module):
         }
         self.from_logits = bool(from_logits)
         for name in initial_weights(2, **self.thetas, **self._any_labels()):
-            self.register_parameter(name, UninitializedParameter(dtype=torch.float32))
+            shapeless: Any = UninitializedParameter()
+            self.register_parameter(name, shapeless)
         if num_labels is not None:
             self._materialize(max(num_labels, 2))
 

@@ -84,12 +84,12 @@ def relaxed_energy(
     options = (method, "after", native, grid, window)
     if bilateral_weight:
         positions = bilateral_positions(image, theta_alpha, theta_beta, spacing)
-        kernel = _among(build_filter(positions, *options), present)
+        kernel = _kernel_among(present, positions, options, ops)
         smoothed = smoothed + bilateral_weight * kernel(q)
     if spatial_weight:
         # One image's grid serves all: these positions have batch 1.
         positions = spatial_positions(grid, theta_gamma, spacing, ops)
-        kernel = _among(build_filter(positions, *options), present)
+        kernel = _kernel_among(present, positions, options, ops)
         smoothed = smoothed + spatial_weight * kernel(q)
     # K is not symmetric, so that both q need their gradient: 1 - K q and -(K transposed) q.
     energy = ops.sum(q * (bilateral_weight + spatial_weight - smoothed), axis=-1)  # (B, N)
@@ -99,9 +99,16 @@ def relaxed_energy(
     return ops.sum(energy * weights[..., 0], axis=-1) / ops.maximum(count, 1.0)
 
 
-def _among(kernel: NormalizedFilter, present: Any) -> NormalizedFilter:
-    """The filter among the points that are present."""
-    return kernel if present is None else NormalizedFilter(kernel.operator, "after", present)
+def _kernel_among(present: Any, positions: Any, options: Any, ops: Any) -> NormalizedFilter:
+    """The filter among the points that are present, (B, N, 1), of positions (B or 1, N, F)."""
+    if present is None:
+        return build_filter(positions, *options)
+    # The others stand where the first of them stands, so that they add no vertex to a lattice,
+    # through which values would spread.
+    first = present * ops.cast(ops.cumsum(present, axis=1) == 1.0, "float32")
+    place = ops.sum(first * positions, axis=1, keepdims=True)  # (B, 1, F)
+    positions = ops.where(present > 0, positions, place)
+    return NormalizedFilter(build_filter(positions, *options).operator, "after", present)
 
 
 def _probabilities(predictions: Any, from_logits: bool, ops: Any) -> Any:
