@@ -23,7 +23,12 @@ FLOORS = (
     ("registration", "__main__"),  # beside the front door
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-WITH_KERAS = ("layers", "torch", "torch_ops", "monai")  # the rooms that import a framework when imported
+WITH_KERAS = (
+    "layers",
+    "torch",
+    "torch_ops",
+    "monai",
+)  # with a framework when imported
 FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "monai")
 OF_CRFRNN = sorted(name for name in FILES if name.startswith("crfrnn."))
 
