@@ -15,11 +15,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from crfrnn import registration
 from crfrnn._version import __version__
 from crfrnn.filtering import gaussian_filter
 from crfrnn.filtering.native import native_status
 from crfrnn.meanfield.mean_field import mean_field
-from crfrnn.offline.dense_crf import DenseCRF, refine
+from crfrnn.meanfield.parameters import Parameters
+from crfrnn.offline.dense_crf import DenseCRF
+from crfrnn.offline.refine import refine
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from crfrnn.layers.loss import DenseCRFLoss
     from crfrnn.layers.monitor import CRFMonitor, crf_parameters
     from crfrnn.parameters.first_guess import first_guess
+    from crfrnn.parameters.presets import presets
     from crfrnn.parameters.search import search
 
 # Found when they are first used: the first five need Keras, the others are seldom needed.
@@ -41,6 +45,7 @@ _LAZY = {
     "crf_parameters": "crfrnn.layers.monitor",
     "diagnose": "crfrnn.diagnosis.diagnose",
     "first_guess": "crfrnn.parameters.first_guess",
+    "presets": "crfrnn.parameters.presets",
     "search": "crfrnn.parameters.search",
 }
 
@@ -49,6 +54,7 @@ __all__ = [
     "CRFMonitor",
     "DenseCRF",
     "DenseCRFLoss",
+    "Parameters",
     "__version__",
     "attach",
     "crf_parameters",
@@ -57,6 +63,7 @@ __all__ = [
     "gaussian_filter",
     "mean_field",
     "native_status",
+    "presets",
     "probs_from_labels",
     "probs_from_logits",
     "refine",
@@ -74,3 +81,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+registration.register()

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.optional import needed_keras
+
 
 def namespace(*arrays: Any) -> Any:
     """The namespace for computing with `arrays`: this module, or `keras.ops`.
@@ -35,26 +37,41 @@ def namespace(*arrays: Any) -> Any:
     numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
     if all(isinstance(array, numpy_like) for array in arrays):
         return sys.modules[__name__]
-    from keras import ops
-
-    return ops
+    return needed_keras("Tensors").ops
 
 
-def check_array(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is an array or a tensor of real numbers.
+def with_gradient(forward: Callable, backward: Callable) -> Callable:
+    """`forward`, with gradients of our own in place of those of its operations.
 
     Args:
-        name: of the argument, for the message.
-        value: what was received for it.
+        forward: function of one or more arrays or tensors to one.
+        backward: function (upstream, output, *inputs) to a tuple with the gradient for each input.
+
+    Returns:
+        A function of the same inputs; of NumPy arrays, `forward` as it is.
+
+    Example:
+
+    >>> square = with_gradient(lambda x: x * x, lambda upstream, y, x: (2 * x * upstream,))
+    >>> square(np.float32(3))
+    np.float32(9.0)
     """
-    dtype = getattr(value, "dtype", None)
-    if not hasattr(value, "shape") or dtype is None:
-        raise ValueError(
-            f"Expected `{name}` to be an array or a tensor. Received {type(value).__name__}. "
-            f"Use np.asarray({name})."
-        )
-    if getattr(dtype, "kind", "f") in "OSUmM" or "complex" in str(dtype) or "str" in str(dtype):
-        raise ValueError(f"Expected `{name}` to hold real numbers. Received dtype {dtype}.")
+
+    def differentiable(*inputs: Any) -> Any:
+        output = forward(*inputs)
+
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            if upstream is None:  # TensorFlow and JAX pass it by position, PyTorch by name
+                (upstream,) = args
+            gradients = backward(upstream, output, *inputs)
+            return gradients if len(inputs) > 1 else gradients[0]
+
+        return output, gradient
+
+    def function(*inputs: Any) -> Any:
+        return namespace(*inputs).custom_gradient(differentiable)(*inputs)
+
+    return function
 
 
 def concrete(array: Any) -> np.ndarray | None:

@@ -1,10 +1,12 @@
 """The study: U-Net, U-Net + offline CRF and U-Net + CRF-RNN, compared fairly.
 
-In the order of the data: config, presets (settings), rows (what is compared), study (a file of
-both) > inputs (slices, batches) > models, training > offline (the CRF's search), corrections >
-evaluation, metrics > repetition (all of that for one seed) > stats, table, curves, pictures. runs
-holds the folder of a run; studies/ the studies, results/ what is committed of them, publish makes
-the page about it, report one about any run. Commands, as python -m experiments.<name>: compare,
-train, evaluate, table, report, publish; and first_guess, the study behind the constants of
-crfrnn.first_guess.
+The way of the main job: compare (options, folders; runs keeps these) > studies (what is asked) >
+repetition (one seed, in a process of its own: workers) > rows (how each row is made) > train
+(inputs, models, loop) > score (metrics, stats) > show (tables, curves, pictures, pages). config
+has every setting; results/ what is committed of finished studies.
+
+Commands, as python -m experiments.<name>: compare, the main job and the studies; evaluate, a
+trained model on other data; report and publish, from results to pages; and, behind
+crfrnn.first_guess, first_guess_formulas (its constants, on made_up maps), unaries (what small
+networks say) and first_guess (its rule of trust, and its results).
 """

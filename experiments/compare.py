@@ -5,6 +5,7 @@
     python -m experiments.compare --dataset hippocampus            real volumes, hours
     python -m experiments.compare --models fcn8s unet unet+crfrnn  other networks, a row for each
     python -m experiments.compare --config experiments/studies/controlled.toml     a study, hours
+    python -m experiments.compare --seed 3 --dataset hippocampus   one seed, on a machine of its own
 
 Writes runs/<name>/: table.md, results.json, curves.png, pictures/; of a study, one such folder per
 setting, and study.json. May be interrupted at any time (Ctrl-C, power cut): the same command goes
@@ -17,26 +18,26 @@ import argparse
 import collections
 import dataclasses
 import logging
-import multiprocessing
 import os
 import shlex
 import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from concurrent import futures
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
+import matplotlib
 
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
 from experiments import config as configuration
-from experiments import curves, inputs, pictures, presets, runs, study, table
+from experiments import quiet, runs
 from experiments.config import Config
-from experiments.rows import CRF, Comparison, compared, comparison
-from experiments.study import Study
+from experiments.rows import Comparison, compared
+from experiments.show import curves, pictures, run_table
+from experiments.studies import main_job, plan
+from experiments.studies.doubts import doubts
+from experiments.train import inputs
+from experiments.workers import side_by_side
 
 
 class Run(NamedTuple):
@@ -47,15 +48,18 @@ class Run(NamedTuple):
     comparison: Comparison
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What other results would come of."""
+        config, rows = map(dataclasses.asdict, (self.config, self.comparison))
+        return {"config": config, "comparison": rows, "backend": os.environ["KERAS_BACKEND"]}
+
+    @property
     def finished(self) -> bool:
         results = runs.read_json(self.folder / "results.json")
         if results is None:
             return False
-        made, asked = (
-            runs.as_read_back(dataclasses.asdict(rows))
-            for rows in (compared(results), self.comparison)
-        )
-        return made == asked
+        made = dataclasses.asdict(compared(results))
+        return runs.as_read_back(made) == runs.as_read_back(self.identity["comparison"])
 
     def rows(self, seed: int) -> dict[str, Path]:
         """Where the results of one repetition are, or will be, by row."""
@@ -64,93 +68,66 @@ class Run(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison from command line arguments; returns the exit status."""
-    parser = make_parser(__doc__)
-    parser.add_argument("--config", type=Path, metavar="FILE", help="of a study, see study.py")
-    parser.add_argument("--settings", nargs="+", metavar="NAME", help="of the study; default: all")
+    parser = make_parser()
     options = parser.parse_args(arguments)
-    folders = open_runs(parser, options)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: ends the workers too
-    finished = all(run.finished for run in folders)
     try:
-        compare(folders, options.jobs)
+        asked = open_runs(options)
+    except (ValueError, FileNotFoundError) as error:
+        parser.error(str(error))  # ends the program with status 2
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: ends the workers too
+    before = all(run.finished for run in asked)
+    try:
+        compare(asked, options.jobs, options.seed)
     except KeyboardInterrupt:
-        places = folders[0].folder if len(folders) == 1 else folders[0].folder.parent
+        places = asked[0].folder if len(asked) == 1 else asked[0].folder.parent
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
     except runs.OtherNetwork as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    for run in folders:
+    for run in asked:
+        if not run.finished:
+            print(f"Models and results: {run.folder / f'seed-{options.seed}'}")
+            continue
         print((run.folder / "table.md").read_text("utf-8"))
         print(f"Table, results, learning curves and pictures: {run.folder}")
         print(f"All on one page: python -m experiments.report {shlex.quote(str(run.folder))}\n")
     if options.config:
-        path = study.collect(read_study(options), folders[0].folder.parent)
+        path = plan.collect(_plan(options), asked[0].folder.parent)
         print(f"Results of the study, as far as it has run: {path}")
-    if finished:
+    if before:
         print("This run was finished before. --force repeats it.")
     return 0
 
 
-def compare(folders: Sequence[Run], jobs: int | None = None) -> None:
-    """Make all repetitions of all runs, and write results, table, curves and pictures of each.
+def compare(asked: Sequence[Run], jobs: int | None = None, seed: int | None = None) -> None:
+    """Make the repetitions of all runs, and write results, table, curves and pictures of each.
 
-    Args:
-        folders: the runs; what is finished there is kept.
-        jobs: repetitions side by side; None = as many as the cores allow. The results do not
-            depend on it.
+    What is finished is kept. jobs: repetitions side by side, on which no result depends; None = as
+    the cores allow. seed: the only repetition to make; None = all.
     """
-    left = [run for run in folders if not run.finished]
-    work = [
-        (run, seed)
+    left = [run for run in asked if not run.finished]
+    missing = [
+        (run, number)
         for run in left
-        for seed in range(run.config.seeds)
-        if not all(path.exists() for path in run.rows(seed).values())
+        for number in range(run.config.seeds)
+        if not all(path.exists() for path in run.rows(number).values())
     ]
-    missing = collections.Counter(run.folder for run, _ in work)
+    counts = collections.Counter(run.folder for run, _ in missing)
     for run in left:
-        if not missing[run.folder]:  # killed after its last repetition
+        if not counts[run.folder]:  # killed after its last repetition
             finish(run)
-    if not work:
-        return
-    jobs = jobs or max(1, min(len(work), num_cores() // work[0][0].config.threads))
-    for run in _side_by_side(work, jobs) if len(work) > 1 else map(_here, work):
-        missing[run.folder] -= 1
-        if not missing[run.folder]:
+    work = [one for one in missing if seed in (None, one[1])]
+    jobs = jobs or max(1, num_cores() // asked[0].config.threads)
+    for run, _ in side_by_side(repeat, work, jobs):
+        counts[run.folder] -= 1
+        if not counts[run.folder]:
             finish(run)
-
-
-def finish(run: Run) -> None:
-    """Write results, table, curves and pictures of a run whose repetitions are done."""
-    folder, numbers = run.folder, range(run.config.seeds)
-    seeds = [
-        {key: runs.read_json(path) for key, path in run.rows(number).items()} for number in numbers
-    ]
-    times = [runs.read_json(folder / f"seed-{number}" / "seconds.json") or 0 for number in numbers]
-    commits = dict.fromkeys(row.get("commit") for seed in seeds for row in seed.values())
-    results = {
-        "config": dataclasses.asdict(run.config),
-        "comparison": dataclasses.asdict(run.comparison),
-        "backend": os.environ["KERAS_BACKEND"],
-        **runs.environment(),
-        # Of the processor, all repetitions together.
-        "seconds": round(sum(times)),
-        "commit": ", ".join(filter(None, commits)) or None,  # of the rows
-        "seeds": seeds,
-    }
-    table.write(results, folder)
-    curves.draw(results, folder)
-    pictures.draw(run.config, run.comparison, results, folder)
-    # Left by a process that was killed.
-    for pattern in ("*.unfinished", "unfinished-*", "*.checkpoint.npz"):
-        for left in folder.rglob(pattern):
-            left.unlink()
-    # Last: its presence says that everything is there.
-    runs.write_json(folder / "results.json", results)
 
 
 def repeat(run: Run, seed: int) -> None:
-    """Make and evaluate all rows of one seed; see ``repetition.run``."""
+    """Make and score all rows of one seed; see ``repetition.run``."""
+    quiet.tensorflow()
     # Not news: each row has a model, and each model is traced for each size of images.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Imported here: Keras reads its backend and the number of threads when it is imported, and
@@ -160,70 +137,93 @@ def repeat(run: Run, seed: int) -> None:
     repetition.run(run.config, run.comparison, seed, run.folder)
 
 
-def make_parser(description: str | None) -> argparse.ArgumentParser:
+def finish(run: Run) -> None:
+    """Write results, table, curves and pictures of a run whose repetitions are done."""
+    folder, numbers = run.folder, range(run.config.seeds)
+    seeds = [
+        {key: runs.read_json(path) for key, path in run.rows(number).items()} for number in numbers
+    ]
+    times = [runs.seconds(folder / f"seed-{number}") for number in numbers]
+    commits = dict.fromkeys(row.get("commit") for seed in seeds for row in seed.values())
+    results = {
+        **run.identity,
+        **runs.environment(),
+        # Of the processor, all repetitions together.
+        "seconds": round(sum(times)),
+        "commit": ", ".join(filter(None, commits)) or None,  # of the rows
+        "seeds": seeds,
+    }
+    run_table.write(results, folder)
+    with matplotlib.rc_context({"text.parse_math": False}):  # names of others may have a "$"
+        curves.draw(results, folder)
+        pictures.draw(run.config, run.comparison, results, folder)
+    for pattern in (".unfinished-*", "*.checkpoint.npz"):  # left by a process that was killed
+        for left in folder.rglob(pattern):
+            left.unlink()
+    # Last: its presence says that everything is there.
+    runs.write_json(folder / "results.json", results)
+
+
+def make_parser() -> argparse.ArgumentParser:
     """Options for the choice of a run and for every setting."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer seeds, cases and updates")
     parser.add_argument("--name", help="of the folder; default: the data set, and -quick")
     parser.add_argument("--runs", default="runs", help="where runs live (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="delete the run that is there")
+    parser.add_argument("--repair", action="store_true", help="make again what is damaged there")
     parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
+    parser.add_argument("--seed", type=int, help="only this one of the seeds, 0 .. seeds-1")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="of a study: studies/plan.py")
+    parser.add_argument("--settings", nargs="+", metavar="NAME", help="of the study; default: all")
     configuration.add_arguments(parser)
     return parser
 
 
-def open_runs(parser: argparse.ArgumentParser, options: argparse.Namespace) -> list[Run]:
-    """Check that the data are there, and make or take up the folders of the runs.
-
-    What is wrong with the arguments ends the program with a message and status 2.
-    """
-    try:
-        asked = _of_study(options) if getattr(options, "config", None) else [_single(options)]
-        _set_environment(asked[0].config.threads)
-        for run in asked:
-            _check_names(run)
-            _check_energy(run)
-            inputs.split(run.config, seed=0)
-        for run in asked:
-            identity = {
-                "config": dataclasses.asdict(run.config),
-                "comparison": dataclasses.asdict(run.comparison),
-                "backend": os.environ["KERAS_BACKEND"],
-            }
-            runs.open_run(run.folder, identity, options.force)
-    except (ValueError, FileNotFoundError) as error:
-        parser.error(str(error))
+def open_runs(options: argparse.Namespace) -> list[Run]:
+    """Check options and data (ValueError, FileNotFoundError), and make or take up the folders."""
+    asked = _of_study(options) if options.config else [_single(options)]
+    _set_environment(asked[0].config.threads)
+    for run in asked:
+        if options.seed is not None and not 0 <= options.seed < run.config.seeds:
+            last = run.config.seeds - 1
+            raise ValueError(f"--seed must be from 0 to {last}. Received: {options.seed}")
+        _check_names(run)
+        _check_energy(run)
+        for doubt in doubts(run.config, inputs.split(run.config, seed=0)):
+            print(f"{run.folder.name}: {doubt}", file=sys.stderr)
+    for run in asked:
+        runs.open_run(run.folder, run.identity, options.force)
+        runs.check(run.folder, options.repair)
     return asked
 
 
 def _single(options: argparse.Namespace) -> Run:
-    dataset = getattr(options, "dataset", Config.dataset)
-    preset = presets.preset(dataset, options.quick)
-    config = configuration.from_arguments(preset, options)
-    name = options.name or "-".join(
-        [Path(dataset).name, *config.models, *(["quick"] if options.quick else [])]
-    )
-    return Run(Path(options.runs, name), config, comparison(config.models, config.network))
+    given = configuration.given(options)
+    dataset = given.get("dataset", Config.dataset)
+    config, rows = main_job.task(dataset, options.quick, given)
+    name = "-".join([Path(dataset).name, *config.models, *(["quick"] if options.quick else [])])
+    return Run(Path(options.runs, options.name or name), config, rows)
 
 
 def _of_study(options: argparse.Namespace) -> list[Run]:
-    asked = read_study(options)
-    wanted = options.settings or [*asked.settings]
-    if unknown := [name for name in wanted if name not in asked.settings]:
-        raise ValueError(f"No setting {unknown[0]!r}. Expected some of {', '.join(asked.settings)}")
+    asked = _plan(options)
+    wanted = options.settings or [*asked.tasks]
+    if unknown := [name for name in wanted if name not in asked.tasks]:
+        raise ValueError(f"No setting {unknown[0]!r}. Expected some of {', '.join(asked.tasks)}")
     folder = Path(options.runs, options.name or asked.name)
-    return [Run(folder / name, *asked.settings[name]) for name in wanted]
+    return [Run(folder / name, *asked.tasks[name]) for name in wanted]
 
 
-def read_study(options: argparse.Namespace) -> Study:
-    """The study of ``--config``, with the settings given as options changed everywhere."""
+def _plan(options: argparse.Namespace) -> plan.Plan:
+    """What ``--config`` asks, with the settings given as options changed everywhere."""
     if options.quick:
         raise ValueError(
             "--quick is of the main job. Of a study, change settings by their options."
         )
-    return study.read(options.config, configuration.given(options))
+    return plan.read(options.config, configuration.given(options))
 
 
 def _check_names(run: Run) -> None:
@@ -237,14 +237,14 @@ def _check_names(run: Run) -> None:
         if name not in unet.names():
             raise ValueError(
                 f"Unknown network {name!r}. Expected one of {', '.join(unet.names())}, in --models "
-                f"also with {CRF} behind it."
+                f"also with {main_job.PLUS_CRF} behind it."
             )
 
 
 def _check_energy(run: Run) -> None:
     for key, row in run.comparison.rows.items():
         weight = row.settings.get("energy_weight", run.config.energy_weight)
-        if weight and row.kind == "network" and not row.of:
+        if len(row.of) < row.how.rests_on({"energy_weight": weight})[0]:
             raise ValueError(
                 f"energy_weight of row {key!r} is {weight}, but the row rests on no other one, "
                 "whose search would give the energy its bandwidths. Give such rows an "
@@ -252,60 +252,9 @@ def _check_energy(run: Run) -> None:
             )
 
 
-def _here(one: tuple[Run, int]) -> Run:
-    repeat(*one)
-    return one[0]
-
-
-def _side_by_side(work: Sequence[tuple[Run, int]], jobs: int) -> Iterator[Run]:
-    """Repeat in processes, ``jobs`` at a time; yields the run of each repetition when it is done.
-
-    Each has a process of its own: TensorFlow keeps the graphs of models that are gone, about a
-    gigabyte for the rows of one repetition.
-    """
-    # Spawned, not forked: a fork of a process with running threads (TensorFlow's) may hang.
-    spawn = multiprocessing.get_context("spawn")
-    lock = spawn.RLock()  # so that progress bars take turns
-
-    def alone(run: Run, seed: int) -> Run:
-        with futures.ProcessPoolExecutor(
-            1, mp_context=spawn, initializer=_start_worker, initargs=(lock,)
-        ) as process:
-            process.submit(repeat, run, seed).result()  # raises what the process raised
-        return run
-
-    threads = futures.ThreadPoolExecutor(jobs)  # which only wait
-    running = [threads.submit(alone, *one) for one in work]
-    try:
-        for done in futures.as_completed(running):
-            yield done.result()
-    except BaseException:
-        threads.shutdown(wait=False, cancel_futures=True)
-        # Again and again: one may just be about to start its process.
-        while any(one.running() for one in running):
-            for process in multiprocessing.active_children():
-                process.terminate()
-            time.sleep(0.1)
-        raise
-    finally:
-        threads.shutdown()
-
-
-def _start_worker(lock: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
-    tqdm.set_lock(lock)
-    # Killed, the main process cannot end its workers, and who starts it again would have two.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
 def _set_environment(threads: int) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its banner would break the bars
+    quiet.tensorflow()
     # One number for all libraries: results are equal bit for bit only with equal threads.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)

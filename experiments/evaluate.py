@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crfrnn.parameters.scores import nanmean
-from experiments import markdown, runs
-from experiments.config import Config, from_json
-from experiments.table import COLUMNS
+from experiments import runs
+from experiments.config import Config, make
+from experiments.show import markdown
+from experiments.show.tables import COLUMNS, OF_A_RUN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,16 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = runs.read_json(options.model.parent.parent / "run.json")
     if run is None or not options.model.exists():
         parser.error(f"{options.model} is no model of a run: expected runs/<name>/seed-<n>/*.keras")
-    config = from_json(run["config"])
+    config = make(run["config"])
     if options.dataset:
         # Another set has other numbers of cases; its test split as a whole.
-        config = dataclasses.replace(
-            config,
-            dataset=options.dataset,
-            train_cases=None,
-            validation_cases=None,
-            test_cases=None,
-        )
+        sizes = dict.fromkeys(("train_cases", "validation_cases", "test_cases"))
+        config = dataclasses.replace(config, dataset=options.dataset, **sizes)
     os.environ["KERAS_BACKEND"] = run["backend"]
     print(_evaluate(config, options.model))
     return 0
@@ -52,19 +48,22 @@ def _evaluate(config: Config, path: Path) -> str:
 
     import unet  # noqa: F401
     from crfrnn import CRFRNN  # noqa: F401
-    from experiments import evaluation, inputs
+    from experiments.score.cases import score_cases
+    from experiments.train import inputs
+    from experiments.train.predict import predict
 
     model = keras.models.load_model(path, compile=False)
     test = inputs.load(config, seed=0).test
-    logits = evaluation.predict(model, test, config.batch_size)
-    num_labels = logits["unaries"][0].shape[-1]
+    logits = predict(model, test, config.batch_size)
     lines = []
     for name, scores in logits.items():
         before = logits["unaries"] if name == "refined" else None
-        cases = evaluation.evaluate(config, test, scores, num_labels, before)
-        means = [nanmean([case[metric] for case in cases]) for metric in COLUMNS]
+        cases = score_cases(config, test, scores, before)
+        means = [nanmean([case[metric] for case in cases]) for metric in OF_A_RUN]
         lines.append([name, *(f"{mean:.2f}" for mean in means)])
-    return markdown.table([f"{len(test.cases)} cases", *COLUMNS.values()], lines)
+    return markdown.table(
+        [f"{len(test.cases)} cases", *(COLUMNS[name] for name in OF_A_RUN)], lines
+    )
 
 
 if __name__ == "__main__":

@@ -9,12 +9,15 @@ runs/<name>/
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
-import multiprocessing
 import os
 import platform
 import shutil
 import subprocess
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +25,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from crfrnn.parameters.cases import num_cores
+from crfrnn.cores import num_cores
+from crfrnn.files import replacing
 from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
@@ -33,68 +37,101 @@ class OtherNetwork(ValueError):
     """Rows cannot be added to a run, because its networks cannot be made again as they were."""
 
 
+class Damaged(ValueError):
+    """A file is not as it was written."""
+
+    def __init__(self, path: Path, reason: Any):
+        super().__init__(
+            f"{path} is damaged: {reason}. --repair deletes such files and makes again what was "
+            "in them; --force repeats the whole run."
+        )
+
+
 def write(path: Path, write_to: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that it is either complete or absent, however the process ends.
+    """Write a file so that it is either complete or absent, whatever ends the process, or power.
 
-    Args:
-        path: the file; its folder is made.
-        write_to: gets the open binary file.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp(), "a", "b.txt")
-        >>> write(path, lambda file: file.write(b"text"))
-        >>> path.read_text()
-        'text'
+    Its folder is made; ``write_to`` gets the open binary file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id: another process writing the same file must not share the unfinished one.
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    with open(unfinished, "wb") as file:
+    with replacing(path) as unfinished, open(unfinished, "wb") as file:
         write_to(file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
-def write_json(path: Path, content: Any, compact: bool = False) -> None:
-    """Write JSON atomically; floats keep every bit; compact = in one line without spaces."""
+def write_json(path: Path, content: Mapping[str, Any], compact: bool = False) -> None:
+    """Write JSON and its checksum; floats keep every bit; compact = in one line without spaces."""
+    content = {**content, "checksum": _checksum(content)}
     layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
     text = json.dumps(content, default=_plain, **layout)
     write(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; None if there is no such file."""
-    return json.loads(path.read_text()) if path.exists() else None
+    """Read JSON, None if there is no such file; Damaged if it is not as it was written."""
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise Damaged(path, error) from None
+    # Files of older runs have no checksum.
+    if isinstance(content, dict) and (written := content.pop("checksum", None)):
+        if written != _checksum(content):
+            raise Damaged(path, "its checksum is of another content")
+    return content
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays atomically as one .npz; read with ``read_arrays``."""
+    """Write arrays atomically as one .npz, which has checksums; read with ``read_arrays``."""
     write(path, lambda file: np.savez(file, **arrays))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what ``write_arrays`` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+    """Read what ``write_arrays`` wrote; raises Damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Damaged(path, error) from None
+
+
+def seconds(folder: Path) -> float:
+    """Processor time of a repetition so far."""
+    kept = read_json(folder / "seconds.json") or 0
+    return kept["seconds"] if isinstance(kept, dict) else kept  # a number in older runs
+
+
+def check(folder: Path, repair: bool = False) -> None:
+    """Read all state of a run, so that no damage enters its results, or ends it hours later.
+
+    Raises Damaged; with ``repair``, what is damaged is deleted, and so will be made again, but for
+    run.json, which only --force replaces.
+    """
+    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
+        if path.name.startswith("."):  # of a process that was killed as it wrote
+            continue
+        try:
+            (read_json if path.suffix == ".json" else read_arrays)(path)
+        except Damaged:
+            if not repair or path.name == "run.json":
+                raise
+            path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)  # a row without its label maps
 
 
 def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
     """Make the folder of a run, or take up the one that is there.
 
-    Rows may be added to a run that is there, and words about its rows changed.
+    Rows may be added to a run that is there, and words about its rows changed. A folder with
+    something else is a ValueError: a run of other settings, with rows that were made otherwise, or
+    of another backend, unless ``force`` deletes it; or files that are no run, which are kept.
 
     Args:
         folder: where the run lives.
-        identity: ``config``, its settings; ``comparison``, its rows; ``backend``, Keras's: the same
-            settings give other last digits on another one.
+        identity: "config", its settings; "comparison", its rows; "backend", Keras's, on another one
+            of which the same settings give other last digits.
         force: delete the run that is there and start anew.
-
-    Raises:
-        ValueError: if the folder holds something else: a run of other settings, with rows that
-            were made otherwise, or of another backend, or files that are no run at all (which
-            ``force`` does not delete either).
     """
     identity = as_read_back(identity)
     found = read_json(folder / "run.json")
@@ -113,28 +150,16 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
 
 
 def as_read_back(content: Any) -> Any:
-    """As ``write_json`` and then ``read_json`` would give it: tuples as lists.
-
-    Example:
-        >>> as_read_back({"of": ("plain",)})
-        {'of': ['plain']}
-    """
+    """As ``write_json`` and then ``read_json`` would give it: tuples as lists."""
     return json.loads(json.dumps(content))
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and machine, for the results.
-
-    Returns:
-        ``python``, ``packages`` (name to version, those installed), ``commit``, ``machine``,
-        ``cores``.
-    """
+    """What results may depend on: "python", "packages", "commit", "machine", "cores"."""
     packages = {}
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "python": platform.python_version(),
         "packages": packages,
@@ -144,57 +169,43 @@ def environment() -> dict[str, Any]:
     }
 
 
-def stop_if_orphaned() -> None:
-    """End a worker whose main process was killed, and so could not end it.
-
-    Two runs in one folder would be in each other's way.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit("The main process is gone.")
-
-
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What of a run that is there cannot stay."""
-    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
-    differences = [
-        f"{key} is {old.get(key)!r} there, {new.get(key)!r} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    rows, wanted_rows = (compared(run).rows for run in (found, wanted))
-    for key, row in rows.items():
-        if key not in wanted_rows:
-            differences.append(f"row {key!r} is there, not here")
-            continue
-        pairs = {
-            part: (getattr(row, part), getattr(wanted_rows[key], part)) for part in MAKES_A_ROW
-        }
-        differences += [
-            f"{part!r} of row {key!r} is {there!r} there, {here!r} here"
-            for part, (there, here) in pairs.items()
-            if there != here
-        ]
-    return differences
-
-
 def commit() -> str | None:
     """The commit of this code, with "+" if files have changed since; None outside a clone."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ("git", "-C", str(Path(__file__).parent), *arguments)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What of a run that is there cannot stay."""
+
+    def changes(old: Mapping[str, Any], new: Mapping[str, Any], of: str) -> list[str]:
+        return [
+            f"{key}{of} is {old.get(key)!r} there, {new.get(key)!r} here"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+
+    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
+    differences = changes(old, new, "")
+    rows, wanted_rows = (compared(run).rows for run in (found, wanted))
+    for key, row in rows.items():
+        if key not in wanted_rows:
+            differences.append(f"row {key!r} is there, not here")
+            continue
+        old, new = (
+            {repr(part): getattr(one, part) for part in MAKES_A_ROW}
+            for one in (row, wanted_rows[key])
+        )
+        differences += changes(old, new, f" of row {key!r}")
+    return differences
 
 
 def _processor() -> str:
@@ -204,6 +215,11 @@ def _processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or "unknown processor"
+
+
+def _checksum(content: Any) -> str:
+    """Of what JSON knows of it."""
+    return hashlib.sha256(json.dumps(content, default=_plain).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

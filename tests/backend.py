@@ -16,6 +16,19 @@ def array(tensor):
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
+def compiled(function):
+    """The function of arrays as the backend compiles it; on PyTorch, as it is."""
+    if NAME == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    if NAME == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
 def gradients(function, *arrays):
     """Gradients of a scalar function of tensors with respect to each array, as NumPy arrays."""
     tensors = [tensor(a) for a in arrays]

@@ -1,8 +1,9 @@
-"""Saved models load in a process that has seen nothing but the import of the layer."""
+"""Saved models load in a process that has seen nothing but the import of the package."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,11 +15,12 @@ from tests.tolerances import FLOAT32, assert_close
 LOAD = """
 import sys
 import numpy as np
-from crfrnn import CRFRNN
+import crfrnn
 if sys.argv[1].endswith(".keras"):
     import keras
     out = keras.models.load_model(sys.argv[1]).predict(np.load(sys.argv[2]), verbose=0)
 else:
+    import crfrnn.layers.crf_rnn
     import tensorflow as tf
     model = tf.saved_model.load(sys.argv[1])
     out = model.serve(np.load(sys.argv[2])).numpy()
@@ -44,3 +46,39 @@ def test_attached_model_loads_in_a_fresh_process(tmp_path, how):
     files = [str(path), str(tmp_path / "image.npy"), str(tmp_path / "out.npy")]
     subprocess.run([sys.executable, "-c", LOAD, *files], check=True, env=os.environ)
     assert_close(np.load(files[2]), expected, FLOAT32)
+
+
+EARLIER = Path(__file__).parent / "layers" / "earlier"
+
+
+def test_models_of_earlier_versions_load_and_predict_the_same():
+    """Saved when the classes were in other modules (commit e56f042), with a loss of crfrnn."""
+    model = keras.models.load_model(EARLIER / "attached.keras")
+    seen = np.load(EARLIER / "attached.npz")
+    assert_close(model.predict(seen["image"], verbose=0), seen["refined"], FLOAT32)
+    assert isinstance(model.loss, crfrnn.DenseCRFLoss)
+
+
+ORDERS = {
+    "before": "import crfrnn, keras",
+    "after": "import keras, crfrnn",
+    "asked for": "import crfrnn, importlib.util; importlib.util.find_spec('keras'); import keras",
+    "a part": "import crfrnn.filtering; from keras import ops; import keras",
+    "again": "import crfrnn, importlib; importlib.reload(crfrnn); import keras",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_keras_knows_the_layers_in_any_order_of_imports(order):
+    code = f"""{ORDERS[order]}
+for name in ("CRFRNN", "MatchSize", "WithoutActivation", "ModelOfLogits", "DenseCRFLoss"):
+    assert keras.saving.get_registered_object("crfrnn>" + name), name
+assert not [f for f in __import__("sys").meta_path if "crfrnn" in type(f).__module__]
+import inspect; inspect.getsource(keras)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
+
+
+def test_the_package_alone_imports_no_keras():
+    code = "import crfrnn, sys; assert not {'keras', 'crfrnn.layers.attach'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)

@@ -9,8 +9,8 @@ import platform
 import click
 
 from crfrnn._version import __version__
+from crfrnn.cores import num_cores
 from crfrnn.filtering.native import native_status
-from crfrnn.parameters.cases import num_cores
 
 PACKAGES = (
     *("click", "jax", "keras", "matplotlib", "nibabel", "numpy", "optuna", "pillow", "scipy"),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crfrnn import checks
+from crfrnn.checks import Whole
 from crfrnn.diagnosis import edges, verdicts
-from crfrnn.diagnosis.edges import Edges
-from crfrnn.meanfield import in_place as inference
-from crfrnn.meanfield.mean_field import check_iterations, logits_from_probabilities
+from crfrnn.diagnosis.record import Findings, Messages
+from crfrnn.meanfield.in_place import energies
+from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.offline import inputs
 from crfrnn.offline.dense_crf import DenseCRF
 from crfrnn.offline.unaries import probs_from_logits
 
@@ -21,58 +23,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Messages:
-    """How strongly the kernels speak, against how sure the unaries are, in nats.
-
-    margin: (N,) logit of each point's most likely label minus that of the next: what a message has
-        to outweigh to change the label.
-    reach: (N,) largest minus smallest message over the labels, in the first iteration: what it can
-        outweigh at most.
-    agreement: (N,) how much that message supports the label that the unary prefers, against the
-        next: negative where it contradicts.
-    shares: of what moved the changed points, the part of each kernel, "bilateral" and "spatial".
-    """
-
-    margin: np.ndarray
-    reach: np.ndarray
-    agreement: np.ndarray
-    shares: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Findings):
     """What `diagnose` found; `print` it, or `plot` it.
 
     Attributes:
         verdict: sentences in plain English, what is wrong or remarkable and what to change.
-        before, after: probabilities (*S, L), float32.
-        max_change, mean_change: (T,) largest and mean change of a probability in each iteration.
-        flips: (T,) share of the points whose label changes in each iteration.
-        changed: (T,) share of the points whose label differs from the one before the CRF.
-        kl: (T + 1,) divergence of Q from the CRF in nats per point, but for a constant, before the
-            first and after each iteration; see `DenseCRF.kl`.
-        label_shares: (L, 2) share of the points with each label, before and after.
-        edges: how strongly the edges of the image act; None where the bilateral kernel is off.
-        messages: how strongly the kernels speak, against how sure the unaries are.
-        metrics: if labels were given, for "dice" and "iou" the percent before and after, means over
-            the foreground labels, and for "correct" the share of points.
+
+    The others: see `Findings`.
     """
 
     verdict: tuple[str, ...]
-    before: np.ndarray = field(repr=False)
-    after: np.ndarray = field(repr=False)
-    max_change: np.ndarray
-    mean_change: np.ndarray
-    flips: np.ndarray
-    changed: np.ndarray
-    kl: np.ndarray
-    label_shares: np.ndarray
-    edges: Edges | None = field(repr=False)
-    messages: Messages = field(repr=False)
-    metrics: dict[str, tuple[float, float]]
-    image: np.ndarray = field(repr=False)
-    labels: np.ndarray | None = field(repr=False)
-    parameters: dict[str, Any]
 
     def plot(self, slice_axis: int | None = None, index: int | None = None) -> Figure:
         """One figure of all this.
@@ -84,9 +44,9 @@ class Diagnosis:
             slice_axis, index: which slice of a volume; default: across the axis with the largest
                 spacing or the fewest slices, the one with the most changes.
         """
-        from crfrnn.diagnosis import plot as diagnosis_plot
+        from crfrnn.diagnosis.plot import draw
 
-        return diagnosis_plot.draw(self, slice_axis, index)
+        return draw(self, self.verdict, slice_axis, index)
 
     def __str__(self) -> str:
         lines = [f"{'iteration':>10} {'largest change':>15} {'mean change':>12} {'changed':>10}"]
@@ -102,6 +62,7 @@ class Diagnosis:
         return "\n".join([*lines, "", *self.verdict])
 
 
+@checks.door(num_iterations=Whole(0))
 def diagnose(
     image: np.ndarray,
     unaries: np.ndarray,
@@ -138,17 +99,16 @@ def diagnose(
     >>> print(found.verdict[2])  # doctest: +ELLIPSIS
     theta_beta = 4000 is ... times the intensity range of the image: the CRF cannot see edges. ...
     """
-    check_iterations(num_iterations)
     if crf.get("coordinates") is not None:
         raise ValueError("Expected an image on a grid. Received `coordinates`.")
     image = checks.array("image", image)
-    checks.same_grid(image, checks.array("unaries", unaries))
+    inputs.same_grid(image, checks.array("unaries", unaries))
     probs = _probabilities(unaries)
     grid, num_labels = probs.shape[:-1], probs.shape[-1]
     if not probs.size:
         raise ValueError(f"Expected an image with points. Received shape {image.shape}.")
     image = image.reshape(*grid, -1)  # (*S, K)
-    labels = None if labels is None else _truth(labels, grid, num_labels)
+    labels = None if labels is None else inputs.label_map(labels, num_labels, grid)
 
     # The verdict says what these warnings say, and more.
     with warnings.catch_warnings():
@@ -172,7 +132,7 @@ def diagnose(
 
     parameters = {"num_iterations": num_iterations, **crf}
     shares = [np.bincount(q.argmax(-1).ravel(), minlength=num_labels) for q in (before, after)]
-    facts: dict[str, Any] = dict(
+    found = Findings(
         before=before,
         after=after,
         max_change=largest,
@@ -184,13 +144,13 @@ def diagnose(
         edges=edges.measure(image, before, **_for_edges(crf))
         if np.any(crf["bilateral_weight"])
         else None,
-        messages=_messages(model, crf, before, after),
+        messages=_messages(model, before, after),
         metrics={} if labels is None else _metrics(labels, before, after),
         image=image,
         labels=labels,
         parameters=parameters,
     )
-    return Diagnosis(verdict=verdicts.find(Diagnosis(verdict=(), **facts)), **facts)
+    return Diagnosis(**vars(found), verdict=verdicts.find(found))
 
 
 def _probabilities(unaries: Any) -> np.ndarray:
@@ -198,45 +158,30 @@ def _probabilities(unaries: Any) -> np.ndarray:
     # Logits all of which are in [0, 1] do not occur; probabilities that do not sum to 1 do, and
     # have to be named.
     if values.shape[-1:] > (1,) and values.size and values.min() >= 0 and values.max() <= 1:
-        return checks.probabilities(values)
+        return inputs.probabilities(values)
     return probs_from_logits(values)
-
-
-def _truth(labels: Any, grid: tuple[int, ...], num_labels: int) -> np.ndarray:
-    labels = checks.array("labels", labels)
-    classes = np.unique(labels)
-    if labels.shape != grid or not np.isin(classes, np.arange(num_labels)).all():
-        raise ValueError(
-            f"Expected labels of shape {grid}, whole numbers 0..{num_labels - 1}. "
-            f"Received shape {labels.shape}, values {classes[:8].tolist()}."
-        )
-    return labels.astype(np.int64)
 
 
 def _for_edges(crf: dict[str, Any]) -> dict[str, Any]:
     return {name: crf.get(name) for name in ("theta_alpha", "theta_beta", "spacing")}
 
 
-def _kernel_messages(model: DenseCRF, crf: dict[str, Any], q: np.ndarray) -> dict[str, np.ndarray]:
+def _kernel_messages(model: DenseCRF, q: np.ndarray) -> dict[str, np.ndarray]:
     """What each kernel adds to the logits (N, L) of the next iteration."""
-    names = [name for name in ("bilateral", "spatial") if np.any(crf[f"{name}_weight"])]
     flat = np.ascontiguousarray(q.reshape(-1, q.shape[-1]))
-    kernels = zip(names, model.kernels, strict=True)
-    return {name: -inference.energies(kernel, flat) for name, kernel in kernels}
+    return {name: -energies(kernel, flat) for name, kernel in model.kernels.items()}
 
 
-def _messages(
-    model: DenseCRF, crf: dict[str, Any], before: np.ndarray, after: np.ndarray
-) -> Messages:
+def _messages(model: DenseCRF, before: np.ndarray, after: np.ndarray) -> Messages:
     logits = logits_from_probabilities(before.reshape(-1, before.shape[-1]))
     points = np.arange(len(logits))
     top, second = np.argsort(logits, axis=-1)[:, :-3:-1].T
-    total = sum(_kernel_messages(model, crf, before).values(), np.zeros_like(logits))
+    total = sum(_kernel_messages(model, before).values(), np.zeros_like(logits))
     old, new = (q.reshape(len(logits), -1).argmax(-1) for q in (before, after))
     moved = old != new
     pushes = {"bilateral": 0.0, "spatial": 0.0}
     if moved.any():
-        for name, message in _kernel_messages(model, crf, after).items():
+        for name, message in _kernel_messages(model, after).items():
             push = np.mean(message[moved, new[moved]] - message[moved, old[moved]])
             pushes[name] = max(0.0, float(push))
     total_push = sum(pushes.values()) or 1.0

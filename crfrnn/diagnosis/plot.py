@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from crfrnn.diagnosis import edges
-from crfrnn.files import needed
+from crfrnn.diagnosis import edges, paint
+from crfrnn.diagnosis.record import Findings
+from crfrnn.optional import needed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from crfrnn.diagnosis.diagnose import Diagnosis
 
-MENDED, BROKEN, OTHER = "tab:green", "tab:red", "gold"
 BEFORE, AFTER = "tab:gray", "tab:blue"
 KERNELS = 3  # points whose kernel is shown
+NAMED = 10  # labels, at most, that the legend has room for
 _SMALL = 8  # font size
 
 
@@ -36,7 +37,12 @@ class _View(NamedTuple):
     aspect: float
 
 
-def draw(diagnosis: Diagnosis, slice_axis: int | None = None, index: int | None = None) -> Figure:
+def draw(
+    findings: Findings,
+    verdict: Sequence[str],
+    slice_axis: int | None = None,
+    index: int | None = None,
+) -> Figure:
     """Draw a diagnosis; see `Diagnosis.plot`.
 
     Raises:
@@ -46,21 +52,21 @@ def draw(diagnosis: Diagnosis, slice_axis: int | None = None, index: int | None 
     needed("matplotlib", "Figures", "plot")
     from matplotlib.figure import Figure
 
-    view = _view(diagnosis, slice_axis, index)
-    text = "\n".join(textwrap.fill(f"• {sentence}", 150) for sentence in diagnosis.verdict)
+    view = _view(findings, slice_axis, index)
+    text = "\n".join(textwrap.fill(f"• {sentence}", 150) for sentence in verdict)
     lines = text.count("\n") + 1
     figure = Figure(figsize=(13, 9.6 + 0.2 * lines), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[0.35 + 0.2 * lines, 9.3])
     top, bottom = parts
     top.text(0.01, 0.5, text, fontsize=10, va="center", linespacing=1.35)
     panels = bottom.subplots(3, 4)
-    _maps(panels[0], diagnosis, view)
-    _kernels(panels[1, :KERNELS], panels[0, 0], diagnosis, view)
-    _contrast(panels[1, 3], diagnosis)
-    _iterations(panels[2, 0], diagnosis)
-    _divergence(panels[2, 1], diagnosis)
-    _margins(panels[2, 2], diagnosis)
-    _shares(panels[2, 3], diagnosis)
+    _maps(panels[0], findings, view)
+    _kernels(panels[1, :KERNELS], panels[0, 0], findings, view)
+    _contrast(panels[1, 3], findings)
+    _iterations(panels[2, 0], findings)
+    _divergence(panels[2, 1], findings)
+    _margins(panels[2, 2], findings)
+    _shares(panels[2, 3], findings)
     for panel in panels.flat:
         panel.title.set_fontsize(9)
         panel.tick_params(labelsize=_SMALL)
@@ -69,7 +75,7 @@ def draw(diagnosis: Diagnosis, slice_axis: int | None = None, index: int | None 
     return figure
 
 
-def _view(d: Diagnosis, axis: int | None, index: int | None) -> _View:
+def _view(d: Findings, axis: int | None, index: int | None) -> _View:
     before, after = d.before.argmax(-1), d.after.argmax(-1)
     image = _for_show(d.image)
     spacing = d.parameters.get("spacing")
@@ -106,7 +112,7 @@ def _for_show(image: np.ndarray) -> np.ndarray:
     return np.clip((image.astype(np.float64) - low) / max(high - low, 1e-30), 0, 1)
 
 
-def _maps(panels: Any, d: Diagnosis, view: _View) -> None:
+def _maps(panels: Any, d: Findings, view: _View) -> None:
     where = "" if view.place is None else f" (slice {view.place[1]} across axis {view.place[0]})"
     panels[0].set_title(f"image{where}")
     truth = "" if view.truth is None else "; white: truth"
@@ -114,46 +120,30 @@ def _maps(panels: Any, d: Diagnosis, view: _View) -> None:
     panels[2].set_title(f"after the CRF{truth}")
     for panel in panels:
         _picture(panel, view)
+    colours = paint.palette(d.before.shape[-1])
     present = np.unique([view.before, view.after])
     for panel, labels in ((panels[1], view.before), (panels[2], view.after)):
-        panel.imshow(_paint(labels, d.before.shape[-1]), aspect=view.aspect)
+        panel.imshow(paint.paint(labels, colours), aspect=view.aspect, interpolation="nearest")
         if view.truth is not None:
-            _outline(panel, view.truth)
-    if len(present) <= 8:
-        _legend(panels[1], {str(label): _colour(label) for label in present})
+            paint.outline(panel, view.truth)
+    if len(present) <= NAMED:
+        paint.legend(panels[1], {str(label): colours[label] for label in present})
     _changes(panels[3], view)
 
 
-def _outline(panel: Any, labels: np.ndarray) -> None:
-    for label in np.unique(labels)[1:]:
-        panel.contour(labels == label, [0.5], colors="white", linewidths=0.7)
-
-
 def _changes(panel: Any, view: _View) -> None:
-    changed = view.before != view.after
     if view.truth is None:
-        kinds = {f"changed ({changed.sum()})": (BROKEN, changed)}
         panel.set_title("what changed in this slice" if view.place else "what changed")
+        masks = {"changed": view.before != view.after}
     else:
-        mended, broken = changed & (view.after == view.truth), changed & (view.before == view.truth)
-        other = changed & ~mended & ~broken
-        kinds = {
-            f"mended ({mended.sum()})": (MENDED, mended),
-            f"broken ({broken.sum()})": (BROKEN, broken),
-            f"wrong either way ({other.sum()})": (OTHER, other),
-        }
         panel.set_title("what changed")
-        _outline(panel, view.truth)
-    from matplotlib.colors import to_rgba
-
-    for colour, where in kinds.values():
-        layer = np.zeros((*where.shape, 4))
-        layer[where] = to_rgba(colour, 0.9)
-        panel.imshow(layer, aspect=view.aspect, interpolation="nearest")
-    _legend(panel, {name: colour for name, (colour, _) in kinds.items()})
+        paint.outline(panel, view.truth)
+        masks = paint.changes(view.before, view.after, view.truth)
+    colours = {"changed": "tab:red", **paint.CHANGES}
+    paint.mark(panel, masks, colours, aspect=view.aspect)
 
 
-def _kernels(panels: Any, picture: Any, d: Diagnosis, view: _View) -> None:
+def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
     """The bilateral kernel around some points, which are marked in the picture."""
     if d.edges is None:
         for panel in panels:
@@ -214,7 +204,7 @@ def _spread(view: _View) -> np.ndarray:
     return np.array(chosen)
 
 
-def _contrast(panel: Any, d: Diagnosis) -> None:
+def _contrast(panel: Any, d: Findings) -> None:
     panel.set_title("neighbour differences against theta_beta")
     if d.edges is None:
         panel.set_axis_off()
@@ -233,11 +223,11 @@ def _contrast(panel: Any, d: Diagnosis) -> None:
     factor.tick_params(labelsize=_SMALL, colors=AFTER)
     factor.set_ylabel("bilateral factor", color=AFTER, fontsize=_SMALL)
     if d.edges.range < bins[-1]:
-        factor.axvline(d.edges.range, color=MENDED, linestyle=":", label="range of the image")
+        factor.axvline(d.edges.range, color="tab:green", linestyle=":", label="range of the image")
         factor.legend(fontsize=7, loc="center right")
 
 
-def _iterations(panel: Any, d: Diagnosis) -> None:
+def _iterations(panel: Any, d: Findings) -> None:
     panel.set_title("changes per iteration")
     steps = np.arange(1, len(d.changed) + 1)
     for values, label, style in (
@@ -256,7 +246,7 @@ def _iterations(panel: Any, d: Diagnosis) -> None:
     panel.legend(fontsize=6.5, loc="upper right")
 
 
-def _divergence(panel: Any, d: Diagnosis) -> None:
+def _divergence(panel: Any, d: Findings) -> None:
     panel.set_title("divergence from the CRF, nats per point")
     panel.plot(np.arange(len(d.kl)), d.kl, "C0.-")
     panel.set_xlabel("iteration")
@@ -264,7 +254,7 @@ def _divergence(panel: Any, d: Diagnosis) -> None:
     panel.ticklabel_format(axis="y", useOffset=False)
 
 
-def _margins(panel: Any, d: Diagnosis) -> None:
+def _margins(panel: Any, d: Findings) -> None:
     panel.set_title("can messages overturn unaries?")
     bins = np.linspace(0, max(d.messages.margin.max(), d.messages.reach.max(), 1e-3), 50)
     size = d.messages.margin.size
@@ -280,7 +270,7 @@ def _margins(panel: Any, d: Diagnosis) -> None:
     panel.legend(fontsize=7)
 
 
-def _shares(panel: Any, d: Diagnosis) -> None:
+def _shares(panel: Any, d: Findings) -> None:
     panel.set_title("share of each label; x: after / before")
     labels = np.flatnonzero(d.label_shares.any(-1))
     labels = labels[np.argsort(-d.label_shares[labels].max(-1))[:10]]
@@ -308,23 +298,3 @@ def _picture(panel: Any, view: _View) -> None:
         interpolation="nearest",
     )
     panel.set_axis_off()
-
-
-def _colour(label: int) -> Any:
-    from matplotlib import colormaps
-
-    return (0.0, 0.0, 0.0, 0.0) if label == 0 else colormaps["tab20"](2 * (label - 1) % 20)
-
-
-def _paint(labels: np.ndarray, count: int) -> np.ndarray:
-    """Label maps as half transparent colours; the background is clear."""
-    table = np.array([_colour(label) for label in range(count)])
-    table[:, 3] *= 0.55
-    return table[labels]
-
-
-def _legend(panel: Any, colours: dict[str, Any]) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(facecolor=colour, edgecolor="gray", label=n) for n, colour in colours.items()]
-    panel.legend(handles=handles, loc="lower left", fontsize=6, framealpha=0.8)

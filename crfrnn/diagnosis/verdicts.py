@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from crfrnn.diagnosis.record import Findings
 from crfrnn.parameters.first_guess import first_guess
-
-if TYPE_CHECKING:
-    from crfrnn.diagnosis.diagnose import Diagnosis
 
 # What is too little or too much. A verdict names its numbers, so that a reader can judge.
 FEW = 1e-3  # of the points: less is nothing
@@ -27,32 +25,32 @@ ONE_KERNEL = 0.8  # of what moved labels
 DROWNED = 5.0  # messages over margins
 
 
-def find(diagnosis: Diagnosis) -> tuple[str, ...]:
+def find(findings: Findings) -> tuple[str, ...]:
     """The verdict on a CRF.
 
     Args:
-        diagnosis: complete but for its verdict.
+        findings: what it did.
 
     Returns:
         Sentences: first what the CRF does, then what is wrong with the kernels, the unaries, the
         result and the iteration.
     """
     sentences = [
-        *_effect(diagnosis),
-        *_off(diagnosis),
-        *_edges(diagnosis),
-        *_strength(diagnosis),
-        *_repelling(diagnosis),
-        *_uncoupled(diagnosis),
-        *_result(diagnosis),
-        *_iteration(diagnosis),
+        *_effect(findings),
+        *_off(findings),
+        *_edges(findings),
+        *_strength(findings),
+        *_repelling(findings),
+        *_uncoupled(findings),
+        *_result(findings),
+        *_iteration(findings),
     ]
-    if len(sentences) == 1 + bool(diagnosis.metrics):
-        sentences += _agreement(diagnosis)
+    if len(sentences) == 1 + bool(findings.metrics):
+        sentences += _agreement(findings)
     return tuple(sentences)
 
 
-def _effect(d: Diagnosis) -> Iterator[str]:
+def _effect(d: Findings) -> Iterator[str]:
     changed = d.changed[-1] if len(d.changed) else 0.0
     if changed:
         yield f"The CRF changes the label of {_percent(changed)} of the points."
@@ -68,14 +66,14 @@ def _effect(d: Diagnosis) -> Iterator[str]:
             yield f"Mean Dice of the foreground was {before:.2f} % and {word} {after:.2f} %."
 
 
-def _off(d: Diagnosis) -> Iterator[str]:
+def _off(d: Findings) -> Iterator[str]:
     if not np.any(d.parameters["bilateral_weight"]) and not np.any(d.parameters["spatial_weight"]):
         yield "Both weights are 0: the CRF returns what it gets."
     elif not d.parameters["num_iterations"]:
         yield "There are 0 iterations: the CRF returns what it gets."
 
 
-def _edges(d: Diagnosis) -> Iterator[str]:
+def _edges(d: Findings) -> Iterator[str]:
     if d.edges is None:
         return
     theta_beta = f"theta_beta = {_number(d.parameters['theta_beta'])}"
@@ -114,7 +112,7 @@ def _edges(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _strength(d: Diagnosis) -> Iterator[str]:
+def _strength(d: Findings) -> Iterator[str]:
     margin, reach = d.messages.margin, d.messages.reach
     most = reach.max()
     if not most:
@@ -141,7 +139,7 @@ def _strength(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _hard(d: Diagnosis) -> str:
+def _hard(d: Findings) -> str:
     share = np.mean(d.before.max(-1) > 0.9999)
     if share < 0.95:
         return ""
@@ -151,7 +149,7 @@ def _hard(d: Diagnosis) -> str:
     )
 
 
-def _repelling(d: Diagnosis) -> Iterator[str]:
+def _repelling(d: Findings) -> Iterator[str]:
     compatibility = d.parameters.get("compatibility", "potts")
     if isinstance(compatibility, str):
         return
@@ -164,7 +162,7 @@ def _repelling(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _uncoupled(d: Diagnosis) -> Iterator[str]:
+def _uncoupled(d: Findings) -> Iterator[str]:
     """Spatial kernels that are shorter than the distance of slices."""
     if not np.any(d.parameters["spatial_weight"]):
         return
@@ -180,7 +178,7 @@ def _uncoupled(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _result(d: Diagnosis) -> Iterator[str]:
+def _result(d: Findings) -> Iterator[str]:
     changed = d.changed[-1] if len(d.changed) else 0.0
     if changed < FEW:
         return
@@ -201,7 +199,7 @@ def _result(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _swallowed(d: Diagnosis) -> Iterator[str]:
+def _swallowed(d: Findings) -> Iterator[str]:
     before, after = d.before.argmax(-1), d.after.argmax(-1)
     for label, (was, is_) in enumerate(d.label_shares):
         if was * before.size < 10 or is_ > (1 - LOST) * was:
@@ -214,7 +212,7 @@ def _swallowed(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _culprit(d: Diagnosis) -> str:
+def _culprit(d: Findings) -> str:
     """Which kernel did it, and what to lower."""
     name, share = max(d.messages.shares.items(), key=lambda item: item[1])
     if share < 2 / 3:
@@ -223,7 +221,7 @@ def _culprit(d: Diagnosis) -> str:
     return f"The {name} kernel did {_percent(share)} of it: lower {name}_weight, or {theta}."
 
 
-def _iteration(d: Diagnosis) -> Iterator[str]:
+def _iteration(d: Findings) -> Iterator[str]:
     if not len(d.flips):
         return
     rises = np.flatnonzero(np.diff(d.kl) > 0.01 * np.ptp(d.kl)) + 1
@@ -240,7 +238,7 @@ def _iteration(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _agreement(d: Diagnosis) -> Iterator[str]:
+def _agreement(d: Findings) -> Iterator[str]:
     reachable = d.messages.reach > d.messages.margin
     if reachable.any():
         yield (
@@ -250,11 +248,11 @@ def _agreement(d: Diagnosis) -> Iterator[str]:
         )
 
 
-def _guess(d: Diagnosis, name: str) -> str:
+def _guess(d: Findings, name: str) -> str:
     return _number(first_guess([d.image], [d.before], spacing=d.parameters.get("spacing"))[name])
 
 
-def _lower(d: Diagnosis, name: str) -> str:
+def _lower(d: Findings, name: str) -> str:
     guess = first_guess([d.image], [d.before], spacing=d.parameters.get("spacing"))[name]
     lower = np.mean(guess) < np.mean(d.parameters[name])
     return f"Try about {_number(guess)}." if lower else "The image itself has weak edges there."

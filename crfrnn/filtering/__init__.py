@@ -1,15 +1,15 @@
-"""Gaussian filtering of values that live at arbitrary positions, by several methods of one
-signature.
+"""Gaussian filters between points: positions in units of the bandwidths -> an operator on values.
 
-`gaussian_filter` filters once, `make_filter` builds a filter that is applied many times. The
-operators without normalisation, one per file, have one interface and are tested by one contract
-(tests/filtering/test_contract.py).
+In: positions (B, N, F) and values (B, N, C). Out: filtered values (B, N, C), of the same kind.
+It stands on `native`, `arrays` and `checks`; any room above may import it.
 """
 
 from crfrnn.filtering.exact import ExactFilter
+from crfrnn.filtering.gaussian_filter import gaussian_filter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
-from crfrnn.filtering.normalized import NormalizedFilter, gaussian_filter, make_filter
+from crfrnn.filtering.make_filter import make_filter
+from crfrnn.filtering.normalized import NormalizedFilter
 
 __all__ = [
     "ExactFilter",

@@ -20,7 +20,9 @@ it stands for. Were K exact, so would be the gradient.
 
 from typing import Any
 
-from crfrnn.filtering import NormalizedFilter, make_filter
+from crfrnn.arrays import namespace, with_gradient
+from crfrnn.filtering.make_filter import build_filter
+from crfrnn.filtering.normalized import NormalizedFilter
 
 # The normalisation by n = K 1 divides by n^r where values are received, n^s where they are sent.
 _RECEIVED_SENT = {"after": (1, 0), "before": (0, 1), "symmetric": (0.5, 0.5), "none": (0, 0)}
@@ -42,7 +44,7 @@ def gaussian_kernel(
     Returns:
         A function of values (B, N, C) to filtered values (B, N, C), float32.
     """
-    kernel = make_filter(positions, normalization=normalization, **options)
+    kernel = build_filter(positions, normalization=normalization, **options)
     # Whether a gradient will be needed, PyTorch's tensors know; those of the others lack the name.
     if bandwidths is None or not getattr(bandwidths, "requires_grad", True):
         return kernel
@@ -54,8 +56,7 @@ def gaussian_kernel(
 def _learning(
     kernel: NormalizedFilter, positions: Any, bandwidths: Any, received: float, sent: float
 ) -> Any:
-    from keras import ops
-
+    ops = namespace(positions, bandwidths)
     # The distances do not depend on the origin. Near the mean, the least digits cancel.
     p = ops.stop_gradient(positions)
     p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
@@ -65,25 +66,18 @@ def _learning(
     average = NormalizedFilter(kernel.operator, "after")
     d_norm = p * p - 2 * p * average(p) + average(p * p)  # (B, N, F)
 
-    @ops.custom_gradient
-    def apply(values: Any, bandwidths: Any) -> Any:
-        filtered = kernel(values)
+    def backward(upstream: Any, filtered: Any, values: Any, bandwidths: Any) -> tuple[Any, Any]:
+        d_values = kernel.transpose(upstream)
+        at_i = ops.sum(upstream * filtered, axis=-1, keepdims=True)  # (B, N, 1)
+        at_j = ops.sum(values * d_values, axis=-1, keepdims=True)
+        batch, points, channels = ops.shape(values)
+        moments = p[..., None] * values[:, :, None]  # (B, N, F, C)
+        moments = kernel(ops.reshape(moments, (batch, points, p.shape[-1] * channels)))
+        moments = ops.reshape(moments, (batch, points, p.shape[-1], channels))
+        mixed = ops.sum(upstream[:, :, None] * moments, axis=-1)  # (B, N, F)
+        slopes = (at_i + at_j) * p * p - 2 * p * mixed
+        slopes = slopes - (received * at_i + sent * at_j) * d_norm
+        return d_values, ops.sum(slopes, axis=(0, 1)) / bandwidths
 
-        def grad(*args: Any, upstream: Any = None) -> Any:
-            if upstream is None:  # TensorFlow and JAX pass it by position, PyTorch by name
-                (upstream,) = args
-            d_values = kernel.transpose(upstream)
-            at_i = ops.sum(upstream * filtered, axis=-1, keepdims=True)  # (B, N, 1)
-            at_j = ops.sum(values * d_values, axis=-1, keepdims=True)
-            batch, points, channels = ops.shape(values)
-            moments = p[..., None] * values[:, :, None]  # (B, N, F, C)
-            moments = kernel(ops.reshape(moments, (batch, points, p.shape[-1] * channels)))
-            moments = ops.reshape(moments, (batch, points, p.shape[-1], channels))
-            mixed = ops.sum(upstream[:, :, None] * moments, axis=-1)  # (B, N, F)
-            slopes = (at_i + at_j) * p * p - 2 * p * mixed
-            slopes = slopes - (received * at_i + sent * at_j) * d_norm
-            return d_values, ops.sum(slopes, axis=(0, 1)) / bandwidths
-
-        return filtered, grad
-
+    apply = with_gradient(lambda values, bandwidths: kernel(values), backward)
     return lambda values: apply(values, bandwidths)

@@ -29,7 +29,7 @@ class LocalFilter(FilterOperator):
             than the grid is the whole grid.
 
     Raises:
-        ValueError: grid is absent or does not have N points; window is even or not positive.
+        ValueError: grid is absent or does not have N points.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class LocalFilter(FilterOperator):
         self.grid = _check_grid(grid, positions.shape[1])
         self.radius = tuple(
             min(width // 2, size - 1) if isinstance(size, int) else width // 2
-            for width, size in zip(_check_window(window, len(self.grid)), self.grid, strict=True)
+            for width, size in zip(
+                np.broadcast_to(window, len(self.grid)).tolist(), self.grid, strict=True
+            )
         )
 
     def _apply(self, values: Any, transposed: bool) -> Any:
@@ -148,14 +150,3 @@ def _check_grid(grid: Sequence[Any] | None, points: int | None) -> tuple:
             f"Received: grid={grid}, N={points}."
         )
     return grid
-
-
-def _check_window(window: Any, axes: int) -> tuple[int, ...]:
-    widths = (window,) * axes if np.ndim(window) == 0 else tuple(window)
-    whole = all(isinstance(width, (int, np.integer)) for width in widths)
-    if len(widths) != axes or not whole or any(w < 1 or w % 2 == 0 for w in widths):
-        raise ValueError(
-            f"Expected `window` to be a positive odd number, or {axes} of them (one per grid "
-            f"axis). Received: window={window!r}."
-        )
-    return widths

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from crfrnn.arrays import namespace
+from crfrnn.arrays import namespace, with_gradient
 
 
 class FilterOperator:
@@ -73,20 +73,15 @@ def symmetric_filter(
     the latter being position_gradient(values, upstream, positions).
     """
 
+    def backward(upstream: Any, output: Any, values: Any, positions: Any) -> tuple[Any, Any]:
+        del output
+        return (
+            symmetric_filter(forward, position_gradient, upstream, positions),
+            position_gradient(values, upstream, positions),
+        )
+
     ops = namespace(values, positions)
-
-    @ops.custom_gradient
-    def linear(values, positions):
-        def gradient(*args, upstream=None):
-            if upstream is None:
-                (upstream,) = args
-            return (
-                symmetric_filter(forward, position_gradient, upstream, positions),
-                position_gradient(values, upstream, positions),
-            )
-
-        return forward(values, positions), gradient
-
+    linear = with_gradient(forward, backward)
     return linear(ops.convert_to_tensor(values), ops.convert_to_tensor(positions))
 
 

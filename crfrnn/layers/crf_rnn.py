@@ -6,14 +6,25 @@ import keras
 import numpy as np
 from keras import ops
 
-from crfrnn import arguments
+from crfrnn import checks
+from crfrnn.checks import Choice, Flag, Reals, Whole
 from crfrnn.filtering import native as native_lattice
-from crfrnn.filtering.normalized import METHODS, NORMALIZATIONS
-from crfrnn.meanfield.mean_field import check_shapes, logits_from_probabilities, mean_field
-from crfrnn.meanfield.positions import check_per
+from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield.mean_field import mean_field, sizes_of
+from crfrnn.meanfield.parameters import THETAS, check_products, declared
 
-THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
 KERNEL_WEIGHTS = ("full", "per_label", "shared")
+
+
+_DECLARED = declared(
+    *("compatibility", "normalization", "method", "native", "window", "spacing", "num_iterations"),
+    num_test_iterations=Whole(0),
+    bilateral_weight=Reals(),
+    spatial_weight=Reals(),
+    kernel_weights=Choice(KERNEL_WEIGHTS),
+    trainable_thetas=Flag(),
+    from_logits=Flag(),
+)
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")
@@ -27,12 +38,9 @@ class CRFRNN(keras.layers.Layer):
         num_iterations: iterations T when called with `training=True`. The paper trains with 5:
             with more, gradients vanish.
         num_test_iterations: iterations otherwise.
-        theta_alpha: spatial bandwidth of the bilateral kernel, positive, in points (or in the unit
-            of `spacing`); a number, or one number per axis of the image.
-        theta_beta: intensity bandwidth of the bilateral kernel, positive, in the image's own units:
-            3 suits 0..255, 3 / 255 the same image in 0..1. A number, or one number per channel.
-        theta_gamma: bandwidth of the spatial kernel, as `theta_alpha`.
-        bilateral_weight, spatial_weight: initial weight of each kernel.
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight: see
+            `crfrnn.Parameters`. The weights are initial ones, a number for each kernel. The
+            defaults are CRF-RNN's, for intensities of 0..255.
         kernel_weights: what is learned per kernel: "full" an (L, L) matrix, starting at the weight
             times the identity; "per_label" (L,); "shared" one number.
         compatibility: initial compatibility of labels: "potts" (minus the identity: equal labels
@@ -67,10 +75,13 @@ class CRFRNN(keras.layers.Layer):
         three have the shapes and signs of crfasrnn_keras's `CrfRnnLayer` (compatibility -I).
 
     Raises:
-        ValueError: an argument out of its range; unaries and image that do not fit together.
+        ValueError: an argument out of its range; unaries and image that do not fit together; NaN in
+            the image. Compiled functions cannot raise it: there the native lattice stops with the
+            backend's own error, and without it every result is NaN.
 
-    Saved models: `crfrnn.CRFRNN` must have been imported before `keras.models.load_model`, and,
-        unless the layer has `native=False`, before `tf.saved_model.load` of an exported model.
+    Saved models: `import crfrnn` before `keras.models.load_model`, and, unless the layer has
+        `native=False`, `import crfrnn.layers.crf_rnn` before `tf.saved_model.load` of an exported
+        model.
 
     Reference:
         Zheng et al., "Conditional random fields as recurrent neural networks", ICCV 2015.
@@ -84,6 +95,7 @@ class CRFRNN(keras.layers.Layer):
     (None, None, None, 4)
     """
 
+    @checks.door(**_DECLARED)
     def __init__(
         self,
         num_iterations: int = 5,
@@ -107,46 +119,39 @@ class CRFRNN(keras.layers.Layer):
     ) -> None:
         # No autocast: float16 could not hold an image 0..255 in fractions of a small theta_beta.
         super().__init__(autocast=False, **kwargs)
-        self.num_iterations = _count("num_iterations", num_iterations)
-        self.num_test_iterations = _count("num_test_iterations", num_test_iterations)
-        self.theta_alpha = arguments.positive("theta_alpha", theta_alpha)
-        self.theta_beta = arguments.positive("theta_beta", theta_beta)
-        self.theta_gamma = arguments.positive("theta_gamma", theta_gamma)
+        self.num_iterations = int(num_iterations)
+        self.num_test_iterations = int(num_test_iterations)
+        self.theta_alpha = checks.plain(theta_alpha)
+        self.theta_beta = checks.plain(theta_beta)
+        self.theta_gamma = checks.plain(theta_gamma)
         self.bilateral_weight = float(bilateral_weight)
         self.spatial_weight = float(spatial_weight)
-        self.kernel_weights = arguments.choice("kernel_weights", kernel_weights, KERNEL_WEIGHTS)
-        self.compatibility = _compatibility(compatibility)
+        self.kernel_weights = kernel_weights
+        self.compatibility = checks.plain(compatibility)
         self.trainable_thetas = bool(trainable_thetas)
-        self.normalization = arguments.choice("normalization", normalization, NORMALIZATIONS)
-        self.method = arguments.choice("method", method, METHODS)
+        self.normalization = normalization
+        self.method = method
         self.native = native
-        self.window = arguments.window(window)
+        self.window = checks.plain(window, int)
         self.from_logits = bool(from_logits)
-        self.spacing = None if spacing is None else arguments.positive("spacing", spacing)
-        self.supports_jit = not _native_op_in_tensorflow(self.method, native)
+        self.spacing = checks.plain(spacing)
+        check_products(bilateral_weight, spatial_weight, compatibility)
+        self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
 
     def build(self, input_shape: Any) -> None:
         unaries, image = (tuple(shape) for shape in input_shape)
-        check_shapes(unaries, image)
+        sizes = sizes_of(unaries, image)
         if unaries[-1] is None or image[-1] is None:
             raise ValueError(
                 "Expected a known number of channels, the last axis, of unaries and image. "
                 f"Received shapes {unaries} and {image}. Only batch and spatial sizes may be None."
             )
-        for name in ("theta_alpha", "theta_gamma", "spacing"):
-            check_per(getattr(self, name), len(unaries) - 2, name, "axis of the grid")
-        check_per(self.theta_beta, image[-1], "theta_beta", "channel")
-
+        checks.fit(_DECLARED, {name: getattr(self, name) for name in _DECLARED}, sizes)
         labels = max(unaries[-1], 2)  # one sigmoid channel: background and foreground
         one = {"full": np.eye(labels), "per_label": np.ones(labels), "shared": np.ones(())}
         unit = one[self.kernel_weights]
         potts = self.compatibility == "potts"
         compatibility = -np.eye(labels) if potts else np.array(self.compatibility)
-        if compatibility.shape != (labels, labels):
-            raise ValueError(
-                f"Expected `compatibility` of shape ({labels}, {labels}) for unaries of shape "
-                f"{unaries}. Received shape {compatibility.shape}."
-            )
         self.spatial_weights = self._add("spatial_weights", self.spatial_weight * unit)
         self.bilateral_weights = self._add("bilateral_weights", self.bilateral_weight * unit)
         self.compatibility_matrix = self._add("compatibility", compatibility)
@@ -170,10 +175,10 @@ class CRFRNN(keras.layers.Layer):
         refined = mean_field(
             logits,
             image,
-            spatial_weights=ops.convert_to_tensor(self.spatial_weights),
-            bilateral_weights=ops.convert_to_tensor(self.bilateral_weights),
-            compatibility=ops.convert_to_tensor(self.compatibility_matrix),
             **self._thetas(),
+            bilateral_weight=ops.convert_to_tensor(self.bilateral_weights),
+            spatial_weight=ops.convert_to_tensor(self.spatial_weights),
+            compatibility=ops.convert_to_tensor(self.compatibility_matrix),
             num_iterations=self.num_iterations if training else self.num_test_iterations,
             normalization=self.normalization,
             method=self.method,
@@ -220,30 +225,4 @@ class CRFRNN(keras.layers.Layer):
         return {**super().get_config(), **config}
 
 
-def _count(name: str, value: int) -> int:
-    if value < 0 or value != int(value):
-        raise ValueError(f"Expected `{name}` to be an integer, 0 or more. Received {value!r}.")
-    return int(value)
-
-
-def _compatibility(value: Any) -> Any:
-    if isinstance(value, str):
-        return arguments.choice("compatibility", value, ("potts",))
-    array = np.asarray(value, "float64")
-    if array.ndim != 2 or array.shape[0] != array.shape[1]:
-        raise ValueError(
-            'Expected `compatibility` to be "potts" or a square (L, L) array. '
-            f"Received shape {array.shape}."
-        )
-    return array.tolist()
-
-
-def _native_op_in_tensorflow(method: str, native: bool | None) -> bool:
-    """Whether the layer runs a custom TensorFlow op, for which XLA has no kernel."""
-    if keras.backend.backend() != "tensorflow" or method != "lattice" or native is False:
-        return False
-    return native_lattice.backend_error() is None
-
-
-if keras.backend.backend() == "tensorflow":
-    native_lattice.backend_error()  # registers the ops, without which no SavedModel with them loads
+native_lattice.refusal()  # registers TensorFlow's ops, without which no SavedModel with them loads

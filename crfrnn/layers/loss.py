@@ -6,11 +6,21 @@ from typing import Any
 import keras
 from keras import ops
 
-from crfrnn import arguments
-from crfrnn.filtering import make_filter
-from crfrnn.filtering.normalized import METHODS
-from crfrnn.meanfield.mean_field import check_shapes, flat_logits
+from crfrnn import checks
+from crfrnn.checks import Flag, Reals
+from crfrnn.filtering.make_filter import build_filter
+from crfrnn.meanfield.logits import flat_logits
+from crfrnn.meanfield.mean_field import sizes_of
+from crfrnn.meanfield.parameters import declared
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
+
+_DECLARED = declared(
+    *("method", "native", "window", "spacing"),
+    theta_gamma=Reals(above=0, per="axis of the grid", optional=True),
+    bilateral_weight=Reals(least=0),
+    spatial_weight=Reals(least=0),
+    from_logits=Flag(),
+)
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")
@@ -33,13 +43,9 @@ class DenseCRFLoss(keras.losses.Loss):
     image and every bandwidth. A point is its own neighbour, too, which favours sure predictions.
 
     Args:
-        theta_alpha: spatial bandwidth of the bilateral kernel, positive, in points (or in the unit
-            of `spacing`): a number or one number per axis.
-        theta_beta: intensity bandwidth of the bilateral kernel, positive, in the image's own units:
-            a number or one number per channel.
-        theta_gamma: bandwidth of the spatial kernel, as `theta_alpha`; needed where
-            `spatial_weight` is not 0.
-        bilateral_weight, spatial_weight: w_k, not negative; 0 leaves the kernel out.
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight: see
+            `crfrnn.Parameters`. The weights are w_k, a number for each kernel, not negative.
+            theta_gamma is needed where `spatial_weight` is not 0.
         method: "lattice" (all pairs, approximate), "exact" (all pairs, small images only) or
             "local" (exact within `window`).
         native: None: the C++ lattice where available; True: insist on it; False: Keras only. XLA
@@ -92,6 +98,7 @@ class DenseCRFLoss(keras.losses.Loss):
     True
     """
 
+    @checks.door(**_DECLARED)
     def __init__(
         self,
         *,
@@ -111,17 +118,15 @@ class DenseCRFLoss(keras.losses.Loss):
         # Keras casts image and predictions to this dtype; float16 could not hold an image 0..255 in
         # fractions of a small theta_beta.
         super().__init__(name=name, **{"dtype": "float32", **loss_arguments})
-        self.theta_alpha = arguments.positive("theta_alpha", theta_alpha)
-        self.theta_beta = arguments.positive("theta_beta", theta_beta)
-        self.theta_gamma = (
-            None if theta_gamma is None else arguments.positive("theta_gamma", theta_gamma)
-        )
-        self.bilateral_weight = _weight("bilateral_weight", bilateral_weight)
-        self.spatial_weight = _weight("spatial_weight", spatial_weight)
-        self.method = arguments.choice("method", method, METHODS)
+        self.theta_alpha = checks.plain(theta_alpha)
+        self.theta_beta = checks.plain(theta_beta)
+        self.theta_gamma = checks.plain(theta_gamma)
+        self.bilateral_weight = float(bilateral_weight)
+        self.spatial_weight = float(spatial_weight)
+        self.method = method
         self.native = native
-        self.window = arguments.window(window)
-        self.spacing = None if spacing is None else arguments.positive("spacing", spacing)
+        self.window = checks.plain(window, int)
+        self.spacing = checks.plain(spacing)
         self.from_logits = bool(from_logits)
         if self.spatial_weight and self.theta_gamma is None:
             raise ValueError(
@@ -136,7 +141,8 @@ class DenseCRFLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         image = ops.stop_gradient(ops.cast(y_true, "float32"))
-        check_shapes(tuple(y_pred.shape), tuple(image.shape))
+        sizes = sizes_of(tuple(y_pred.shape), tuple(image.shape))
+        checks.fit(_DECLARED, {name: getattr(self, name) for name in _DECLARED}, sizes)
         q = _probabilities(y_pred, self.from_logits)  # (B, N, L)
         smoothed = 0.0
         for weight, kernel in self._kernels(image):
@@ -156,11 +162,8 @@ class DenseCRFLoss(keras.losses.Loss):
             # One image's grid serves all: these positions have batch 1.
             spatial = spatial_positions(grid, self.theta_gamma, self.spacing, ops)
             positions.append((self.spatial_weight, spatial))
-        options = dict(method=self.method, native=self.native, window=self.window, grid=grid)
-        return [
-            (weight, make_filter(points, normalization="after", **options))
-            for weight, points in positions
-        ]
+        options = (self.method, "after", self.native, grid, self.window)
+        return [(weight, build_filter(points, *options)) for weight, points in positions]
 
     def get_config(self) -> dict[str, Any]:
         config = {
@@ -187,9 +190,3 @@ def _probabilities(y_pred: Any, from_logits: bool) -> Any:
         p = ops.concatenate([1.0 - p, p], axis=-1)
     batch, *grid, _ = ops.shape(p)
     return ops.reshape(p, (batch, math.prod(grid), p.shape[-1]))
-
-
-def _weight(name: str, value: Any) -> float:
-    if not 0 <= float(value) < math.inf:
-        raise ValueError(f"Expected `{name}` to be a number, 0 or more. Received {value!r}.")
-    return float(value)

@@ -1,14 +1,18 @@
 """Mean-field inference in a dense CRF: the iteration of CRF-as-RNN as a pure function."""
 
-import math
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
-from crfrnn import arrays, checks
-from crfrnn.arrays import check_array, namespace
+from crfrnn import checks
+from crfrnn.arrays import namespace
+from crfrnn.checks import LabelWeights
 from crfrnn.filtering.bandwidths import gaussian_kernel
-from crfrnn.filtering.normalized import check_names
+from crfrnn.meanfield.logits import flat_logits
+from crfrnn.meanfield.mixing import mix, mixing
+from crfrnn.meanfield.parameters import declared
 from crfrnn.meanfield.positions import (
     bilateral_bandwidths,
     bilateral_positions,
@@ -16,20 +20,32 @@ from crfrnn.meanfield.positions import (
     spatial_positions,
 )
 
-# Infinite unaries would turn into NaN where a maximum is subtracted (inf - inf). float32 ends at
-# 3.4e38: differences of two of these and added messages do not overflow.
-LARGEST = 1e38
+
+def _sizes(given: dict[str, Any]) -> checks.Sizes:
+    for name in ("unaries", "image"):
+        checks.array_or_tensor(name, given[name])
+    return sizes_of(tuple(given["unaries"].shape), tuple(given["image"].shape))
 
 
+@checks.renamed(spatial_weights="spatial_weight", bilateral_weights="bilateral_weight")
+@checks.door(
+    _sizes,
+    **declared(
+        *("num_iterations", "compatibility", "normalization", "method", "native", "window"),
+        "spacing",
+        bilateral_weight=LabelWeights(optional=True),
+        spatial_weight=LabelWeights(optional=True),
+    ),
+)
 def mean_field(
     unaries: Any,
     image: Any,
     *,
-    spatial_weights: Any,
-    bilateral_weights: Any,
     theta_alpha: Any,
     theta_beta: Any,
     theta_gamma: Any,
+    bilateral_weight: Any,
+    spatial_weight: Any,
     num_iterations: int,
     compatibility: Any = "potts",
     normalization: str = "after",
@@ -55,14 +71,11 @@ def mean_field(
             values act as +-1e38: -inf forbids a label. L = 1 is one sigmoid channel: the CRF runs
             on the two labels with logits (0, unaries), and one channel is returned.
         image: (B, *S, K), K >= 1 channels, any real dtype.
-        spatial_weights, bilateral_weights: W_s and W_b: a number, (L,) one per label, or (L, L).
-            L = 1 unaries count as 2 labels. None or 0 leaves the kernel out.
-        theta_alpha, theta_gamma: spatial bandwidths of the bilateral and the spatial kernel, in
-            points or the unit of `spacing`: a number or one number per axis.
-        theta_beta: intensity bandwidth, in the image's units: a number or one number per channel.
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight: see
+            `crfrnn.Parameters`; W_b and W_s are the weights. L = 1 unaries count as 2 labels. None
+            or 0 leaves a kernel out.
         num_iterations: T >= 0; 0 returns the unaries.
-        compatibility: C: "potts" is minus the identity, so that equal labels support each other; or
-            (L, L), row = label that receives, column = label that sends.
+        compatibility: C: "potts" or (L, L); see `crfrnn.meanfield.mixing`.
         normalization: "after", "symmetric", "before" or "none"; see `gaussian_filter`.
         method: "lattice", "exact" or "local"; see `gaussian_filter`.
         native: None, True or False; see `gaussian_filter`.
@@ -87,59 +100,40 @@ def mean_field(
 
     >>> image = np.array([0, 0, 0, 90, 90, 90.0]).reshape(1, 1, 6, 1)
     >>> unaries = np.array([2, -1, 2, -2, 1, -2.0]).reshape(1, 1, 6, 1)  # two of them wrong
-    >>> refined = mean_field(unaries, image, spatial_weights=None, bilateral_weights=5.0,
-    ...                      theta_alpha=10.0, theta_beta=5.0, theta_gamma=1.0, num_iterations=5)
+    >>> refined = mean_field(unaries, image, theta_alpha=10.0, theta_beta=5.0, theta_gamma=1.0,
+    ...                      bilateral_weight=5.0, spatial_weight=None, num_iterations=5)
     >>> (refined > 0).astype(int).ravel()
     array([1, 1, 1, 0, 0, 0])
     """
-    check_array("unaries", unaries)
-    check_array("image", image)
-    check_shapes(tuple(unaries.shape), tuple(image.shape))
-    check_iterations(num_iterations)
-    for name, value in dict(
-        spatial_weights=spatial_weights,
-        bilateral_weights=bilateral_weights,
-        compatibility=None if isinstance(compatibility, str) else compatibility,
-    ).items():
-        if value is not None and namespace(value) is arrays:
-            checks.no_nan(name, value)
-    check_names(method, normalization)
-    compatibility = check_compatibility(compatibility)
-    weights = [spatial_weights, bilateral_weights]
-    thetas = [theta_alpha, theta_beta, theta_gamma]
-    given = [w for w in [*weights, compatibility] if w is not None]
-    ops = namespace(unaries, image, *given, *thetas)
-
+    thetas = (theta_alpha, theta_beta, theta_gamma)
+    ops = namespace(unaries, image, *thetas, bilateral_weight, spatial_weight, compatibility)
     batch, *grid, channels = ops.shape(unaries)
     unary = flat_logits(unaries, ops)  # (B, N, L)
-    labels = unary.shape[-1]
 
+    kernels = []  # of K and C W
     options = dict(
         method=method, normalization=normalization, native=native, window=window, grid=grid
     )
-    messages = []
-    if not _is_zero(spatial_weights):
+    if not _is_zero(spatial_weight):
         # One image's grid serves all: these positions have batch 1.
         positions = spatial_positions(grid, theta_gamma, spacing, ops)
-        learned = _is_tensor(theta_gamma)
+        learned = checks.is_tensor(theta_gamma)
         bandwidths = spatial_bandwidths(theta_gamma, len(grid), ops) if learned else None
-        kernel = gaussian_kernel(positions, bandwidths, **options)
-        messages.append((kernel, label_mixing(spatial_weights, compatibility, labels, ops)))
-    if not _is_zero(bilateral_weights):
+        kernels.append((gaussian_kernel(positions, bandwidths, **options), spatial_weight))
+    if not _is_zero(bilateral_weight):
         positions = bilateral_positions(image, theta_alpha, theta_beta, spacing)
-        learned = _is_tensor(theta_alpha) or _is_tensor(theta_beta)
+        learned = checks.is_tensor(theta_alpha) or checks.is_tensor(theta_beta)
         sizes = (len(grid), image.shape[-1])
         bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, *sizes, ops) if learned else None
-        kernel = gaussian_kernel(positions, bandwidths, **options)
-        messages.append((kernel, label_mixing(bilateral_weights, compatibility, labels, ops)))
+        kernels.append((gaussian_kernel(positions, bandwidths, **options), bilateral_weight))
+    mixings = [mixing(weight, compatibility, unary.shape[-1]) for _, weight in kernels]
 
     x = unary
     for _ in range(num_iterations):
         q = ops.softmax(x, axis=-1)
         x = unary
-        for kernel, mixing in messages:
-            filtered = kernel(q)  # (B, N, L)
-            x = x + _mix(filtered, mixing, ops)
+        for (kernel, _), mixed in zip(kernels, mixings, strict=True):
+            x = x - mix(kernel(q), mixed)  # (B, N, L)
 
     if unaries.shape[-1] == 1:
         x = x[..., 1:] - x[..., :1]  # (B, N, 1)
@@ -147,11 +141,14 @@ def mean_field(
     return ops.cast(ops.reshape(x, (batch, *grid, channels)), dtype)
 
 
-def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> None:
-    """Raise ValueError unless unaries (B, *S, L) and image (B, *S, K) belong to one image.
+def sizes_of(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> checks.Sizes:
+    """How many axes, channels and labels unaries (B, *S, L) and an image (B, *S, K) have.
 
     Args:
         unaries, image: their shapes; None is an unknown size.
+
+    Raises:
+        ValueError: they do not belong to one image.
     """
     if len(unaries) != len(image) or not 3 <= len(unaries) <= 5:
         raise ValueError(
@@ -165,85 +162,11 @@ def check_shapes(unaries: tuple[int | None, ...], image: tuple[int | None, ...])
             f"Received shapes {unaries} and {image}. Resize one of them; "
             "`crfrnn.attach` does so for a whole model."
         )
-
-
-def flat_logits(unaries: Any, ops: Any) -> Any:
-    """Unaries (B, *S, L) as finite float32 logits (B, N, L); L = 1 becomes the labels (0, x)."""
-    batch, *grid, _ = ops.shape(unaries)
-    x = ops.cast(unaries, "float32")
-    if ops is arrays:
-        checks.no_nan("unaries", x)
-    if unaries.shape[-1] == 1:
-        x = ops.concatenate([ops.zeros_like(x), x], axis=-1)
-    labels = max(unaries.shape[-1], 2)
-    return ops.clip(ops.reshape(x, (batch, math.prod(grid), labels)), -LARGEST, LARGEST)
-
-
-def check_iterations(num_iterations: int) -> None:
-    """Raise ValueError unless there are 0 or more iterations."""
-    checks.whole("num_iterations", num_iterations, 0)
-
-
-def check_compatibility(compatibility: Any) -> Any:
-    """The (L, L) compatibility, or None for "potts"; raises ValueError for any other string."""
-    if not isinstance(compatibility, str):
-        return compatibility
-    if compatibility == "potts":
-        return None
-    raise ValueError(
-        f'Expected `compatibility` to be "potts" or an (L, L) array. Received {compatibility!r}.'
-    )
-
-
-def logits_from_probabilities(probabilities: Any) -> Any:
-    """Logits of probabilities (B, *S, L) that sum to 1 over L, or of one sigmoid channel (L = 1).
-
-    Returns float32 logits of the same shape, finite: probabilities are cut at 1e-7, which is about
-    the distance of float32 numbers just below 1.
-    """
-    ops = namespace(probabilities)
-    p = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0 - 1e-7)
-    return ops.log(p) - ops.log(1.0 - p) if probabilities.shape[-1] == 1 else ops.log(p)
-
-
-def _is_tensor(theta: Any) -> bool:
-    return namespace(theta) is not arrays
+    # One sigmoid channel: background and foreground.
+    labels = None if unaries[-1] is None else max(unaries[-1], 2)
+    return {"S": len(unaries) - 2, "K": image[-1], "L": labels}
 
 
 def _is_zero(weight: Any) -> bool:
     """Whether a kernel is left out; known only of plain numbers and arrays, not of tensors."""
     return weight is None or (isinstance(weight, (int, float, np.ndarray)) and not np.any(weight))
-
-
-def _mix(filtered: Any, mixing: Any, ops: Any) -> Any:
-    """The message of a kernel: filtered (B, N, L) times what `label_mixing` returned."""
-    if len(mixing.shape) < 2:
-        return filtered * mixing
-    # One long product: backends take the batch for B products, twice as slow in the gradient.
-    rows = ops.reshape(filtered, (-1, mixing.shape[0]))
-    return ops.reshape(ops.matmul(rows, mixing), ops.shape(filtered))
-
-
-def label_mixing(weight: Any, compatibility: Any, labels: int, ops: Any) -> Any:
-    """What turns filtered probabilities (B, N, L) into a message: -(C W), made once for all steps.
-
-    Returns a number or (L,), to multiply with, where nothing mixes labels; else (L, L), transposed
-    for the product from the right. `compatibility` None is Potts, C = -I.
-    """
-    weight = ops.cast(weight, "float32")
-    if tuple(weight.shape) not in ((), (labels,), (labels, labels)):
-        raise ValueError(
-            f"Expected kernel weights to be a number, ({labels},) or ({labels}, {labels}) for "
-            f"{labels} labels. Received weights of shape {tuple(weight.shape)}."
-        )
-    if compatibility is None:
-        return ops.transpose(weight) if len(weight.shape) == 2 else weight
-    compatibility = ops.cast(compatibility, "float32")
-    if tuple(compatibility.shape) != (labels, labels):
-        raise ValueError(
-            f"Expected `compatibility` of shape ({labels}, {labels}) for {labels} labels (a single "
-            f"sigmoid channel counts as two). Received shape {tuple(compatibility.shape)}."
-        )
-    # A number or (L,) is a diagonal W: it scales the columns of C.
-    product = ops.matmul if len(weight.shape) == 2 else ops.multiply
-    return -ops.transpose(product(compatibility, weight))

@@ -13,9 +13,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from crfrnn import arrays
 from crfrnn.arrays import namespace
 
 
@@ -26,7 +23,6 @@ def spatial_positions(
     ops: Any = None,
     *,
     coordinates: Any = None,
-    name: str = "theta_gamma",
 ) -> Any:
     """Positions of the points of a regular grid, or of a cloud, in units of the bandwidth.
 
@@ -39,13 +35,9 @@ def spatial_positions(
             `theta`.
         coordinates: (N, S), where N points that form no grid are; `grid` and `spacing` do not
             matter then.
-        name: of the bandwidth, for error messages.
 
     Returns:
         float32 array (1, N, S), last axis of the grid first; N points in row-major order.
-
-    Raises:
-        ValueError: theta or spacing has not one number per axis, or is not positive.
 
     Example:
 
@@ -56,7 +48,7 @@ def spatial_positions(
     """
     ops = ops or namespace(theta)
     axes = _axes(grid, spacing, coordinates, ops)
-    return _stack(axes, [], spatial_bandwidths(theta, len(axes), ops, name), (1, *grid), ops)
+    return _stack(axes, [], spatial_bandwidths(theta, len(axes), ops), (1, *grid), ops)
 
 
 def bilateral_positions(
@@ -82,11 +74,9 @@ def bilateral_positions(
     Returns:
         float32 array (B, N, S + K): the coordinates, last axis first, then the channels.
 
-    Raises:
-        ValueError: a bandwidth or spacing has the wrong number of numbers.
-
     Example:
 
+    >>> import numpy as np
     >>> image = np.array([[[[30.0], [60.0]]]])  # B = 1, H = 1, W = 2, K = 1
     >>> bilateral_positions(image, theta_alpha=2.0, theta_beta=10.0)[0]
     array([[0. , 0. , 3. ],
@@ -102,37 +92,18 @@ def bilateral_positions(
     return _stack(axes, intensities, bandwidths, (batch, *grid), ops)
 
 
-def spatial_bandwidths(theta: Any, axes: int, ops: Any, name: str = "theta_gamma") -> Any:
+def spatial_bandwidths(theta: Any, axes: int, ops: Any) -> Any:
     """The bandwidth of each feature of `spatial_positions`, (S,): last axis of the grid first."""
-    return _per_axis(theta, axes, name, ops)
+    return _per_axis(theta, axes, ops)
 
 
 def bilateral_bandwidths(
     theta_alpha: Any, theta_beta: Any, axes: int, channels: int, ops: Any
 ) -> Any:
     """The bandwidth of each feature of `bilateral_positions`, (S + K,)."""
-    in_space = spatial_bandwidths(theta_alpha, axes, ops, "theta_alpha")
-    in_intensity = _vector(theta_beta, channels, "theta_beta", "channel", ops)
+    in_space = spatial_bandwidths(theta_alpha, axes, ops)
+    in_intensity = _vector(theta_beta, channels, ops)
     return ops.concatenate([in_space, in_intensity], axis=0)
-
-
-def check_per(value: Any, size: int, name: str, per: str) -> None:
-    """Raise ValueError unless `value` is None, one number or `size` numbers, one per `per`."""
-    shape = () if value is None else tuple(np.shape(value))
-    if shape not in ((), (size,)):
-        raise ValueError(
-            f"Expected `{name}` to be one number or one number per {per} ({size}). "
-            f"Received {name} of shape {shape}. Pass a single number to use it for every {per}."
-        )
-
-
-def check_positive(name: str, value: Any) -> None:
-    """Raise ValueError unless a number or an array of numbers is positive; tensors pass."""
-    if namespace(value) is not arrays:
-        return
-    numbers = np.asarray(value)
-    if numbers.dtype.kind not in "buif" or not np.all(numbers > 0):
-        raise ValueError(f"Expected `{name}` to be positive numbers. Received {value!r}.")
 
 
 def _axes(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> list[Any]:
@@ -143,7 +114,7 @@ def _axes(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> list
     if coordinates is not None:
         columns = ops.cast(coordinates, "float32")
         return [columns[:, axis] for axis in reversed(range(columns.shape[1]))]
-    spacing = _per_axis(1.0 if spacing is None else spacing, len(grid), "spacing", ops)
+    spacing = _per_axis(1.0 if spacing is None else spacing, len(grid), ops)
     return [
         ops.reshape(ops.arange(size, dtype="float32") * spacing[i], (-1,) + (1,) * i)
         for i, size in enumerate(reversed(grid))
@@ -164,12 +135,10 @@ def _stack(axes: list[Any], intensities: list[Any], bandwidths: Any, shape: Any,
     return ops.reshape(ops.stack(features, axis=-1), (batch, math.prod(grid), len(features)))
 
 
-def _per_axis(value: Any, axes: int, name: str, ops: Any) -> Any:
+def _per_axis(value: Any, axes: int, ops: Any) -> Any:
     """One number per axis of the grid, in the order of the features: last axis first."""
-    return ops.flip(_vector(value, axes, name, "axis of the grid", ops), axis=0)
+    return ops.flip(_vector(value, axes, ops), axis=0)
 
 
-def _vector(value: Any, size: int, name: str, per: str, ops: Any) -> Any:
-    check_per(value, size, name, per)
-    check_positive(name, value)
+def _vector(value: Any, size: int, ops: Any) -> Any:
     return ops.broadcast_to(ops.cast(value, "float32"), (size,))

@@ -1,1 +1,5 @@
-"""The C++ permutohedral lattice: its sources, the library built from them, and how to call it."""
+"""The C++ permutohedral lattice: one library with a plain C interface, and its ctypes border.
+
+In: contiguous float32 arrays. Out: lattices and filtered values as NumPy arrays. Only
+`tensorflow_ops.cpp` knows a framework. Imports no other room; `filtering` and `meanfield` use it.
+"""

@@ -1,4 +1,4 @@
-"""The offline CRF: refines the probabilities of any segmentation, on NumPy arrays alone."""
+"""The offline CRF step by step; public as `crfrnn.DenseCRF`."""
 
 from __future__ import annotations
 
@@ -7,104 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn import arrays, checks
-from crfrnn.filtering.normalized import check_names
-from crfrnn.meanfield import in_place as inference
-from crfrnn.meanfield.mean_field import (
-    check_compatibility,
-    check_iterations,
-    logits_from_probabilities,
-)
-from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
+from crfrnn import checks
+from crfrnn.checks import Whole
+from crfrnn.meanfield.in_place import MeanField
+from crfrnn.meanfield.logits import bounded, logits_from_probabilities
+from crfrnn.meanfield.parameters import declared
+from crfrnn.offline import inputs
+from crfrnn.offline.kernels import image_kernels
 
 
-def refine(
-    image: np.ndarray,
-    probs: np.ndarray,
-    *,
-    theta_alpha: float | Sequence[float],
-    theta_beta: float | Sequence[float],
-    theta_gamma: float | Sequence[float],
-    bilateral_weight: Any,
-    spatial_weight: Any,
-    num_iterations: int = 5,
-    compatibility: Any = "potts",
-    normalization: str = "symmetric",
-    spacing: float | Sequence[float] | None = None,
-    coordinates: np.ndarray | None = None,
-    method: str = "lattice",
-    window: int | Sequence[int] = 11,
-) -> np.ndarray:
-    """Refines the probabilities of a segmentation by a dense CRF that follows the image's edges.
-
-    The iteration is that of `mean_field`, started at the logarithm of the probabilities.
-    `probs_from_logits` and `probs_from_labels` make probabilities of other outputs, `DenseCRF`
-    goes step by step, `first_guess` and `search` find the parameters.
-
-    Args:
-        image: (*S,) or (*S, K), any real dtype, S = (H, W), (D, H, W) or (N,). Points without a
-            grid, given by `coordinates`, have S = (N,).
-        probs: (*S, L), L >= 2 probabilities of each point, in [0, 1], which sum to 1.
-        theta_alpha, theta_gamma: spatial bandwidths of the bilateral and of the spatial kernel, in
-            points or in the unit of `spacing` or `coordinates`: a number, or one number per axis.
-        theta_beta: intensity bandwidth of the bilateral kernel, in the image's units: a number, or
-            one number per channel.
-        bilateral_weight, spatial_weight: weight of each kernel: a number, (L,) or (L, L). 0 leaves
-            it out.
-        num_iterations: mean-field iterations, 0 or more.
-        compatibility: "potts" or (L, L); see `mean_field`.
-        normalization: "symmetric" (pydensecrf's default), "after" (CRF-as-RNN), "before" or "none".
-        spacing: distance of neighbouring points, a number or one number per axis; default 1.
-        coordinates: (N, 1 to 3), where each of N points is, for clouds of points.
-        method: "lattice", "exact" or "local"; see `gaussian_filter`.
-        window: width in points of method="local"; see `gaussian_filter`.
-
-    Returns:
-        Refined probabilities (*S, L), float32.
-
-    Raises:
-        ValueError: shapes that do not fit together, numbers that are no probabilities, not finite
-            or out of range, an unknown name.
-
-    Warns:
-        UserWarning: theta_beta is out of proportion to the intensities of the image.
-
-    Reference:
-        P. Kraehenbuehl, V. Koltun, "Efficient Inference in Fully Connected CRFs with Gaussian Edge
-        Potentials", NIPS 2011.
-
-    Example:
-
-    >>> image = np.repeat([0.0, 1.0], 3)[None]  # (1, 6): an edge in the middle
-    >>> foreground = np.array([[0.1, 0.6, 0.1, 0.9, 0.9, 0.4]])  # wrong at two points
-    >>> refined = refine(image, np.stack([1 - foreground, foreground], -1), theta_alpha=10,
-    ...                  theta_beta=0.1, theta_gamma=1, bilateral_weight=5, spatial_weight=0)
-    >>> refined.argmax(-1)
-    array([[0, 0, 0, 1, 1, 1]])
-    """
-    check_iterations(num_iterations)
-    image = checks.array("image", image)
-    probs = checks.array("probs", probs)
-    checks.same_grid(image, probs)
-    probs = checks.probabilities(probs)
-    crf = DenseCRF(
-        image if image.ndim == probs.ndim else image[..., None],
-        probs.shape[-1],
-        theta_alpha=theta_alpha,
-        theta_beta=theta_beta,
-        theta_gamma=theta_gamma,
-        bilateral_weight=bilateral_weight,
-        spatial_weight=spatial_weight,
-        compatibility=compatibility,
-        normalization=normalization,
-        spacing=spacing,
-        coordinates=coordinates,
-        method=method,
-        window=window,
-    )
-    crf._start(logits_from_probabilities(probs))
-    crf.step(num_iterations)
-    return crf._state()[1].reshape(probs.shape)
+def _sizes(given: dict[str, Any]) -> checks.Sizes:
+    Whole(2).check("num_labels", given["num_labels"], {})
+    shape = np.shape(given["image"])[:-1]
+    given["mask"] = inputs.mask_of(given.get("mask"), shape)
+    given["image"] = inputs.finite_image(given["image"], given["mask"])
+    inputs.check_points(given, shape)
+    return inputs.sizes_of(given["image"], given, given["num_labels"])
 
 
 class DenseCRF:
@@ -118,7 +36,7 @@ class DenseCRF:
             channel axis: `image[..., None]`.
         num_labels: L >= 2.
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, compatibility,
-            normalization, spacing, coordinates, method, window: see `refine`.
+            normalization, spacing, coordinates, mask, method, window: see `refine`.
 
     Raises:
         ValueError, and warns: see `refine`.
@@ -140,6 +58,7 @@ class DenseCRF:
     (array([[0, 0, 0, 1, 1, 1]]), True)
     """
 
+    @checks.door(_sizes, inputs.NO_PARAMETERS, **declared(*inputs.OPTIONS))
     def __init__(
         self,
         image: np.ndarray,
@@ -156,65 +75,28 @@ class DenseCRF:
         coordinates: np.ndarray | None = None,
         method: str = "lattice",
         window: int | Sequence[int] = 11,
+        mask: np.ndarray | None = None,
     ):
-        checks.whole("num_labels", num_labels, 2)
-        check_names(method, normalization)
-        check_compatibility(compatibility)
-        image = checks.image(image)
-        parameters = dict(
+        self.shape = (*image.shape[:-1], num_labels)
+        self.kernels = image_kernels(
+            image,
+            num_labels,
             theta_alpha=theta_alpha,
             theta_beta=theta_beta,
             theta_gamma=theta_gamma,
             bilateral_weight=bilateral_weight,
             spatial_weight=spatial_weight,
             compatibility=compatibility,
+            normalization=normalization,
             spacing=spacing,
+            coordinates=coordinates,
+            mask=mask,
+            method=method,
+            window=window,
         )
-        for name, value in parameters.items():
-            if value is not None and (name != "compatibility" or not isinstance(value, str)):
-                checks.finite(name, value)
-        if coordinates is not None and method == "local":
-            raise ValueError(
-                'method="local" needs a grid, which points with `coordinates` have not. '
-                'Use method="lattice" or "exact".'
-            )
-        if coordinates is not None:
-            coordinates = checks.coordinates(coordinates, image.shape[:-1], spacing)
-        self.shape = (*image.shape[:-1], num_labels)
-        self._unary: np.ndarray | None = None  # (N, L) logits
-        self._q: np.ndarray | None = None  # (N, L) probabilities
-        terms = {
-            # The bilateral lattice is the larger one and needs the most memory while it is built:
-            # first.
-            "bilateral": (
-                bilateral_weight,
-                lambda: bilateral_positions(
-                    image[None], theta_alpha, theta_beta, spacing, coordinates=coordinates
-                ),
-            ),
-            "spatial": (
-                spatial_weight,
-                lambda: spatial_positions(
-                    self.shape[:-1], theta_gamma, spacing, arrays, coordinates=coordinates
-                ),
-            ),
-        }
-        self.kernels = [
-            inference.pairwise_kernel(
-                positions()[0],
-                weight,
-                num_labels,
-                compatibility=compatibility,
-                normalization=normalization,
-                method=method,
-                grid=None if coordinates is not None else self.shape[:-1],
-                window=window,
-            )
-            for weight, positions in terms.values()
-            if np.any(weight)
-        ]
-        if np.any(bilateral_weight):
-            checks.warn_if_blind(image, theta_beta)
+        self._mask = mask
+        self._crf: MeanField | None = None  # of the points that take part
+        self._others: np.ndarray | None = None  # (N, L) what the points outside the mask keep
 
     def set_unary(
         self, energies: np.ndarray | None = None, *, probs: np.ndarray | None = None
@@ -232,8 +114,17 @@ class DenseCRF:
         if (energies is None) == (probs is None):
             raise ValueError("Expected either `energies` or `probs`. Received both or none.")
         if probs is not None:
-            self._start(logits_from_probabilities(checks.probabilities(probs, self.shape)))
-            return
+            logits = logits_from_probabilities(inputs.probabilities(probs, self.shape))
+        else:
+            logits = -bounded(self._checked(energies))
+        # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.
+        unary = np.ascontiguousarray(logits.reshape(-1, self.shape[-1]), np.float32)
+        if self._mask is not None:
+            self._others = MeanField([], unary).q
+            unary = unary[self._mask.ravel()]
+        self._crf = MeanField(list(self.kernels.values()), unary)
+
+    def _checked(self, energies: Any) -> np.ndarray:
         energies = checks.array("energies", energies)
         if energies.shape != self.shape:
             raise ValueError(
@@ -242,14 +133,12 @@ class DenseCRF:
                 f"energies.T.reshape{self.shape}."
             )
         checks.no_nan("energies", energies)
-        self._start(-inference.bounded(energies))
+        return energies
 
+    @checks.door(num_iterations=Whole(0))
     def step(self, num_iterations: int = 1) -> None:
         """Does mean-field iterations; raises RuntimeError before the first `set_unary`."""
-        check_iterations(num_iterations)
-        unary, q = self._state()
-        for _ in range(num_iterations if self.kernels else 0):
-            inference.step(self.kernels, unary, q)
+        self._state.step(num_iterations)
 
     def kl(self) -> float:
         """The objective of mean field for the current probabilities, in nats, over all points.
@@ -258,29 +147,32 @@ class DenseCRF:
         it is stationary exactly where an iteration changes nothing. It usually falls from step to
         step; updates of all points at once may raise it now and then. It is the divergence
         D(Q || P) from the CRF's distribution, less log Z, but for the pair of each point with
-        itself, which the filters contain; see `inference.free_energy`. (pydensecrf's
+        itself, which the filters contain; see `MeanField.free_energy`. (pydensecrf's
         `klDivergence` counts each pair twice.)
 
         Reference:
             Krahenbuhl and Koltun 2011, section 3.
         """
-        parts = inference.free_energy(self.kernels, *self._state())
+        parts = self._state.free_energy()
         return parts.entropy + parts.unary + parts.pairwise / 2
 
     def probs(self) -> np.ndarray:
         """The current probabilities (*S, L), float32; a copy."""
-        return self._state()[1].reshape(self.shape).copy()
+        return self._rows().reshape(self.shape).copy()
 
     def labels(self) -> np.ndarray:
         """The currently most likely label of each point (*S), int64."""
-        return self._state()[1].argmax(-1).reshape(self.shape[:-1])
+        return self._rows().argmax(-1).reshape(self.shape[:-1])
 
-    def _start(self, logits: np.ndarray) -> None:
-        # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.
-        self._unary = np.ascontiguousarray(logits.reshape(-1, self.shape[-1]), np.float32)
-        self._q = inference.initial(self._unary)
+    def _rows(self) -> np.ndarray:
+        """The current probabilities of all points, (N, L)."""
+        if self._mask is None or self._others is None:
+            return self._state.q
+        self._others[self._mask.ravel()] = self._state.q
+        return self._others
 
-    def _state(self) -> tuple[np.ndarray, np.ndarray]:
-        if self._unary is None or self._q is None:
+    @property
+    def _state(self) -> MeanField:
+        if self._crf is None:
             raise RuntimeError("The CRF has no unaries yet. Call set_unary first.")
-        return self._unary, self._q
+        return self._crf

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from crfrnn import arrays, checks
+from crfrnn.checks import Reals, Whole
+from crfrnn.offline.inputs import label_map
 
 
 def probs_from_logits(logits: np.ndarray) -> np.ndarray:
@@ -39,6 +41,7 @@ def probs_from_logits(logits: np.ndarray) -> np.ndarray:
     return arrays.softmax(np.clip(logits, -largest, largest))
 
 
+@checks.door(num_labels=Whole(2), confidence=Reals())
 def probs_from_labels(
     labels: np.ndarray,
     num_labels: int,
@@ -69,22 +72,19 @@ def probs_from_labels(
            [0.5, 0.5],
            [0.1, 0.9]], dtype=float32)
     """
-    labels = checks.array("labels", labels)
-    checks.whole("num_labels", num_labels, 2)
     if not 1 / num_labels < confidence <= 1:
         raise ValueError(
             f"Expected `confidence` above 1 / {num_labels} (a guess) and up to 1. "
             f"Received {confidence}."
         )
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
-        raise ValueError("Expected labels that are whole numbers. Received fractions or NaN.")
-    known = np.ones(labels.shape, bool) if unknown is None else labels != unknown
-    wrong = known & ((labels < 0) | (labels >= num_labels))
-    if wrong.any():
+    try:
+        labels = label_map(labels, num_labels, ignore=unknown)
+    except ValueError as error:
         raise ValueError(
-            f"Expected labels 0 .. {num_labels - 1}. Received {np.unique(labels[wrong])[:5]}. "
-            "Give more labels by `num_labels`, or name the value of unlabelled points by `unknown`."
-        )
+            f"{error} Give more labels by `num_labels`, or name the value of unlabelled points by "
+            "`unknown`."
+        ) from None
+    known = np.ones(labels.shape, bool) if unknown is None else labels != unknown
     others = (1 - confidence) / (num_labels - 1)
     table = np.full((num_labels + 1, num_labels), others, np.float32)
     np.fill_diagonal(table, confidence)

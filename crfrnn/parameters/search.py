@@ -3,107 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import math
-import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.meanfield.positions import check_positive
-from crfrnn.parameters import cases as validation
-from crfrnn.parameters.cases import Cases, Gain
+from crfrnn.checks import Choice, Reals, Whole
+from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.meanfield.parameters import THETAS, WEIGHTS
+from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
-from crfrnn.parameters.scores import nanmean
+from crfrnn.parameters.gain import gain
+from crfrnn.parameters.ranges import level, limits_of, two_digits
+from crfrnn.parameters.scores import METRICS, nanmean
+from crfrnn.parameters.search_result import SearchResult
+from crfrnn.parameters.trials import complete, digest_of, needed_optuna, open_study, quiet
 
 if TYPE_CHECKING:
     import optuna
-    from matplotlib.figure import Figure
 
-THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
-WEIGHTS = ("bilateral_weight", "spatial_weight")
-_FEWEST = 6  # groups; see `validation.Gain`
-OFF = {"bilateral_weight": 0.0, "spatial_weight": 0.0}
-
-# What the first guess is multiplied by, at least and at most: wide enough for what suits noisy maps
-# as well as those of well trained networks, narrow enough for a hundred trials.
-FACTORS = {
-    "theta_alpha": (1 / 4, 8.0),
-    "theta_beta": (1 / 5, 5.0),
-    "theta_gamma": (3 / 4, 5.0),
-    "bilateral_weight": (0.0, 4.0),
-    "spatial_weight": (0.0, 4.0),
-}
-# Clean maps get a first guess with small weights, but a search should try usual ones too.
-_USUAL_WEIGHT = 10.0
+OFF = dict.fromkeys(WEIGHTS, 0.0)
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """What `search` found; `print` it, `plot` it, and pass `best` on.
-
-    Attributes:
-        best: arguments of the best trial, as they are for `refine` and `CRFRNN`. Where the first
-            trial is the best, both weights are 0: `refine` then changes nothing.
-        score: its score, percent: the mean over the cases it was chosen on, so optimistic.
-        baseline: score without CRF. guess_score: score of the first guess.
-        gain: `validation.Gain` in percent points over no CRF, on cases that had no part in the
-            choice: for each group of cases, the trial that is best on all *other* groups is scored
-            on it.
-        trials: for each trial its arguments and "score", in the order they were made.
-        study: Optuna's study, for its own plots and tables.
-        interrupted: whether Ctrl-C ended the search early.
-    """
-
-    best: dict[str, Any]
-    score: float
-    baseline: float
-    guess_score: float
-    gain: Gain
-    trials: list[dict[str, Any]] = field(repr=False)
-    study: optuna.Study = field(repr=False)
-    interrupted: bool = False
-
-    @property
-    def helps(self) -> bool:
-        """Whether the gain is beyond what the choice of the cases may explain (95 %)."""
-        return self.gain.interval[0] > 0 and self.gain.p_value < 1 - validation.CONFIDENCE
-
-    def plot(self) -> Figure:
-        """A figure of what mattered: progress, importances, and the score along each parameter.
-
-        Needs Matplotlib. Nothing is shown or saved: a notebook shows the figure it gets,
-        `figure.savefig("search.png")` saves it.
-        """
-        from crfrnn.parameters import search_plot
-
-        return search_plot.draw(self)
-
-    def __str__(self) -> str:
-        best = ", ".join(f"{name}={_short(value)}" for name, value in self.best.items())
-        low, high = self.gain.interval
-        held_out = f"{self.gain.mean:+.2f}"
-        if not math.isnan(low):
-            held_out += f" [{low:+.2f}, {high:+.2f}], p = {self.gain.p_value:.2g}"
-        if self.helps:
-            verdict = "A CRF helps here."
-        elif self.gain.groups < _FEWEST and self.gain.mean > 0:
-            verdict = f"Too few cases for proof: search on {_FEWEST} or more."
-        else:
-            verdict = "Not beyond chance: leave the CRF out, or search on more cases."
-        return (
-            f"{len(self.trials)} trials{', interrupted' if self.interrupted else ''}. "
-            f"Without CRF {self.baseline:.2f}, first guess {self.guess_score:.2f}, "
-            f"best {self.score:.2f}.\n"
-            f"Gain on cases that had no part in the choice: {held_out}. {verdict}\n"
-            f"{best}"
-        )
-
-
+@checks.door(
+    metric=Choice(METRICS),
+    trials=Whole(2),
+    num_iterations=Whole(0),
+    normalization=Choice(NORMALIZATIONS),
+    width=Reals(above=0),
+)
 def search(
     images: Sequence[np.ndarray],
     probs: Sequence[np.ndarray],
@@ -146,9 +76,9 @@ def search(
         seed: of the proposals.
         ranges: lowest and highest value of some of theta_alpha, theta_beta, theta_gamma (> 0),
             bilateral_weight, spatial_weight (>= 0; 0 is always tried, and (0, 0) leaves the kernel
-            out). Default: multiples of the first guess, `FACTORS`. With several channels the range
-            of theta_beta is that of the geometric mean; their proportions are those of the first
-            guess.
+            out). Default: multiples of the first guess, `ranges.FACTORS`. With several channels
+            the range of theta_beta is that of the geometric mean; their proportions are those of
+            the first guess.
         spacing: distance of neighbouring points, (S,) for all cases or N of these; default 1.
         slice_axis: refine each slice across this axis by itself, as a 2-D network would, but score
             whole volumes; None: refine volumes as such.
@@ -188,11 +118,9 @@ def search(
     True
     >>> refined = refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
-    optuna = _optuna()
-    checks.whole("trials", trials, 2)
-    checks.whole("num_iterations", num_iterations, 0)
-    checks.whole("workers", 1 if workers is None else workers, 1)
-    check_positive("width", width)
+    optuna = needed_optuna()
+    if workers is not None:
+        Whole(1).check("workers", workers, {})
     for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
         if cases_of is None or isinstance(cases_of, str):
             raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
@@ -215,24 +143,24 @@ def search(
         "num_iterations": num_iterations,
         "normalization": normalization,
     }
-    limits = _limits(guess, ranges or {})
+    limits = limits_of(guess, ranges or {})
     # The first guess lies within the ranges, also those of a user who knows better.
     first = {name: float(np.clip(level(guess[name]), *limits[name])) for name in limits}
     queue = [{**first, **OFF}, first]
 
     def arguments(parameters: Mapping[str, float]) -> dict[str, Any]:
         """A trial's parameters as arguments of `refine`."""
-        rounded: dict[str, Any] = {name: _two_digits(value) for name, value in parameters.items()}
+        rounded: dict[str, Any] = {name: two_digits(value) for name, value in parameters.items()}
         if np.ndim(guess["theta_beta"]):
             proportions = np.divide(guess["theta_beta"], level(guess["theta_beta"]))
             rounded["theta_beta"] = [
-                _two_digits(rounded["theta_beta"] * share) for share in proportions
+                two_digits(rounded["theta_beta"] * share) for share in proportions
             ]
         return {**guess, **rounded}
 
     identity = dict(seed=seed, limits=limits, **options)
-    with _quiet(optuna), contextlib.closing(cases):
-        study = _open(optuna, storage, repr(identity) + _digest(images, probs, labels))
+    with quiet(optuna), contextlib.closing(cases):
+        study = open_study(optuna, storage, repr(identity) + digest_of(images, probs, labels))
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
         )
@@ -254,7 +182,7 @@ def _run(
     import optuna
     from tqdm import tqdm
 
-    done = _complete(study)
+    done = complete(study)
     with tqdm(total=trials, initial=len(done), **bar_options) as bar:
         for number in range(len(done), trials):
             # A sampler of its own: proposals depend on the trials before, not on interruptions.
@@ -280,9 +208,9 @@ def _run(
                 if isinstance(error, KeyboardInterrupt) and number >= len(queue):
                     return True
                 raise
-            before = _complete(study)[0].values[0]
-            gain = f"{study.best_value - before:+.2f}"
-            bar.set_postfix(before=f"{before:.2f}", gain=gain, refresh=False)
+            before = complete(study)[0].values[0]
+            better = f"{study.best_value - before:+.2f}"
+            bar.set_postfix(before=f"{before:.2f}", gain=better, refresh=False)
             bar.update()
             if callback is not None:
                 callback()
@@ -290,7 +218,7 @@ def _run(
 
 
 def _result(study: optuna.Study, groups: Sequence[Hashable], interrupted: bool) -> SearchResult:
-    done = _complete(study)
+    done = complete(study)
     scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N)
     means = np.array([trial.values[0] for trial in done])
     best = int(means.argmax())
@@ -299,7 +227,7 @@ def _result(study: optuna.Study, groups: Sequence[Hashable], interrupted: bool) 
         score=float(means[best]),
         baseline=float(means[0]),
         guess_score=float(means[1]),
-        gain=validation.gain(scores[0], _held_out(scores, groups), groups),
+        gain=gain(scores[0], _held_out(scores, groups), groups),
         trials=[{**t.user_attrs["arguments"], "score": t.value} for t in done],
         study=study,
         interrupted=interrupted,
@@ -321,112 +249,7 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
     return held_out
 
 
-def _limits(
-    guess: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]
-) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of every parameter."""
-    unknown = sorted(set(ranges) - set(FACTORS))
-    if unknown:
-        raise ValueError(f"Expected `ranges` of {', '.join(FACTORS)}. Received {unknown[0]!r}.")
-    limits = {}
-    for name, factors in FACTORS.items():
-        low, high = (level(guess[name]) * factor for factor in factors)
-        if name in WEIGHTS:
-            high = max(high, _USUAL_WEIGHT)
-        low, high = ranges.get(name, (low, high))
-        if name in WEIGHTS:
-            low = min(low, 0.0)  # no CRF, the first trial, is always in reach
-        left_out = name in WEIGHTS and low == high == 0
-        ordered = low < high < math.inf and (low > 0 or (name in WEIGHTS and low == 0))
-        if not (ordered or left_out):
-            raise ValueError(
-                f"Expected a range of {name} with 0 <{'=' * (name in WEIGHTS)} lowest < highest"
-                f"{', or 0, 0 to leave the kernel out' * (name in WEIGHTS)}. "
-                f"Received {ranges.get(name)}."
-            )
-        limits[name] = (float(low), float(high))
-    return limits
-
-
-def _open(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
-    """The study in a file, new or taken up; ValueError if it is that of another search."""
-    backend = None
-    if storage is not None:
-        path = Path(storage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in (".db", ".sqlite", ".sqlite3"):
-            backend = f"sqlite:///{path}"
-        else:
-            journal = optuna.storages.journal
-            backend = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
-    study = optuna.create_study(
-        study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
-    )
-    digest = hashlib.sha256(identity.encode()).hexdigest()
-    if study.user_attrs.setdefault("identity", digest) != digest:
-        raise ValueError(
-            f"{storage} holds a search of other cases or settings. Give another file, or delete it."
-        )
-    study.set_user_attr("identity", digest)
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in running:  # its process was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    return study
-
-
 def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(progress, Mapping):
         return {"desc": "CRF search", "disable": None, **progress}
     return {"desc": "CRF search", "disable": None if progress is None else not progress}
-
-
-def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-
-
-def _digest(*lists: Sequence[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for arrays in lists:
-        for array in map(np.ascontiguousarray, arrays):
-            digest.update(f"{array.shape} {array.dtype}".encode())
-            digest.update(array.data)
-    return digest.hexdigest()
-
-
-def level(value: Any) -> float:
-    """A number, or the geometric mean of one per channel."""
-    return float(np.exp(np.mean(np.log(value)))) if np.ndim(value) else float(value)
-
-
-def _two_digits(value: float) -> float:
-    """Two significant digits: more mean nothing, and equal thetas can share a lattice."""
-    return float(f"{value:.2g}")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-        import scipy  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"crfrnn.search needs {error.name}, which is not installed: "
-            "pip install 'crfrnn[search]' (in a clone: '.[search]')"
-        ) from error
-    return optuna
-
-
-@contextlib.contextmanager
-def _quiet(optuna: Any) -> Iterator[None]:
-    """Without Optuna's line per trial and its notes on what is experimental."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

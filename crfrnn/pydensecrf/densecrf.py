@@ -13,15 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.filtering import NormalizedFilter
-from crfrnn.meanfield.in_place import (
-    PairwiseKernel,
-    bounded,
-    free_energy,
-    initial,
-    pairwise_kernel,
-    step,
-)
+from crfrnn.filtering import NormalizedFilter, make_filter
+from crfrnn.meanfield.in_place import MeanField, PairwiseKernel, pairwise_kernel
+from crfrnn.meanfield.logits import bounded
 from crfrnn.native import library
 from crfrnn.pydensecrf.eigen import MatrixXf, buffer
 from crfrnn.pydensecrf.utils import create_pairwise_bilateral, create_pairwise_gaussian
@@ -206,11 +200,9 @@ class DenseCRF:
         Returns:
             Q: probabilities (L, N) float32, column-major.
         """
-        unary = self._logits()
-        q = initial(unary)
-        for _ in range(_whole("niter", niter)):
-            step(self._kernels, unary, q)
-        return q[: self._points].T
+        crf = MeanField(self._kernels, self._logits())
+        crf.step(_whole("niter", niter))
+        return crf.q[: self._points].T
 
     def startInference(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What `stepInference` starts from: Q (L, N) and two matrices without use.
@@ -220,7 +212,7 @@ class DenseCRF:
         if self._unary is None:
             q = np.zeros((self._points, self._labels), np.float32)
         else:
-            q = initial(self._unary)[: self._points]
+            q = MeanField([], self._unary).q[: self._points]
         return q.T, MatrixXf(), MatrixXf()
 
     def stepInference(self, Q: np.ndarray, tmp1: Any, tmp2: Any) -> None:
@@ -232,7 +224,10 @@ class DenseCRF:
         """
         del tmp1, tmp2
         q = self._checked(Q)
-        step(self._kernels, self._logits(), q)
+        crf = MeanField(self._kernels, self._logits(), q)
+        # Without kernels an iteration is the softmax of the unaries.
+        q[...] = MeanField([], crf.unary).q if not self._kernels else q
+        crf.step()
         if not np.may_share_memory(q, Q):
             Q[...] = q[: self._points].T
 
@@ -246,25 +241,19 @@ class DenseCRF:
         Args:
             Q: probabilities (L, N).
         """
-        return float(sum(free_energy(self._kernels, self._logits(), self._checked(Q))))
+        crf = MeanField(self._kernels, self._logits(), self._checked(Q))
+        return float(sum(crf.free_energy()))
 
     def _add(self, features: np.ndarray, compat: Any, kernel: int, normalization: int) -> None:
         KernelType(kernel)
         weight, compatibility = _compatibility(compat, self._labels)
         name = _NORMALIZATIONS[NormalizationType(normalization)]
-        added = pairwise_kernel(
-            self._filled(features.T),
-            weight,
-            self._labels,
-            compatibility=compatibility,
-            normalization="none",
-        )
+        lattice = make_filter(self._filled(features.T)[None], normalization="none").operator
         present = None
         if self._rows > self._points:
             present = self._filled(np.ones((self._points, 1)))[None]
-        self._kernels.append(
-            added._replace(filter=NormalizedFilter(added.filter.operator, name, present))
-        )
+        filter_ = NormalizedFilter(lattice, name, present)
+        self._kernels.append(pairwise_kernel(filter_, weight, compatibility, self._labels))
 
     def _logits(self) -> np.ndarray:
         if self._unary is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.meanfield.positions import check_positive
+from crfrnn.checks import Reals
 
 
 def unary_from_labels(
@@ -178,7 +178,7 @@ def _divided(name: str, features: np.ndarray, bandwidths: Sequence[float], per: 
             f"Expected `{name}` to have one bandwidth per {per} ({len(features)}). "
             f"Received {name}={bandwidths!r}."
         )
-    check_positive(name, sigmas)
+    Reals(above=0, per="axis of the grid").check(name, sigmas, {})
     missing = len(features) - len(sigmas)
     if missing:
         warnings.warn(

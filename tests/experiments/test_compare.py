@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from crfrnn.parameters.scores import nanmean
-from experiments import compare, evaluate, metrics, runs
-from experiments.rows import ROWS
+from experiments import compare, evaluate, runs
+from experiments.score import metrics
+from experiments.studies.main_job import comparison
+
+ROWS = comparison().rows
 
 TINY = (
     *("--seeds", "1", "--width", "2", "--depth", "1", "--dropout", "0.3"),

@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from experiments import config, presets
+from experiments import config
+from experiments.studies import main_job
 
 
 def parse(*arguments, preset=None):
     parser = argparse.ArgumentParser()
     config.add_arguments(parser)
-    return config.from_arguments(preset or {}, parser.parse_args(arguments))
+    return config.make({**(preset or {}), **config.given(parser.parse_args(arguments))})
 
 
 def test_unknown_key_is_refused_and_the_likely_one_named():
@@ -51,12 +52,45 @@ def test_impossible_values_are_refused():
         config.make({"models": ("unet", "unet")})
 
 
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number. Received: nan"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0. Received: 0.0"),
+        ({"jitter": -0.1}, "jitter must be at least 0. Received: -0.1"),
+        ({"train_cases": "10"}, "train_cases must be a whole number or none. Received: '10'"),
+        ({"seeds": True}, "seeds must be a whole number. Received: True"),
+        ({"flips": 1}, "flips must be true or false. Received: 1"),
+        ({"dataset": 3}, "dataset must be a text. Received: 3"),
+        ({"search_theta_beta": [0.1]}, "search_theta_beta must be 2 values"),
+        ({"search_theta_beta": [0.1, float("inf")]}, "each a finite number"),
+        ({"models": "unet"}, "models must be several values. Received: 'unet'"),
+        ({"crf": [1, 2, 3, 4, "5"]}, "crf must be values, each a finite number"),
+    ],
+)
+def test_values_of_another_type_are_refused(settings, message):
+    with pytest.raises(ValueError) as caught:
+        config.make(settings)
+    assert message in str(caught.value)
+
+
+def test_every_option_says_what_it_means():
+    parser = argparse.ArgumentParser()
+    config.add_arguments(parser)
+    told = {action.dest: action.help for action in parser._actions}
+    assert all(told[field.name] for field in dataclasses.fields(config.Config))
+    assert told["seeds"].startswith("repetitions 0..seeds-1")
+    assert told["normalization"].endswith("missed a label for 600 updates.")
+
+
 def test_json_round_trip():
     made = config.make({"search_theta_beta": (0.1, 0.2), "normalization": None})
-    assert config.from_json(json.loads(json.dumps(dataclasses.asdict(made)))) == made
+    assert config.make(json.loads(json.dumps(dataclasses.asdict(made)))) == made
 
 
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("dataset", ["phantom", "hippocampus", "/some/folder"])
 def test_every_preset_is_a_configuration(dataset, quick):
-    assert config.make(presets.preset(dataset, quick)).dataset == dataset
+    preset = main_job.task(dataset, quick, {"width": 9}).config
+    assert (preset.dataset, preset.width) == (dataset, 9)
+    assert (preset.seeds < main_job.task(dataset, False, {}).config.seeds) == quick

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 
 import data
-from experiments import config, corrections, evaluation, repetition, runs
-from experiments.rows import ROWS, Comparison, Row
+from experiments import config, repetition, runs
+from experiments.rows import KINDS, Comparison, Row
+from experiments.rows.largest import largest_piece
+from experiments.score.cases import mean_dice
+from experiments.studies.main_job import comparison
+from experiments.train import predict
 from tests.tolerances import FLOAT32, assert_close
+
+ROWS = comparison().rows
 
 SETTINGS = config.make(
     {
@@ -47,8 +53,8 @@ ALL_KINDS = {
 def initial_weights(seed, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
     one = repetition.Repetition(SETTINGS, ROWS, seed, tmp_path)
-    ids = [case.id for case in one._inputs("plain").train.cases]
-    return np.concatenate([w.ravel() for w in one._front_end(SETTINGS).get_weights()]), ids
+    ids = [case.id for case in one.rows["plain"].inputs.train.cases]
+    return np.concatenate([w.ravel() for w in one.front_end(SETTINGS).get_weights()]), ids
 
 
 def test_the_seed_decides_initial_weights_and_training_cases(tmp_path, monkeypatch):
@@ -75,33 +81,42 @@ def result(made, key):
     return runs.read_json(made.path(key))
 
 
+def validation(made, key):
+    return made.rows[key].scores("validation")
+
+
 def test_every_kind_of_row_is_made(made):
     for key in ALL_KINDS:
-        assert len(result(made, key)["cases"]) == len(made._inputs(key).test.cases)
-        assert np.isfinite(np.concatenate(made.scores(key, "test"), axis=None)).all()
+        row = made.rows[key]
+        assert len(result(made, key)["cases"]) == len(row.inputs.test.cases)
+        assert np.isfinite(np.concatenate(row.scores("test"), axis=None)).all()
+
+
+def test_all_kinds_are_among_them():
+    assert {row.kind for row in ALL_KINDS.values()} == KINDS.keys()
 
 
 def test_a_frozen_network_stays_and_its_head_learns(made):
     for key in ("affine", "crf"):
         for before, after in zip(
-            made._model("plain").get_weights(),
-            made._network_weights(key),
+            made.rows["plain"].model.get_weights(),
+            made.rows[key].network_weights(),
             strict=True,
         ):
             np.testing.assert_array_equal(before, after)
-    kernel = made._model("affine").get_layer("head").get_weights()[0]
+    kernel = made.rows["affine"].model.get_layer("head").get_weights()[0]
     assert 0 < np.abs(kernel - np.eye(len(kernel))).max() < 1
 
 
 def test_without_iterations_a_crf_leaves_the_unaries(made):
     for again, unaries in zip(
-        made.scores("again", "test"), made.scores("unaries", "test"), strict=True
+        made.rows["again"].scores("test"), made.rows["unaries"].scores("test"), strict=True
     ):
         assert_close(again, unaries, FLOAT32)
 
 
 def test_flips_are_the_mean_over_mirrored_images(made):
-    model, test = made._model("plain"), made._inputs("plain").test
+    model, test = made.rows["plain"].model, made.rows["plain"].inputs.test
     image = test.images[:1]
     total = 0
     for rows in (1, -1):
@@ -112,7 +127,7 @@ def test_flips_are_the_mean_over_mirrored_images(made):
             odds = np.exp(logits[:, ::rows, ::columns])
             total = total + odds / odds.sum(-1, keepdims=True)
     height, width = test.cases[0].label.shape
-    found = np.exp(made.scores("flips", "test")[0])
+    found = np.exp(made.rows["flips"].scores("test")[0])
     assert_close(found, (total / 4)[:, :height, :width], FLOAT32)
 
 
@@ -121,7 +136,7 @@ def test_of_the_foreground_the_largest_piece_is_left(made):
     # Rare enough foreground to fall into pieces, over three slices.
     score = random.normal(size=(3, 9, 14, 4)) + [3.0, 0, 0, 0]
     labels = score.argmax(-1)
-    found = corrections.largest_piece(score)
+    found = largest_piece(score)
     left = set(zip(*np.nonzero(found.argmax(-1)), strict=True))
     pieces = flooded(set(zip(*np.nonzero(labels), strict=True)))
     assert len(pieces) > 3
@@ -134,18 +149,16 @@ def test_of_the_foreground_the_largest_piece_is_left(made):
     np.testing.assert_array_equal(found[kept == labels], score[kept == labels])
     # Nothing there, or one piece: nothing to do.
     for one in (score * [1, 0, 0, 0] + [9.0, 0, 0, 0], found):
-        np.testing.assert_array_equal(corrections.largest_piece(one), one)
+        np.testing.assert_array_equal(largest_piece(one), one)
 
 
 def test_the_largest_piece_is_of_each_case_by_itself(made, monkeypatch):
     random = np.random.default_rng(1)
     plain = [random.normal(size=(1, 9, 14, 4)) + [2.5, 0, 0, 0] for _ in range(2)]
-    monkeypatch.setattr(made, "_predictions", lambda key, split: {"unaries": plain})
-    made.scores.cache_clear()
-    found = made.scores("largest", "test")
-    made.scores.cache_clear()
+    monkeypatch.setattr(made.rows["plain"], "scores", lambda split: plain)
+    found = made.rows["largest"].scores.__wrapped__("test")  # not from its cache
     for before, after in zip(plain, found, strict=True):
-        np.testing.assert_array_equal(after, corrections.largest_piece(before))
+        np.testing.assert_array_equal(after, largest_piece(before))
         assert (after != before).any()
 
 
@@ -186,41 +199,46 @@ def test_parameters_are_written_with_four_decimals(made):
 
 
 def test_the_best_is_the_best_on_validation(made):
-    best = result(made, "best")
-    assert best["chosen"] == max(best["validation_dice"], key=best["validation_dice"].get)
-    assert best["cases"] == result(made, best["chosen"])["cases"] or best["chosen"] == "joint"
+    best, rows = result(made, "best"), ("plain", "bias", "joint")
+    dice = {key: mean_dice(made.rows[key].inputs.validation, validation(made, key)) for key in rows}
+    assert best["validation_dice"] == dice
+    assert best["chosen"] == max(dice, key=dice.get)
+    assert dice["plain"] != dice["joint"]
+    # What the CRF of the row that was chosen changed is not this row's doing.
+    cases, chosen = ([dict(c) for c in result(made, k)["cases"]] for k in ("best", best["chosen"]))
+    assert {case.pop("changed") for case in cases} == {0}
+    for case in chosen:
+        case.pop("changed")
+    assert cases == chosen
 
 
 def test_a_bias_does_not_lose_on_validation(made):
-    loaded = made._inputs("bias")
-
-    def dice(key):
-        maps = evaluation.label_maps(loaded.validation, made.scores(key, "validation"))
-        return evaluation.mean_dice(loaded.validation, maps, loaded.num_labels)
-
-    assert dice("bias") >= dice("plain")
+    slices = made.rows["bias"].inputs.validation
+    bias, plain = (mean_dice(slices, validation(made, key)) for key in ("bias", "plain"))
+    assert bias >= plain
 
 
 def test_rows_of_other_labels_are_trained_apart(made):
-    weak, full = (made._inputs(key).train for key in ("weak", "plain"))
+    weak, full = (made.rows[key].inputs.train for key in ("weak", "plain"))
     np.testing.assert_array_equal(weak.images, full.images)
     known = weak.labels != 255
     assert known.mean() < 0.2
     np.testing.assert_array_equal(weak.labels[known], full.labels[known])
-    validation = made._inputs("plain").validation
-    assert len(made._inputs("both").train.images) == len(full.images) + len(validation.images)
+    validation = made.rows["plain"].inputs.validation
+    both = made.rows["both"].inputs.train
+    assert len(both.images) == len(full.images) + len(validation.images)
 
 
 def test_rows_of_other_cases_are_pretrained_on_them_too(made):
-    shared, both = (made._pretrain(key) for key in ("plain", "both"))
-    assert made._pretrain("edges")[0] is shared[0]  # made once
+    shared, both = (made.pretrained(ALL_KINDS[key].settings) for key in ("plain", "both"))
+    assert made.pretrained(ALL_KINDS["edges"].settings)[0] is shared[0]  # made once
     for one, other in zip(shared[0], both[0], strict=True):
         assert np.abs(one - other).max() > 0
     assert (made.folder / "pretrain-train_on-train+val.checkpoint.npz").exists()
 
 
 def test_a_search_of_other_iterations_is_a_search_of_its_own(made):
-    assert made._search("one") is not made._search("joint")
+    assert made.rows["one"].search is not made.rows["joint"].search
     assert {path.stem for path in made.folder.glob("search-plain*.json")} >= {
         "search-plain",
         "search-plain-one",
@@ -228,7 +246,7 @@ def test_a_search_of_other_iterations_is_a_search_of_its_own(made):
 
 
 def test_weights_of_points(made):
-    edges, balanced = (made._inputs(key).train for key in ("edges", "balanced"))
+    edges, balanced = (made.rows[key].inputs.train for key in ("edges", "balanced"))
     assert set(np.unique(edges.weights)) == {1, 5}
     sums = [balanced.weights[balanced.labels == label].sum() for label in range(4)]
     assert_close(sums, np.full(4, sums[0]), FLOAT32)
@@ -248,7 +266,7 @@ def test_what_a_row_rests_on_must_stand_before_it():
 
 def test_predictions_do_not_depend_on_the_shapes_before(made):
     """A resumed run has seen fewer."""
-    model, test = made._model("thetas"), made._inputs("thetas").test
+    model, test = made.rows["thetas"].model, made.rows["thetas"].inputs.test
 
     def refined(*sizes):
         model.predict_function = None
@@ -257,7 +275,7 @@ def test_predictions_do_not_depend_on_the_shapes_before(made):
             larger = dataclasses.replace(
                 test, images=np.pad(test.images, added), references=np.pad(test.references, added)
             )
-            found = evaluation._outputs(model, larger, batch_size=2)["refined"]
+            found = predict._outputs(model, larger, batch_size=2)["refined"]
         return found
 
     np.testing.assert_array_equal(refined(0, 4, 8), refined(8))

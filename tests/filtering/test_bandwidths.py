@@ -113,8 +113,8 @@ def bandwidth_gradients(image, thetas, method):
         logits = mean_field(
             unaries,
             backend.tensor(image[None]),
-            spatial_weights=1.0,
-            bilateral_weights=2.0,
+            spatial_weight=1.0,
+            bilateral_weight=2.0,
             theta_alpha=alpha,
             theta_beta=beta,
             theta_gamma=gamma,

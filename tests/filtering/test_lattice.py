@@ -6,7 +6,7 @@ import scipy.ndimage
 import skimage.data
 
 from crfrnn import arrays
-from crfrnn.filtering import LatticeFilter, gaussian_filter, lattice
+from crfrnn.filtering import LatticeFilter, gaussian_filter, vertices
 from tests import backend
 from tests.filtering.methods import (
     LATTICES,
@@ -91,13 +91,13 @@ def test_capacity_that_is_too_small_in_compiled_code_shows():
 @pytest.mark.parametrize("multipliers", [[0, 0, 0, 0], [1, 1, 1, 1], [7, 0, 0, 1]])
 @pytest.mark.parametrize("space", ["numpy", "backend"])
 def test_keys_of_equal_hash_stay_apart(space, multipliers, monkeypatch):
-    monkeypatch.setattr(lattice, "_multipliers", lambda columns: multipliers)
+    monkeypatch.setattr(vertices, "_multipliers", lambda columns: multipliers)
     operator = LatticeFilter(convert(POSITIONS, space))
     assert_close(backend.array(operator(convert(VALUES, space))), EXPECTED, FLOAT32)
 
 
 def test_keys_of_equal_hash_stay_apart_under_xla(monkeypatch):
-    monkeypatch.setattr(lattice, "_multipliers", lambda columns: [1, 1, 1, 1])
+    monkeypatch.setattr(vertices, "_multipliers", lambda columns: [1, 1, 1, 1])
     found = compiled(lattice_filter)(backend.tensor(POSITIONS), backend.tensor(VALUES))
     assert_close(backend.array(found), EXPECTED, FLOAT32)
 

@@ -86,4 +86,4 @@ def test_grid_may_be_unknown():
 )
 def test_errors_name_what_was_received(grid, window, message):
     with pytest.raises(ValueError, match=message):
-        LocalFilter(random_positions(1, 20, 2), grid, window)
+        make_filter(random_positions(1, 20, 2), method="local", grid=grid, window=window)

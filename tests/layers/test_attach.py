@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 from crfrnn.layers.attach import MatchSize, attach
+from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field
 from tests import backend
 from tests.tolerances import EXACT, FLOAT32, assert_close
@@ -20,7 +21,7 @@ IMAGE = RNG.uniform(0, 1, (2, 6, 4, 3)).astype("float32")
 
 def refined(logits, image=IMAGE):
     options = {k: v for k, v in CRF.items() if k != "num_test_iterations"}
-    return mean_field(logits, image, spatial_weights=3.0, bilateral_weights=5.0, **options)
+    return mean_field(logits, image, spatial_weight=3.0, bilateral_weight=5.0, **options)
 
 
 def convolution(labels=3, **options):
@@ -125,6 +126,193 @@ def test_sequential_without_input():
     last = convolution()
     model = attach(keras.Sequential([last, layers.Softmax()]), input_shape=(6, 4, 3), **CRF)
     assert_close(backend.array(model(IMAGE)), refined(logits_by_hand(last)), FLOAT32)
+
+
+# ---- What stands behind the softmax --------------------------------------------------------------
+
+# Each keeps the probabilities; after the first ones, softmax(f(x)) = f(softmax(x)).
+MOVES = {
+    "nearest": lambda: layers.UpSampling2D(1),
+    "reshape": lambda: layers.Reshape((6, 4, -1)),
+    "crop": lambda: layers.Cropping2D(0),
+    "dropout": lambda: layers.Dropout(0.5),
+    "identity": lambda: layers.Identity(),
+    "lambda": lambda: layers.Lambda(lambda x: x + 0.0),
+    "nested": lambda: keras.Sequential([keras.Input((6, 4, None)), layers.Identity()]),
+    "two": lambda: keras.Sequential([layers.Identity(), layers.Dropout(0.1)]),
+    "cast": lambda: layers.Activation("linear", dtype="float32"),
+}
+MIXES = {
+    "resizing": lambda: shrunk(layers.Resizing(6, 4)),
+    "bilinear": lambda: shrunk(layers.UpSampling2D(2, interpolation="bilinear")),
+    "operation": lambda: shrunk(lambda p: ops.image.resize(p, (6, 4))),
+    "smoothed": lambda: layers.Lambda(lambda p: 0.9 * p + 0.1 / p.shape[-1]),
+}
+
+
+def shrunk(enlarge):
+    return lambda p: enlarge(layers.AveragePooling2D(2)(p))
+
+
+@pytest.mark.parametrize(
+    ("activation", "behind"),
+    [
+        *((activation, behind) for activation in ("softmax", "sigmoid") for behind in MOVES),
+        *(("softmax", behind) for behind in MIXES),
+        *(("sigmoid", behind) for behind in MIXES if behind != "smoothed"),  # it mixes labels
+    ],
+)
+def test_probabilities_are_not_taken_for_logits(activation, behind):
+    """With a CRF that does nothing, the logits are those of the model's own probabilities."""
+    labels = 3 if activation == "softmax" else 1
+    last = convolution(labels, activation=activation)
+    model = functional(last, (MOVES | MIXES)[behind](), size=(6, 4))
+    probabilities = backend.array(model(IMAGE))
+    logits = attach(model, **CRF | {"num_test_iterations": 0}).predict(IMAGE, verbose=0)
+    again = ops.sigmoid(logits) if labels == 1 else ops.softmax(logits)
+    assert_close(backend.array(again), probabilities, FLOAT32)
+    if behind in MOVES:  # even what float32 probabilities cannot hold
+        last.set_weights([100 * weight for weight in last.get_weights()])
+        found = backend.array(attach(model, **CRF)(IMAGE))
+        assert_close(found, refined(logits_by_hand(last)), FLOAT32)
+    else:
+        expected = refined(logits_from_probabilities(probabilities))
+        assert_close(attach(model, **CRF).predict(IMAGE, verbose=0), expected, FLOAT32)
+
+
+def test_a_mean_of_two_softmaxes():
+    image = keras.Input((6, 4, 3))
+    parts = [convolution(activation="softmax")(image) for _ in range(2)]
+    model = keras.Model(image, layers.Average()(parts))
+    expected = refined(logits_from_probabilities(backend.array(model(IMAGE))))
+    assert_close(backend.array(attach(model, **CRF)(IMAGE)), expected, FLOAT32)
+
+
+class Softmaxed(layers.Layer):
+    """A softmax of the user's own."""
+
+    def call(self, x):
+        return ops.exp(x) / ops.sum(ops.exp(x), -1, keepdims=True)
+
+
+@pytest.mark.parametrize("layer", [Softmaxed, lambda: layers.Lambda(lambda x: ops.softmax(x))])
+def test_softmaxes_without_a_name(layer):
+    model = functional(convolution(), layer())
+    expected = refined(logits_from_probabilities(backend.array(model(IMAGE))))
+    assert_close(backend.array(attach(model, **CRF)(IMAGE)), expected, FLOAT32)
+
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize("size", [(None, None), (6, 4)])
+def test_layers_of_the_user_on_logits_give_logits(size):
+    last = convolution()
+    model = functional(last, Doubled(), size=size)
+    found = backend.array(attach(model, **CRF)(IMAGE))
+    assert_close(found, refined(2 * logits_by_hand(last)), FLOAT32)
+
+
+def test_a_softmax_inside_the_network_does_not_matter():
+    image = keras.Input((6, 4, 3))
+    attention = layers.Softmax()(convolution(3)(image))
+    last = convolution()
+    model = keras.Model(image, last(layers.Multiply()([image, attention])))
+    found = backend.array(attach(model, **CRF)(IMAGE))
+    assert_close(found, refined(backend.array(model(IMAGE))), FLOAT32)
+
+
+UNKNOWN = {
+    "doubled": lambda: [layers.Softmax(), Doubled()],
+    "scaled": lambda: [layers.Softmax(), layers.Rescaling(255)],
+    "padded": lambda: [layers.Cropping2D(1), layers.Softmax(), layers.ZeroPadding2D(1)],
+    "logarithm": lambda: [layers.Softmax(), ops.log],
+    "independent": lambda: [layers.Lambda(lambda x: ops.sigmoid(x))],
+    "failing": lambda: [layers.Softmax(), Failing()],
+    "other axis": lambda: [layers.Softmax(1), layers.Identity()],
+}
+
+
+class Failing(layers.Layer):
+    """It cannot be tried: nothing comes out but shapes."""
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor(x.shape)
+
+    def call(self, x):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("behind", UNKNOWN)
+def test_what_cannot_be_known_is_asked_for(behind):
+    model = functional(convolution(), *UNKNOWN[behind](), size=(6, 4))
+    with pytest.raises(ValueError, match="Expected `from_logits`"):
+        attach(model, **CRF)
+    for from_logits in (True, False):
+        assert attach(model, from_logits=from_logits, **CRF).layers[-1].from_logits == from_logits
+
+
+# ---- What it returns -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [1, 3])
+def test_output_probabilities(labels):
+    model = functional(convolution(labels, activation="softmax" if labels > 1 else "sigmoid"))
+    logits = backend.array(attach(model, **CRF)(IMAGE)).astype("float64")
+    odds = np.exp(logits)
+    expected = odds / (1 + odds) if labels == 1 else odds / odds.sum(-1, keepdims=True)
+    joint = attach(model, output="probabilities", **CRF)
+    assert_close(backend.array(joint(IMAGE)), expected, FLOAT32)
+    joint.compile("sgd", "binary_crossentropy" if labels == 1 else "categorical_crossentropy")
+
+
+CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy
+OLD_LOSSES = {
+    "name": "sparse_categorical_crossentropy",
+    "object": CROSS_ENTROPY(),
+    "function": keras.losses.sparse_categorical_crossentropy,
+    "dict": {"crf": "sparse_categorical_crossentropy"},
+}
+
+
+@pytest.mark.parametrize("loss", OLD_LOSSES)
+def test_a_loss_on_probabilities_is_warned_of(loss, tmp_path):
+    joint = attach(functional(convolution(activation="softmax")), **CRF, name="crf")
+    with pytest.warns(UserWarning, match='from_logits=True.*output="probabilities"'):
+        joint.compile("sgd", OLD_LOSSES[loss])
+
+
+@pytest.mark.parametrize("loss", [CROSS_ENTROPY(from_logits=True), "mse", None])
+def test_other_losses_are_not(loss, tmp_path):
+    joint = attach(functional(convolution(activation="softmax")), **CRF)
+    joint.compile("sgd", loss)
+    if loss:
+        joint.train_on_batch(IMAGE, joint.predict(IMAGE, verbose=0).argmax(-1)[..., None])
+    joint.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.compiled and type(again.loss) is type(joint.loss)
+    assert len(again.optimizer.variables) == len(joint.optimizer.variables)
+
+
+@pytest.mark.parametrize("structure", [lambda y: [y], lambda y: {"mask": y}])
+def test_one_output_in_a_list_or_dict(structure):
+    last = convolution(activation="softmax")
+    inner = functional(last)
+    model = keras.Model(inner.input, structure(inner.output))
+    joint = attach(model, **CRF)
+    found = joint(IMAGE)
+    found = found["mask"] if isinstance(model(IMAGE), dict) else found
+    assert_close(backend.array(found), refined(logits_by_hand(last)), FLOAT32)
+    if isinstance(model(IMAGE), dict):
+        joint.compile("sgd", {"mask": CROSS_ENTROPY(from_logits=True)})
+        joint.fit(IMAGE, {"mask": RNG.integers(0, 3, IMAGE.shape[:-1])}, verbose=0)
+
+
+def test_a_default_theta_beta_is_warned_of():
+    with pytest.warns(UserWarning, match="images 0..255"):
+        attach(functional(convolution()))
 
 
 # ---- Sizes ---------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ ARGUMENTS = dict(
 
 def by_numpy(unaries=UNARIES, image=IMAGE, iterations=10, bilateral=5.0, spatial=3.0, **changed):
     crf = {**THETAS, "num_iterations": iterations, **changed}
-    return mean_field(unaries, image, spatial_weights=spatial, bilateral_weights=bilateral, **crf)
+    return mean_field(unaries, image, spatial_weight=spatial, bilateral_weight=bilateral, **crf)
 
 
 def model_of(layer, spatial=(None, None), channels=CHANNELS, labels=LABELS):
@@ -310,7 +310,7 @@ def test_gradients_are_those_of_the_function():
 
     def through_function(u):
         refined = mean_field(
-            u, IMAGE, spatial_weights=3.0, bilateral_weights=5.0, num_iterations=3, **THETAS
+            u, IMAGE, spatial_weight=3.0, bilateral_weight=5.0, num_iterations=3, **THETAS
         )
         return ops.sum(coefficients * refined)
 
@@ -339,18 +339,24 @@ def test_xla_is_used_where_there_is_no_custom_op():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"theta_alpha": 0.0}, "`theta_alpha` to be a positive number"),
-        ({"theta_beta": [3.0, -1.0]}, "`theta_beta` to be a positive number"),
-        ({"theta_gamma": float("nan")}, "`theta_gamma` to be a positive number"),
-        ({"spacing": [1.0, 0.0]}, "`spacing` to be a positive number"),
-        ({"num_iterations": -1}, "`num_iterations` to be an integer"),
-        ({"num_test_iterations": 2.5}, "`num_test_iterations` to be an integer"),
+        ({"theta_alpha": 0.0}, "`theta_alpha` to be positive numbers"),
+        ({"theta_beta": [3.0, -1.0]}, "`theta_beta` to be positive numbers"),
+        ({"theta_gamma": float("nan")}, "`theta_gamma` to be finite"),
+        ({"spacing": [1.0, 0.0]}, "`spacing` to be positive numbers"),
+        ({"num_iterations": -1}, "`num_iterations` to be a whole number, 0"),
+        ({"num_test_iterations": 2.5}, "`num_test_iterations` to be a whole number"),
         ({"kernel_weights": "diagonal"}, "'full', 'per_label', 'shared'.*'diagonal'"),
         ({"normalization": "sym"}, "'after', 'before', 'symmetric', 'none'.*'sym'"),
         ({"method": "grid"}, "'lattice', 'exact', 'local'.*'grid'"),
-        ({"compatibility": "pots"}, "'potts'.*'pots'"),
+        ({"compatibility": "pots"}, "\"potts\" or.*'pots'"),
         ({"compatibility": [[1.0, 2.0]]}, r"square \(L, L\) array"),
         ({"window": 4}, "`window`"),
+        ({"bilateral_weight": float("nan")}, "`bilateral_weight` to be finite.*nan"),
+        ({"spatial_weight": float("inf")}, "`spatial_weight` to be finite.*inf"),
+        ({"spatial_weight": 1e39}, "`spatial_weight` to be finite"),  # as float32 it is not
+        ({"compatibility": [[-1.0, np.nan], [0.0, -1.0]]}, "`compatibility` to be finite"),
+        ({"compatibility": -1e30 * np.eye(3), "bilateral_weight": 1e30}, "times compatibility"),
+        ({"native": "yes"}, "`native` to be True, False or None"),
     ],
 )
 def test_wrong_arguments(arguments, message):
@@ -374,3 +380,39 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_shapes(arguments, unaries, image, message):
     with pytest.raises(ValueError, match=message):
         CRFRNN(**arguments).build([unaries, image])
+
+
+@pytest.mark.parametrize(
+    ("method", "with_native"),
+    [("lattice", True), ("lattice", False), ("exact", False), ("local", False)],
+)
+def test_a_nan_pixel_never_passes_unnoticed(method, with_native):
+    """Eager calls raise; compiled ones cannot, but for the native lattice: NaN there."""
+    if with_native and native.refusal():
+        pytest.skip(native.refusal())
+    image = IMAGE.copy()
+    image[1, 2, 3, 0] = np.nan
+    layer = CRFRNN(1, method=method, native=with_native, window=5, **THETAS)
+    layer([UNARIES, IMAGE])
+    with pytest.raises(ValueError, match="Look for NaN in the image"):
+        layer([UNARIES, image])
+    if backend.NAME == "torch":
+        return  # always eager
+    compiled = backend.compiled(lambda u, i: layer([u, i]))
+    assert np.isfinite(backend.array(compiled(UNARIES, IMAGE))).all()
+    if with_native:
+        with pytest.raises(Exception, match="positions must be finite"):
+            backend.array(compiled(UNARIES, image))
+    else:
+        spoilt = np.isnan(backend.array(compiled(UNARIES, image)))
+        assert spoilt.all() if method == "lattice" else spoilt[1, 2, 3].all()
+
+
+def test_more_channels_than_the_native_lattice_takes_are_warned_of():
+    if native.refusal():
+        pytest.skip(native.refusal())
+    image = RNG.uniform(0, 1, (1, 2, 3, 31)).astype("float32")
+    with pytest.warns(UserWarning, match="33 features.*32.*slower"):
+        CRFRNN(1, **THETAS)([UNARIES[:1, :2, :3], image])
+    quiet = CRFRNN(1, native=False, **THETAS)  # it was asked for
+    quiet([UNARIES[:1, :2, :3], image])

@@ -291,15 +291,15 @@ def test_mixed_precision_trains_and_a_saved_model_keeps_its_loss(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"theta_alpha": 0.0}, "`theta_alpha` to be a positive number"),
-        ({"theta_beta": [3.0, np.nan]}, "`theta_beta` to be a positive number"),
-        ({"spacing": -1.0}, "`spacing` to be a positive number"),
+        ({"theta_alpha": 0.0}, "`theta_alpha` to be positive numbers"),
+        ({"theta_beta": [3.0, np.nan]}, "`theta_beta` to be finite.*nan"),
+        ({"spacing": -1.0}, "`spacing` to be positive numbers"),
         ({"spatial_weight": 1.0}, "`theta_gamma`.*spatial_weight=1.0"),
         ({"spatial_weight": -1.0}, "`spatial_weight` to be a number, 0 or more.*-1.0"),
-        ({"bilateral_weight": np.inf}, "`bilateral_weight` to be a number, 0 or more.*inf"),
+        ({"bilateral_weight": np.inf}, "`bilateral_weight` to be finite.*inf"),
         ({"bilateral_weight": 0}, "larger than 0"),
         ({"method": "grid"}, "'lattice', 'exact', 'local'.*'grid'"),
-        ({"window": 4}, "`window` to be an odd number"),
+        ({"window": 4}, "`window` to be a positive odd number"),
     ],
 )
 def test_bad_arguments(changed, message):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crfrnn.meanfield.mean_field import mean_field
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from tests import backend
 from tests.tolerances import EXACT, FLOAT32, assert_close
@@ -58,6 +59,7 @@ def test_tensors_give_the_same_numbers():
     ],
 )
 def test_wrong_number_of_numbers(arguments, message):
-    arguments = {"theta_alpha": 1.0, "theta_beta": 1.0, **arguments}
+    crf = dict.fromkeys(("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight"), 1.0)
+    crf |= {"spatial_weight": 1.0, "num_iterations": 1, **arguments}
     with pytest.raises(ValueError, match=message):
-        bilateral_positions(np.zeros((1, 2, 3, 1)), **arguments)
+        mean_field(np.zeros((1, 2, 3, 2)), np.zeros((1, 2, 3, 1)), **crf)

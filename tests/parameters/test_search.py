@@ -10,12 +10,13 @@ import pytest
 
 import data
 from crfrnn import refine
-from crfrnn.parameters import cases as validation
-from crfrnn.parameters import search as parameter_search
-from crfrnn.parameters import search_plot
+from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
+from crfrnn.parameters.gain import gain
+from crfrnn.parameters.ranges import FACTORS
 from crfrnn.parameters.scores import label_map_score
-from crfrnn.parameters.search import search
+from crfrnn.parameters.search import _held_out, search
+from crfrnn.parameters.search_result import SearchResult
 from data import corruption
 from tests.real_sets import needs
 from tests.tolerances import FLOAT32, assert_close
@@ -94,14 +95,14 @@ def test_trials_depend_on_the_seed_and_not_on_the_number_of_workers():
 @pytest.mark.parametrize("name", ["trials.log", "trials.db"])
 def test_an_interrupted_search_goes_on_where_it_was(name, tmp_path, monkeypatch):
     calls = itertools.count()
-    scores = validation.Cases.scores
+    scores = Cases.scores
 
     def interrupted(self, crf):
         if next(calls) == 4:
             raise KeyboardInterrupt
         return scores(self, crf)
 
-    monkeypatch.setattr(validation.Cases, "scores", interrupted)
+    monkeypatch.setattr(Cases, "scores", interrupted)
     first = search(*CASES, trials=12, storage=tmp_path / name, progress=False)
     assert first.interrupted and first.trials == FOUND.trials[:4]
     # A process that was killed leaves a trial without end behind.
@@ -139,7 +140,7 @@ def test_ctrl_c_before_there_is_anything_to_return_is_ctrl_c(monkeypatch):
     def interrupted(self, crf):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(validation.Cases, "scores", interrupted)
+    monkeypatch.setattr(Cases, "scores", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search(*CASES, progress=False)
 
@@ -150,7 +151,7 @@ def test_slices_are_refined_one_by_one_and_scored_together():
     truth[3:11, :, 4:13] = 1
     image = truth + rng.normal(0, 0.2, truth.shape)
     probs = corruption.blurred(truth, 2, blur=1.0, length=1.0)
-    cases = validation.Cases([image], [probs], [truth], slice_axis=1, spacing=(1.0, 9.0, 2.0))
+    cases = Cases([image], [probs], [truth], slice_axis=1, spacing=(1.0, 9.0, 2.0))
     crf = dict(
         theta_alpha=3.0, theta_beta=0.5, theta_gamma=1.0, bilateral_weight=4.0, spatial_weight=1.0
     )
@@ -160,7 +161,7 @@ def test_slices_are_refined_one_by_one_and_scored_together():
     ]
     expected = dice(truth, np.stack(slices, axis=1).argmax(-1))
     assert_close(cases.scores(crf), np.array([expected]), FLOAT32)
-    whole = validation.Cases([image], [probs], [truth], spacing=(1.0, 9.0, 2.0))
+    whole = Cases([image], [probs], [truth], spacing=(1.0, 9.0, 2.0))
     assert whole.scores(crf)[0] != pytest.approx(expected, abs=1e-3)
 
 
@@ -204,24 +205,24 @@ def test_no_crf_is_best_where_nothing_can_be_gained():
 def test_a_case_is_scored_by_the_trial_that_is_best_on_the_others():
     scores = np.array([[50.0, 60.0, 70.0], [90.0, 50.0, 50.0], [40.0, 64.0, 74.0]])
     # Without case 0, trial 2 is best (69): 40. Without 1, trial 1 (70): 50; without 2, 1 again.
-    held_out = parameter_search._held_out(scores, ["a", "b", "c"])
+    held_out = _held_out(scores, ["a", "b", "c"])
     np.testing.assert_array_equal(held_out, [40, 50, 50])
     # Cases of one group leave together: without "a", trial 2; without "b", trial 1.
-    np.testing.assert_array_equal(parameter_search._held_out(scores, ["a", "b", "b"]), [40, 50, 50])
-    np.testing.assert_array_equal(parameter_search._held_out(scores, "aaa"), scores[0])
+    np.testing.assert_array_equal(_held_out(scores, ["a", "b", "b"]), [40, 50, 50])
+    np.testing.assert_array_equal(_held_out(scores, "aaa"), scores[0])
 
 
 def test_the_gain_of_groups_and_how_likely_chance_is():
     before = np.array([50.0, 60.0, 70.0, np.nan, 80.0])
     after = np.array([53.0, 61.0, 70.5, 90.0, 79.0])
-    gain = validation.gain(before, after, ["a", "a", "b", "b", "c"])
+    found = gain(before, after, ["a", "a", "b", "b", "c"])
     # Groups move by 3 + 1, 0.5 and -1; flip their signs in all ways.
     sums = np.array([4.0, 0.5, -1.0])
     flipped = [abs(np.dot(sums, signs)) for signs in itertools.product([1, -1], repeat=3)]
-    assert gain.mean == pytest.approx(3.5 / 4)
-    assert gain.p_value == pytest.approx(np.mean(np.array(flipped) >= 3.5))
-    assert gain.interval[0] < gain.mean < gain.interval[1]
-    assert np.isnan(validation.gain(before, after, "aaaaa").p_value)
+    assert found.mean == pytest.approx(3.5 / 4)
+    assert found.p_value == pytest.approx(np.mean(np.array(flipped) >= 3.5))
+    assert found.interval[0] < found.mean < found.interval[1]
+    assert np.isnan(gain(before, after, "aaaaa").p_value)
 
 
 def test_few_cases_are_never_called_proof():
@@ -234,7 +235,7 @@ def test_the_figure_shows_progress_importance_and_every_parameter(tmp_path):
     figure = FOUND.plot()
     figure.savefig(tmp_path / "search.png")
     labels = {axes.get_xlabel() for axes in figure.get_axes()}
-    assert {"trial", *parameter_search.FACTORS} <= labels
+    assert {"trial", *FACTORS} <= labels
     few = search(*CASES, trials=2, progress=False).plot()
     few.savefig(tmp_path / "few.png")
 
@@ -348,10 +349,12 @@ def test_what_is_found_on_some_real_cases_helps_another(name):
         refined = refine(case.image, probs, spacing=case.spacing, **found.best)
     score = label_map_score(case.label, labels)
     assert score(refined.argmax(-1)) > score(probs.argmax(-1)) + 1
-    assert found.score >= found.guess_score > found.baseline
+    assert found.score >= found.guess_score >= found.baseline
+    if name not in ("vnc_em", "vnc_em volume", "hc18"):  # there the guess leaves the CRF out
+        assert found.guess_score > found.baseline
 
 
 def test_without_matplotlib_the_plot_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'crfrnn\[plot\]'"):
-        search_plot.draw(None)
+        SearchResult.plot(None)

@@ -1,0 +1,69 @@
+"""Arrays and numbers of users: what they are, and whether they are numbers at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any, kind: type = float) -> Any:
+    """Numbers in the types that a configuration stores; None and strings as they are."""
+    return value if value is None or isinstance(value, str) else np.asarray(value, kind).tolist()
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is the tensor of a framework, whose numbers may not be known yet."""
+    return hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic)
+
+
+def array(name: str, value: Any) -> np.ndarray:
+    """`value` as an array of real numbers; ValueError for anything else."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            f"Expected `{name}` without masked points. Received a masked array with "
+            f"{np.ma.count_masked(value)} of them, whose values mean nothing. Pass "
+            f"np.ma.getdata({name}), and as `mask` where points count."
+        )
+    try:
+        result = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors on a GPU
+        raise ValueError(
+            f"Expected `{name}` to be an array of numbers. Received {type(value).__name__}: {error}"
+        ) from error
+    if result.dtype.kind not in "buif":
+        raise ValueError(
+            f"Expected `{name}` to be an array of real numbers. Received dtype {result.dtype}."
+        )
+    return result
+
+
+def array_or_tensor(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is an array or a tensor of real numbers."""
+    dtype = getattr(value, "dtype", None)
+    if not hasattr(value, "shape") or dtype is None:
+        raise ValueError(
+            f"Expected `{name}` to be an array or a tensor. Received {type(value).__name__}. "
+            f"Use np.asarray({name})."
+        )
+    if getattr(dtype, "kind", "f") in "OSUmM" or "complex" in str(dtype) or "str" in str(dtype):
+        raise ValueError(f"Expected `{name}` to hold real numbers. Received dtype {dtype}.")
+
+
+def no_nan(name: str, value: Any) -> None:
+    """Raise ValueError unless numbers are numbers; infinite ones pass."""
+    numbers = array(name, value)
+    if numbers.dtype.kind == "f" and np.isnan(numbers).any():
+        raise ValueError(f"Expected `{name}` without NaN. Received {np.isnan(numbers).sum()} NaN.")
+
+
+def finite(name: str, value: Any, words: str = "") -> np.ndarray:
+    """A number or an array of them that is finite, also as float32."""
+    if words and (value is None or isinstance(value, str)):
+        raise ValueError(f"Expected `{name}` to be {words}. Received {value!r}.")
+    numbers = array(name, value)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(numbers.astype(np.float32)).all()
+    if not finite:
+        raise ValueError(f"Expected `{name}` to be finite. Received {value!r}.")
+    return numbers

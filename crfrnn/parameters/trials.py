@@ -1,0 +1,79 @@
+"""The trials of a search in a file: Optuna's study, opened, taken up, kept quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
+    """The study in a file, new or taken up; ValueError if it is that of another search."""
+    backend = None
+    if storage is not None:
+        path = Path(storage)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".db", ".sqlite", ".sqlite3"):
+            backend = f"sqlite:///{path}"
+        else:
+            journal = optuna.storages.journal
+            backend = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+    study = optuna.create_study(
+        study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
+    )
+    digest = hashlib.sha256(identity.encode()).hexdigest()
+    if study.user_attrs.setdefault("identity", digest) != digest:
+        raise ValueError(
+            f"{storage} holds a search of other cases or settings. Give another file, or delete it."
+        )
+    study.set_user_attr("identity", digest)
+    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+    for trial in running:  # its process was killed
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def digest_of(*lists: Sequence[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for arrays in lists:
+        for array in map(np.ascontiguousarray, arrays):
+            digest.update(f"{array.shape} {array.dtype}".encode())
+            digest.update(array.data)
+    return digest.hexdigest()
+
+
+def needed_optuna() -> Any:
+    try:
+        import optuna
+        import scipy  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"crfrnn.search needs {error.name}, which is not installed: "
+            "pip install 'crfrnn[search]' (in a clone: '.[search]')"
+        ) from error
+    return optuna
+
+
+@contextlib.contextmanager
+def quiet(optuna: Any) -> Iterator[None]:
+    """Without Optuna's line per trial and its notes on what is experimental."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,87 @@
+"""What every kind of row has: the rows it rests on, its settings, its scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from experiments.rows import search
+from experiments.score.cases import mean_dice
+
+Scores = Sequence[np.ndarray]  # logits (D, h, w, L) per case
+
+KINDS: dict[str, type[Kind]] = {}  # by the name that study files use; rows/__init__ fills it
+
+
+class Kind:
+    """One row of one repetition, and how its scores come about.
+
+    Subclasses name themselves, ``class Bias(Kind, kind="bias")``, say what they are by the class
+    attributes, and define `scores`. They import what imports Keras when they use it, since a
+    process that only waits, or draws a table, needs none.
+
+    Attributes:
+        key, row: name in results.json; the `rows.Row`.
+        bench: the `repetition.Repetition` that it is part of, with all rows that stand before it.
+        of: the rows it rests on.
+        settings, config: what differs for this row, and all of its settings.
+        details: what its result says beside the cases; filled as the row is made.
+    """
+
+    trained: ClassVar = False  # a model is trained for it, which has a history
+    pretrained: ClassVar = False  # and starts from its network's pre-training
+    has_crf: ClassVar = False  # a CRF of its own has a part in what it predicts
+    may_be_off: ClassVar = False  # that CRF is left out where it does not help
+    passes_on: ClassVar = False  # it predicts with what the rows it rests on have, CRFs included
+
+    def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if kind:
+            KINDS[kind] = cls
+
+    def __init__(self, key: str, row: Any, bench: Any):
+        self.key, self.row, self.bench = key, row, bench
+        self.of: list[Kind] = [bench.rows[of] for of in row.of]
+        self.settings = {**self.taken(), **row.settings}
+        self.config = dataclasses.replace(bench.config, **self.settings)
+        self.details: dict[str, Any] = {}
+        # Not a decorator: its cache would outlive this repetition.
+        self.scores = functools.cache(self.scores)
+
+    @classmethod
+    def rests_on(cls, settings: Mapping[str, Any]) -> tuple[int, float]:
+        """The least and the largest number of rows that a row with these settings rests on."""
+        return 1, 1
+
+    def taken(self) -> Mapping[str, Any]:
+        """Settings of the rows it rests on that are its own, too."""
+        return {}
+
+    def scores(self, split: str) -> Scores:
+        """Logits of the "validation" or the "test" cases."""
+        raise NotImplementedError
+
+    def before(self, split: str) -> Scores | None:
+        """The scores that its CRF started from; None without one."""
+        return None
+
+    def save(self) -> None:
+        """Keep the model that was trained for it, if there is one."""
+
+    @property
+    def inputs(self) -> Any:
+        """Its slices, `train.inputs.Inputs`."""
+        return self.bench.inputs(self.config)
+
+    @functools.cached_property
+    def search(self) -> dict[str, Any]:
+        """The offline CRF for the scores of the row that this one rests on."""
+        return search.of_row(self)
+
+    def validation_dice(self) -> float:
+        """Dice in percent, mean over the validation cases."""
+        return mean_dice(self.inputs.validation, self.scores("validation"))

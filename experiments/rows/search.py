@@ -1,0 +1,94 @@
+"""The search of a CRF's parameters on the validation cases, which only looks at those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import softmax
+
+import crfrnn
+from crfrnn.meanfield.parameters import NAMES
+from experiments.config import Config
+from experiments.train.inputs import Slices
+
+if TYPE_CHECKING:
+    from experiments.rows.kind import Kind
+
+NORMALIZATION = "after"  # that of CRFRNN, so that both mean the same weights
+SEARCHED = ("kernels", "crf_test_iterations")  # a row with one of its own has a search of its own
+
+
+def of_row(row: Kind) -> dict[str, Any]:
+    """The offline CRF for the scores of the row that a row rests on: given, or searched once."""
+    (of,), config, bench = row.of, row.config, row.bench
+    if config.crf:
+        return {"best": dict(zip(NAMES, config.crf, strict=True)), "use": True}
+    own = any(name in SEARCHED or name.startswith("search") for name in row.row.settings)
+    return bench.kept(
+        f"search-{of.key}{f'-{row.key}' if own else ''}",
+        lambda: search(
+            config,
+            of.inputs.validation,
+            of.scores("validation"),
+            bench.seed,
+            callback=bench.alive,
+            desc=f"{bench.title}: search",
+            position=bench.seed,
+        ),
+    )
+
+
+def search(
+    config: Config,
+    validation: Slices,
+    unaries: Sequence[np.ndarray],
+    seed: int,
+    callback: Callable[[], None] | None = None,
+    **progress: Any,
+) -> dict[str, Any]:
+    """Find the offline CRF with the best validation Dice: `crfrnn.search` on slices.
+
+    Args:
+        config: ranges, number of trials, iterations.
+        validation, unaries: N cases, and N arrays (D, h, w, L) of logits: a trial is only CRF.
+        seed: of the proposals.
+        callback: called after each trial.
+        **progress: of the progress bar, as tqdm has it.
+
+    Returns:
+        ``off``: Dice without CRF; ``best``: parameters of the best CRF tried; ``best_dice``;
+        ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent,
+        the first one without CRF.
+    """
+    ranges = {name: getattr(config, f"search_{name}") for name in NAMES}
+    if config.kernels != "both":
+        ranges["spatial_weight" if config.kernels == "bilateral" else "bilateral_weight"] = 0.0, 0.0
+    found = crfrnn.search(
+        validation.per_case(validation.images),
+        [softmax(logits, axis=-1) for logits in unaries],
+        validation.per_case(validation.labels),
+        slice_axis=0,
+        trials=config.search_trials,
+        seed=seed,
+        ranges=ranges,
+        num_iterations=config.crf_test_iterations,
+        normalization=NORMALIZATION,
+        workers=config.threads,
+        progress={"leave": False, **progress},
+        callback=callback,
+    )
+    trials = [
+        {**{name: trial[name] for name in trial if name in NAMES}, "dice": trial["score"]}
+        for trial in found.trials
+    ]
+    best = max(trials[1:], key=lambda trial: trial["dice"])  # not the first, which is no CRF
+    dice, crf = best["dice"], {name: best[name] for name in NAMES}
+    use = dice > found.baseline
+    return {"off": found.baseline, "best": crf, "best_dice": dice, "use": use, "trials": trials}
+
+
+def chosen(found: dict[str, Any]) -> dict[str, Any]:
+    """What a search chose; search-*.json has the trials."""
+    return {name: value for name, value in found.items() if name != "trials"}

@@ -1,0 +1,5 @@
+"""From cases to trained networks and what they predict.
+
+In come settings (`config.Config`) and cases of `data`; out come models, their histories, and the
+logits of every case. inputs (slices, batches) > models > loop (training) > predict.
+"""

@@ -1,0 +1,207 @@
+"""Cases as the networks see them: 2-D slices of one size, with padding marked.
+
+Padding must not enter any result. So it has label ``VOID``, which the losses skip, and is cut off
+before any metric; and in the image the CRF compares, it has the intensity ``FAR``, so that the
+bilateral kernel never joins it with a real point (the U-Net sees the border repeated instead, as
+a constant it never meets in an image would spoil its statistics). The spatial kernel, which knows
+no intensity, reaches over the last theta_gamma or so of a padded border; there is background there.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+import data
+from experiments.config import Config
+
+VOID = 255  # no label; also what data's uint8 label maps cannot contain below 255 labels
+
+# Images are in [0, 1] and no study has a theta_beta above 1.5: exp(-0.5 (10 / 1.5)^2) < 1e-9.
+FAR = -10.0
+
+TINY = 1e-12  # below any probability that matters; its logarithm is finite
+
+
+@dataclasses.dataclass(frozen=True)
+class Slices:
+    """Slices of some cases, in the order of the cases.
+
+    Attributes:
+        cases: the N cases; a 2-D case is its own only slice.
+        images: (B, H, W, K) float32 in [0, 1], the border repeated where padded.
+        references: the same with ``FAR`` where padded: what a CRF compares.
+        labels: (B, H, W) int32, ``VOID`` where padded and where a weak label has none.
+        axis: the axis across which volumes were cut.
+        weights: (B, H, W) float32 of each point in the cross-entropy; None = all the same.
+    """
+
+    cases: Sequence[data.Case]
+    images: np.ndarray
+    references: np.ndarray
+    labels: np.ndarray
+    axis: int
+    weights: np.ndarray | None = None
+
+    def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
+        """Cut arrays (B, H, W, ...) into one (D, h, w, ...) per case, without padding."""
+        sizes = [_as_slices(case.label, self.axis).shape for case in self.cases]
+        parts = np.split(arrays, np.cumsum([depth for depth, _, _ in sizes])[:-1])
+        return [part[:, :h, :w] for part, (_, h, w) in zip(parts, sizes, strict=True)]
+
+    def restore(self, slices: np.ndarray, case: data.Case) -> np.ndarray:
+        """Slices (D, h, w) of one case back to the axes of its label map."""
+        return slices[0] if case.label.ndim == 2 else np.moveaxis(slices, 0, self.axis)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The three splits of one repetition, all slices of one size, and the number of labels L."""
+
+    train: Slices
+    validation: Slices
+    test: Slices
+    num_labels: int
+
+
+def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
+    """The "train", "val" and "test" cases of one repetition.
+
+    The seed chooses the training cases where not all are used; validation and test cases are the
+    same for all seeds. Whole groups are for one split each; a number of cases is taken group by
+    group, or in turn from all groups where that would leave one group alone. Raises what
+    ``data.load`` raises, and ValueError for too few cases.
+    """
+    cases = data.load(config.dataset)
+    data.require_plain(cases, "the comparison")  # whose losses and metrics count every point
+    keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
+    sizes = {name: getattr(config, key) for name, key in keys.items()}
+    given = {name: size for name, size in sizes.items() if size is not None}
+    try:
+        parts = data.split(cases, subset=seed, **given)
+    except ValueError as error:
+        asked = ", ".join(f"{keys[name]}={size}" for name, size in sizes.items())
+        raise ValueError(
+            f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
+            f"{asked} (options --train-cases etc.)."
+        ) from None
+    if any(_alone(part) for part in parts.values()):
+        parts = _spread(cases, sizes, seed) or parts
+    if config.scale != 1:
+        for part in parts.values():
+            part[:] = [data.resize(case, config.scale) for case in part]
+    return parts
+
+
+def _alone(part: Sequence[data.Case]) -> bool:
+    """Whether several cases are all of one group, whose intervals nobody can give."""
+    return len(part) > 1 and len({case.group for case in part}) == 1
+
+
+def _spread(
+    cases: Sequence[data.Case], sizes: Mapping[str, int | None], seed: int
+) -> dict[str, list[data.Case]] | None:
+    """As many cases, drawn in turn from all groups that are for a split; None for too few."""
+    parts = data.split(cases, subset=seed)
+    for name, size in sizes.items():
+        seen: collections.Counter[str] = collections.Counter()
+        turns = []
+        for case in parts[name]:
+            turns.append(seen[case.group])
+            seen[case.group] += 1
+        order = np.argsort(turns, kind="stable")
+        parts[name] = [parts[name][index] for index in order[:size]]
+        if size is not None and len(parts[name]) < size:
+            return None
+    return parts
+
+
+def load(config: Config, seed: int) -> Inputs:
+    """Load, split and slice the data set of a configuration; arguments and errors as of `split`."""
+    parts = split(config, seed)
+    if config.labels != "full":
+        parts["train"] = [
+            data.weaken(case, config.labels, seed, config.slice_axis) for case in parts["train"]
+        ]
+    cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
+    # One size for all splits, so that every network is compiled once.
+    shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
+    slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}
+    num_labels = len(data.labels(config.dataset))
+    train = _join([slices[name] for name in config.train_on.split("+")])
+    train = _weighted(train, config, num_labels)
+    return Inputs(train, slices["val"], slices["test"], num_labels)
+
+
+def batch_indices(num_slices: int, batch_size: int, order_seed: int, step: int) -> np.ndarray:
+    """The slices in the batch of one step: a pure function, so that a resumed run sees the same.
+
+    Epoch after epoch, the slices in a new random order; a batch may span two epochs. Returns
+    (batch_size,) indices in 0..num_slices-1.
+
+    Example:
+        >>> sorted(batch_indices(4, 2, 7, 0).tolist() + batch_indices(4, 2, 7, 1).tolist())
+        [0, 1, 2, 3]
+    """
+    epochs, places = np.divmod(step * batch_size + np.arange(batch_size), num_slices)
+    order = {
+        epoch: np.random.default_rng([order_seed, epoch]).permutation(num_slices)
+        for epoch in np.unique(epochs)
+    }
+    return np.array([order[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
+
+
+def _cut(cases: Sequence[data.Case], axis: int) -> list[data.Case]:
+    return [
+        piece
+        for case in cases
+        for piece in ([case] if case.label.ndim == 2 else data.slices([case], axis))
+    ]
+
+
+def _pad(
+    cases: Sequence[data.Case],
+    pieces: Sequence[data.Case],
+    shape: Sequence[int],
+    config: Config,
+) -> Slices:
+    images, labels, mask = data.batch(pieces, shape, multiple=2**config.depth)
+    return Slices(
+        cases=cases,
+        images=images,  # (B, H, W, K)
+        references=np.where(mask[..., None], images, np.float32(FAR)),
+        labels=np.where(mask, labels, VOID).astype("int32"),  # (B, H, W)
+        axis=config.slice_axis,
+    )
+
+
+def _join(parts: Sequence[Slices]) -> Slices:
+    names = ("images", "references", "labels")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Slices([case for part in parts for case in part.cases], axis=parts[0].axis, **arrays)
+
+
+def _weighted(slices: Slices, config: Config, num_labels: int) -> Slices:
+    if config.point_weights == "none":
+        return slices
+    from unet import weight_maps  # imports Keras, which the waiting process does not need
+
+    if config.point_weights == "edges":
+        maps = [weight_maps.edge_weights(one, ignore_class=VOID) for one in slices.labels]
+        return dataclasses.replace(slices, weights=np.stack(maps))
+    per_label = weight_maps.class_weights(slices.labels, num_labels, ignore_class=VOID)
+    # Points without label have weight 0 in the loss already.
+    per_label = np.append(per_label, np.zeros(VOID + 1 - num_labels)).astype("float32")
+    return dataclasses.replace(slices, weights=per_label[slices.labels])
+
+
+def _as_slices(label: np.ndarray, axis: int) -> np.ndarray:
+    return label[None] if label.ndim == 2 else np.moveaxis(label, axis, 0)
+
+
+def log(probabilities: np.ndarray) -> np.ndarray:
+    """Logits that say the same."""
+    return np.log(np.maximum(probabilities, TINY))

@@ -1,0 +1,62 @@
+"""From a trained model to the logits of every case."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.special import softmax
+
+from experiments.train.inputs import Slices, log
+
+# Of each model, the shapes of the images that it last predicted.
+_last_shapes: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictionary()
+
+
+def model_input(model: keras.Model, slices: Slices, chosen: Any = slice(None)) -> Any:
+    """What a model takes of the chosen slices: the image, or image and reference for a CRF."""
+    inputs = {"image": slices.images[chosen], "reference": slices.references[chosen]}
+    return inputs if isinstance(model.input, dict) else inputs["image"]
+
+
+def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, list[np.ndarray]]:
+    """Logits of every case: "unaries", and "refined" if there is a head, (D, h, w, L) per case."""
+    named = _outputs(model, slices, batch_size)
+    # "energy" is the unaries once more.
+    kept = (name for name in ("unaries", "refined") if name in named)
+    return {name: slices.per_case(named[name]) for name in kept}
+
+
+def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> list[np.ndarray]:
+    """Logits (D, h, w, L) per case of the mean probability over the four mirrorings of a slice.
+
+    Of a model with a head, those of its refined output.
+    """
+    total = None
+    for axes in ((), (1,), (2,), (1, 2)):
+        mirrored = dataclasses.replace(
+            slices,
+            images=np.flip(slices.images, axes),
+            references=np.flip(slices.references, axes),
+        )
+        named = _outputs(model, mirrored, batch_size)
+        probabilities = softmax(named.get("refined", named["unaries"]), axis=-1)
+        probabilities = np.flip(probabilities, axes)
+        total = probabilities if total is None else total + probabilities
+    return slices.per_case(log(total / 4))
+
+
+def _outputs(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:
+    inputs, number = model_input(model, slices), len(slices.images)
+    # TensorFlow keeps one function for all shapes that a model has seen, and the more these are the
+    # more general it is: last bits change. A resumed run has not seen the shapes of its first part.
+    shapes = (slices.images.shape[1:], min(number, batch_size), number % batch_size > 0)
+    if _last_shapes.setdefault(model, shapes) != shapes:
+        model.predict_function = None  # Keras makes another
+        _last_shapes[model] = shapes
+    outputs = model.predict(inputs, batch_size=batch_size, verbose=0)
+    named = outputs if isinstance(outputs, dict) else {"unaries": outputs}
+    return {name: np.asarray(value) for name, value in named.items()}

@@ -1,0 +1,81 @@
+"""State of a run: damage is found, named, and mended when the user says so."""
+
+import numpy as np
+import pytest
+
+from experiments import runs
+
+ROW = {"cases": [{"id": "a", "dice": 81.25, "hd95": float("nan")}], "of": ("plain",)}
+
+
+def folder_of_a_run(tmp_path):
+    folder = tmp_path / "run"
+    runs.write_json(folder / "run.json", {"config": {"width": 2}})
+    for key in ("plain", "joint"):
+        runs.write_json(folder / "seed-0" / f"{key}.json", ROW)
+        runs.write_arrays(folder / "seed-0" / f"{key}.npz", {"00000": np.arange(90)})
+    return folder
+
+
+def changed(path, old, new):
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+
+
+def test_what_was_written_is_read(tmp_path):
+    folder = folder_of_a_run(tmp_path)
+    runs.check(folder)
+    read = runs.read_json(folder / "seed-0/plain.json")
+    assert read.keys() == ROW.keys() and read["of"] == ["plain"]
+    assert read["cases"][0]["dice"] == 81.25 and np.isnan(read["cases"][0]["hd95"])
+    assert runs.read_json(folder / "none.json") is None
+
+
+@pytest.mark.parametrize("old, new", [(b"81.25", b"91.25"), (b'"plain"', b'"plaim"'), (b"]", b"")])
+def test_damaged_rows_are_named_and_made_again_when_the_user_says_so(tmp_path, old, new):
+    folder = folder_of_a_run(tmp_path)
+    path = folder / "seed-0/joint.json"
+    if old == b"]":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        changed(path, old, new)
+    for read in (runs.read_json, lambda path: runs.check(folder)):
+        with pytest.raises(runs.Damaged, match=r"joint\.json is damaged: .*--repair"):
+            read(path)
+    runs.check(folder, repair=True)
+    left = {path.name for path in folder.rglob("*.*")}
+    assert left == {"run.json", "plain.json", "plain.npz", "joint.npz"}
+    runs.check(folder)
+
+
+def test_damaged_label_maps_take_their_row_with_them(tmp_path):
+    folder = folder_of_a_run(tmp_path)
+    changed(folder / "seed-0/plain.npz", np.arange(90)[40:42].tobytes(), bytes(16))
+    with pytest.raises(runs.Damaged, match=r"plain\.npz is damaged"):
+        runs.check(folder)
+    runs.check(folder, repair=True)
+    assert {path.name for path in folder.rglob("*.*")} == {"run.json", "joint.json", "joint.npz"}
+
+
+def test_what_a_run_is_cannot_be_made_again(tmp_path):
+    folder = folder_of_a_run(tmp_path)
+    changed(folder / "run.json", b'"width": 2', b'"width": 3')
+    with pytest.raises(runs.Damaged, match=r"run\.json is damaged: .*--force"):
+        runs.check(folder, repair=True)
+    assert (folder / "run.json").exists()
+
+
+def test_files_of_older_runs_have_no_checksum(tmp_path):
+    (tmp_path / "old.json").write_text('{"dice": 81.25}')
+    (tmp_path / "seconds.json").write_text("12.5")
+    runs.check(tmp_path)
+    assert runs.read_json(tmp_path / "old.json") == {"dice": 81.25}
+    assert runs.seconds(tmp_path) == 12.5
+    runs.write_json(tmp_path / "seconds.json", {"seconds": 13.5})
+    assert runs.seconds(tmp_path) == 13.5
+
+
+def test_unfinished_files_of_a_process_that_was_killed_are_no_damage(tmp_path):
+    (tmp_path / ".unfinished-plain.json").write_text("{")
+    runs.check(tmp_path)

@@ -1,0 +1,114 @@
+"""Slices, padding and batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import data
+from experiments.config import make
+from experiments.train import inputs
+
+
+def case(shape, id):
+    rng = np.random.default_rng(len(id))
+    image = rng.random((*shape, 1), "float32")
+    return data.Case(image, rng.integers(0, 3, shape, "uint8"), (1.0,) * len(shape), id, id)
+
+
+def padded(cases, axis, depth=2):
+    pieces = inputs._cut(cases, axis)
+    shape = np.max([piece.label.shape for piece in pieces], axis=0)
+    return inputs._pad(cases, pieces, shape, make({"slice_axis": axis, "depth": depth}))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_put_together_again_are_the_volumes(axis):
+    cases = [case((3, 5, 6), "a"), case((4, 2, 7), "bb")]
+    slices = padded(cases, axis)
+    assert slices.images.shape[1] % 4 == slices.images.shape[2] % 4 == 0
+    for part, original in zip(slices.per_case(slices.labels), cases, strict=True):
+        np.testing.assert_array_equal(slices.restore(part, original), original.label)
+    for part, original in zip(slices.per_case(slices.images), cases, strict=True):
+        np.testing.assert_array_equal(np.moveaxis(part, 0, axis), original.image)
+
+
+def test_a_picture_is_its_own_only_slice():
+    cases = [case((5, 6), "a"), case((3, 9), "bb")]
+    slices = padded(cases, axis=0)
+    assert slices.images.shape == (2, 8, 12, 1)
+    for part, original in zip(slices.per_case(slices.labels), cases, strict=True):
+        np.testing.assert_array_equal(slices.restore(part, original), original.label)
+
+
+def test_padding_is_void_and_far_and_nothing_else_is():
+    slices = padded([case((5, 6), "a"), case((3, 9), "bb")], axis=0)
+    void = slices.labels == inputs.VOID
+    assert void.sum() == 2 * 8 * 12 - 5 * 6 - 3 * 9
+    np.testing.assert_array_equal(slices.references[..., 0] == inputs.FAR, void)
+    np.testing.assert_array_equal(slices.references[~void], slices.images[~void])
+    assert slices.images.min() >= 0  # the U-Net sees no intensity that images do not have
+
+
+def test_every_epoch_has_every_slice_once_in_its_own_order():
+    steps = [inputs.batch_indices(10, 4, order_seed=3, step=step) for step in range(5)]
+    first, second = np.split(np.concatenate(steps), 2)  # 5 batches of 4 are two epochs of 10
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert list(first) != list(second)
+
+
+def test_a_batch_larger_than_the_data_repeats_it():
+    assert sorted(inputs.batch_indices(3, 6, order_seed=3, step=0)) == [0, 0, 1, 1, 2, 2]
+
+
+def test_batch_orders_differ():
+    orders = [inputs.batch_indices(50, 50, order_seed, 0).tolist() for order_seed in (1, 2)]
+    assert orders[0] != orders[1]
+
+
+def test_too_few_cases_are_named_as_the_configuration_has_them(monkeypatch):
+    cases = [case((4, 4), str(index)) for index in range(5)]
+    monkeypatch.setattr(data, "load", lambda dataset: cases)
+    config = make({"dataset": "mine", "train_cases": 3, "validation_cases": 2, "test_cases": 1})
+    with pytest.raises(ValueError, match=r"'mine' has 5 cases: .* validation_cases=2"):
+        inputs.split(config, seed=0)
+
+
+def grouped(sizes):
+    names = [f"{group}{i}" for group, size in sizes.items() for i in range(size)]
+    return [dataclasses.replace(case((4, 4), name), group=name[0]) for name in names]
+
+
+def splits(monkeypatch, cases, **sizes):
+    monkeypatch.setattr(data, "load", lambda dataset: cases)
+    return inputs.split(make({"dataset": "mine", **sizes}), seed=0)
+
+
+def test_cases_are_spread_over_groups_where_one_would_be_alone(monkeypatch):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 30))
+    sizes = {"train_cases": 15, "validation_cases": 10, "test_cases": 20}
+    alone = data.split(cases, train=15, val=10, test=20)
+    assert {len({one.group for one in part}) for part in alone.values()} == {1}
+    parts = splits(monkeypatch, cases, **sizes)
+    groups = {name: [one.group for one in part] for name, part in parts.items()}
+    # A quarter of the twenty groups are for testing, 15 % for validation, the others for training.
+    found = {name: (len(of), len({*of})) for name, of in groups.items()}
+    assert found == {"train": (15, 12), "val": (10, 3), "test": (20, 5)}
+    assert not {*groups["train"]} & {*groups["test"]}
+    assert max(groups["test"].count(group) for group in groups["test"]) == 4
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"test_cases": 1, "validation_cases": 1}, {"train_cases": 3}, {}], ids=str
+)
+def test_cases_that_are_their_own_groups_are_split_as_ever(monkeypatch, sizes):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 1))
+    names = {"train_cases": "train", "validation_cases": "val", "test_cases": "test"}
+    expected = data.split(cases, **{names[key]: size for key, size in sizes.items()})
+    assert splits(monkeypatch, cases, **sizes) == expected
+
+
+def test_too_few_groups_to_spread_are_left_as_they_are(monkeypatch):
+    cases = grouped({"a": 4, "b": 4, "c": 4})
+    found = splits(monkeypatch, cases, train_cases=4, validation_cases=4, test_cases=4)
+    assert [len(part) for part in found.values()] == [4, 4, 4]

@@ -1,0 +1,128 @@
+"""Checkpoints: a resumed training makes only the missing updates and ends with the same bits."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from experiments.config import make
+from experiments.train import loop
+from experiments.train.inputs import VOID, Slices
+from tests.tolerances import FLOAT32
+from unet.losses import CrossEntropyAndDice, SoftDice
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((6, 5, 4, 1)).astype("float32")
+SLICES = Slices([], IMAGES, IMAGES, RNG.integers(0, 2, (6, 5, 4)).astype("int32"), axis=0)
+
+
+def model():
+    """A net with every kind of state: weights, running means, random state, moments."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input((None, None, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(3, 3, padding="same")(image))
+    logits = keras.layers.Conv2D(2, 1)(keras.layers.Dropout(0.5)(x))
+    made = keras.Model(image, logits)
+    made.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice(ignore_class=VOID))
+    return made
+
+
+def weighted(refined_loss):
+    """Unaries and a refined output that is the same, and the loss of a batch with weights."""
+    image, reference = (keras.Input((None, None, 1), name=name) for name in ("image", "reference"))
+    keras.utils.set_random_seed(3)
+    logits = keras.layers.Conv2D(2, 1, bias_initializer="normal")(image)
+    outputs = {"unaries": logits, "refined": keras.layers.Identity()(logits)}
+    made = keras.Model({"image": image, "reference": reference}, outputs)
+    losses = {
+        "unaries": CrossEntropyAndDice(ignore_class=VOID, dice_weight=0),
+        "refined": refined_loss,
+    }
+    made.compile("sgd", losses)
+    weights = RNG.uniform(1, 5, SLICES.labels.shape).astype("float32")
+    batch = loop._batch(made, dataclasses.replace(SLICES, weights=weights))
+    log = keras.ops.log_softmax(made(batch[0])["unaries"])
+    log = keras.ops.convert_to_numpy(log)
+    points = -np.take_along_axis(log, SLICES.labels[..., None], axis=-1)[..., 0]
+    return made.train_on_batch(*batch, return_dict=True)["loss"], points, weights
+
+
+def test_weights_of_points_count_in_every_cross_entropy():
+    loss, points, weights = weighted(CrossEntropyAndDice(ignore_class=VOID, dice_weight=0))
+    assert float(loss) == pytest.approx(2 * (weights * points).mean(), rel=FLOAT32)
+
+
+def test_weights_of_points_do_not_count_in_a_dice():
+    loss, points, weights = weighted(SoftDice(ignore_class=VOID))
+    dice = float(loss) - (weights * points).mean()
+    assert 0 < dice < 1
+
+
+CHANGES = make({"flips": True, "jitter": 0.2, "batch_size": 4, "checkpoint_steps": 2})
+
+
+def train(made, checkpoint, steps=5, measure=lambda made: {}):
+    calls = []
+    update = made.train_on_batch
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return update(*arguments, **options)
+
+    made.train_on_batch = counted
+    history = loop.train(
+        made,
+        SLICES,
+        checkpoint,
+        CHANGES,
+        steps=steps,
+        order_seed=1,
+        measure=measure,
+        title="test",
+    )
+    return history, len(calls)
+
+
+def test_resumed_training_makes_only_the_missing_updates(tmp_path):
+    whole, killed, resumed = model(), model(), model()
+    history, calls = train(whole, tmp_path / "whole.npz")
+    assert calls == 5 and [point["step"] for point in history] == [2, 4, 5]
+
+    measured = iter([{}])  # the second call ends the training, before the second checkpoint
+
+    with pytest.raises(StopIteration):
+        train(killed, tmp_path / "killed.npz", measure=lambda made: next(measured))
+    again, calls = train(resumed, tmp_path / "killed.npz")
+    assert calls == 3  # from step 2
+    assert again == history
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert train(model(), tmp_path / "killed.npz")[1] == 0  # finished: nothing to do
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    train(model(), tmp_path / "a.npz", steps=2)
+    other = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 1)])
+    other.compile(keras.optimizers.Adam(0.1), loss=CrossEntropyAndDice())
+    with pytest.raises(ValueError, match="other code"):
+        train(other, tmp_path / "a.npz")
+
+
+def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
+    rows, columns = np.mgrid[:5, :4].astype("float32")
+    places = np.stack([np.stack([rows, columns], axis=-1)] * 40)  # (B, H, W, K), each its place
+    slices = Slices([], places, places.copy(), places[..., 0].astype("int32"), axis=0)
+    chosen = np.arange(40)
+    changes = make({"flips": True, "jitter": 0.1})
+    changed, again = (loop.augmented(slices, chosen, changes, [1, 2]) for _ in range(2))
+    np.testing.assert_array_equal(changed.images, again.images)
+    np.testing.assert_array_equal(changed.references[..., 0], changed.labels)
+    corners = {tuple(one[0, 0].astype(int)) for one in changed.references}
+    assert corners == {(0, 0), (4, 0), (0, 3), (4, 3)}
+    # Of image = (1 + a) place + b, both are the same all over one slice and channel.
+    for image, place in zip(changed.images, changed.references, strict=True):
+        for channel in range(2):
+            factor, shift = np.polyfit(place[..., channel].ravel(), image[..., channel].ravel(), 1)
+            assert 0 < abs(factor - 1) <= 0.1 + 1e-6 and 0 < abs(shift) <= 0.1 + 1e-6
+    np.testing.assert_array_equal(loop.augmented(slices, chosen, make({}), [1]).images, places)
