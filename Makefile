@@ -15,7 +15,7 @@ endif
 VENV   := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 STAMPS := $(VENV)/.stamps
 PY     := $(VENV)/bin/python
-PIP    := $(PY) -m pip --disable-pip-version-check install
+PIP    := $(PY) -m pip --disable-pip-version-check install --quiet
 
 # An editable installation sees changed Python files by itself, but not these.
 BUILT_FROM := pyproject.toml setup.py $(wildcard crfrnn/native/*.cpp crfrnn/native/*.h)
@@ -32,7 +32,7 @@ export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # installations into one environment must not overlap
-.PHONY: help experiment test lint bench table docs notebooks clean
+.PHONY: help experiment test lint bench table docs notebooks wheels ci clean
 
 help:  ## show this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -56,7 +56,7 @@ bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside t
 	$(PY) -m benchmarks.filtering $(ARGS)
 	$(PY) -m benchmarks.mean_field $(ARGS)
 
-table: $(STAMPS)/experiments  ## write docs/results.md and the numbers of README and docs from experiments/results (ARGS=)
+table: $(STAMPS)/experiments  ## write the pages of results and the numbers of README and docs from experiments/results (ARGS=)
 	OPENBLAS_NUM_THREADS=1 $(PY) -m experiments.publish $(ARGS)
 
 docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs
@@ -66,6 +66,14 @@ notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run all notebooks, in ru
 	$(PY) -m nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
 	rm -rf docs/notebooks
 	$(PY) -m nbconvert --to markdown --template notebooks/page --output-dir docs/notebooks $(NOTEBOOKS:%=runs/%)
+
+wheels:  ## build the wheels of every platform in dist/ and check them (ARGS=platform tags)
+	$(MAKE) VENV=$(VENV)-wheels $(VENV)-wheels/.stamps/wheels
+	$(VENV)-wheels/bin/python -m tools.wheels.build $(ARGS)
+	$(VENV)-wheels/bin/python -m tools.wheels.check $(ARGS)
+
+ci:  ## what continuous integration runs: all of this, and the wheel (an hour)
+	@.ci/run
 
 clean:  ## remove what was built; keeps the environments and runs/
 	rm -rf build dist docs/notebooks *.egg-info .pytest_cache .mypy_cache .ruff_cache .venv*/.stamps
@@ -79,23 +87,24 @@ $(STAMPS)/venv:
 	 { echo "crfrnn needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V). Name another: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	 { echo 'crfrnn: $(PYTHON) comes without venv. On Debian and Ubuntu: apt-get install python3-venv'; exit 1; }
-	@echo 'Setting up $(VENV). The first time this downloads TensorFlow and takes some minutes.'
-	$(PYTHON) -m venv $(VENV)
+	@echo 'Making a virtual environment: $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS) && touch $@
 
 # One stamp per extra of pyproject.toml.
-$(addprefix $(STAMPS)/,dev experiments bench docs notebooks): $(BUILT_FROM) | $(STAMPS)/venv
-	$(PIP) --editable '.[$(notdir $@)]'
+$(addprefix $(STAMPS)/,dev experiments bench docs notebooks wheels): $(BUILT_FROM) | $(STAMPS)/venv
+	@echo 'Installing crfrnn[$(notdir $@)] in $(VENV): some minutes the first time'
+	@$(PIP) --editable '.[$(notdir $@)]'
 	@$(PY) -c 'import crfrnn; print("native library:", crfrnn.native_status())'
 	@touch $@
 
-$(STAMPS)/tensorflow: | $(STAMPS)/venv
-	@touch $@  # a dependency of crfrnn
-
-$(STAMPS)/jax: | $(STAMPS)/venv
-	$(PIP) jax
+# Keras and its backend: extras as well, of a crfrnn that one of the stamps above has installed.
+$(STAMPS)/tensorflow $(STAMPS)/jax: pyproject.toml | $(STAMPS)/venv
+	@echo 'Installing Keras and $(notdir $@) in $(VENV): some minutes the first time'
+	@$(PIP) 'crfrnn[$(notdir $@)]'
 	@touch $@
 
-$(STAMPS)/torch: | $(STAMPS)/venv
-	$(PIP) '$(TORCH)'
+$(STAMPS)/torch: pyproject.toml | $(STAMPS)/venv
+	@echo 'Installing Keras and $(TORCH) in $(VENV)'
+	@$(PIP) 'crfrnn[torch]' '$(TORCH)'
 	@touch $@

@@ -21,10 +21,14 @@ from setuptools.errors import BaseError, CCompilerError
 
 NATIVE = Path("crfrnn", "native")
 FAILURES = (BaseError, CCompilerError, OSError)  # no compiler, or one that cannot do it
+# What is built for: that of this Python, unless a cross compiler's user sets the variable
+# _PYTHON_HOST_PLATFORM (tools/wheels does).
+PLATFORM = sysconfig.get_platform()
+WINDOWS = PLATFORM.startswith(("win", "mingw"))
 SOURCES = {"crfrnn": "c_api.cpp"}
-if sys.platform != "win32":  # TensorFlow's Windows builds do not export its C interface
+if not WINDOWS:  # TensorFlow's Windows builds do not export its C interface
     SOURCES["crfrnn_tensorflow"] = "tensorflow_ops.cpp"
-FILE_NAME = {"win32": "{}.dll", "darwin": "lib{}.dylib"}.get(sys.platform, "lib{}.so")
+FILE_NAME = "{}.dll" if WINDOWS else "lib{}.dylib" if PLATFORM.startswith("macosx") else "lib{}.so"
 REQUIRED = os.environ.get("CRFRNN_REQUIRE_NATIVE", "0") not in ("", "0")
 
 # Never -march=native: the library chooses its instruction set when it is loaded, so that a wheel
@@ -40,7 +44,7 @@ COMPILE = {
         *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-pthread"),
     ],
 }
-LINK = {"msvc": [], "unix": ["-pthread", *(["-ldl"] if sys.platform == "linux" else [])]}
+LINK = {"msvc": [], "unix": ["-pthread", *(["-ldl"] if PLATFORM.startswith("linux") else [])]}
 
 
 class BuildNative(build_ext):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crfrnn.layers.loss import DenseCRFLoss
     from crfrnn.layers.monitor import CRFMonitor, crf_parameters
     from crfrnn.parameters.first_guess import first_guess
+    from crfrnn.parameters.presets import presets
     from crfrnn.parameters.search import search
 
 # Found when they are first used: the first five need Keras, the others are seldom needed.
@@ -44,6 +45,7 @@ _LAZY = {
     "crf_parameters": "crfrnn.layers.monitor",
     "diagnose": "crfrnn.diagnosis.diagnose",
     "first_guess": "crfrnn.parameters.first_guess",
+    "presets": "crfrnn.parameters.presets",
     "search": "crfrnn.parameters.search",
 }
 
@@ -61,6 +63,7 @@ __all__ = [
     "gaussian_filter",
     "mean_field",
     "native_status",
+    "presets",
     "probs_from_labels",
     "probs_from_logits",
     "refine",

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.optional import needed_keras
+
 
 def namespace(*arrays: Any) -> Any:
     """The namespace for computing with `arrays`: this module, PyTorch's, or `keras.ops`.
@@ -43,9 +45,7 @@ def namespace(*arrays: Any) -> Any:
             from crfrnn import torch_ops
 
             return torch_ops.on(array.device)
-    from keras import ops
-
-    return ops
+    return needed_keras("Tensors").ops
 
 
 def with_gradient(forward: Callable, backward: Callable) -> Callable:

@@ -17,7 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from . import splits
-from .case import Case
+from .case import Case, require_plain
 from .fetch import install
 from .folder import load_folder, read_description
 from .prepare import batch, crop, normalise, resize, shrink, slices
@@ -37,6 +37,7 @@ __all__ = [
     "names",
     "normalise",
     "phantom",
+    "require_plain",
     "resize",
     "root_folder",
     "shrink",

@@ -42,7 +42,8 @@ def _summary(name: str, root: str | None) -> str:
     groups = len({case.group for case in cases})
     sizes = ", ".join(f"{len(part)} {split}" for split, part in data.split(cases).items())
     classes = ", ".join(data.labels(name, root))
-    return f"{name}: {len(cases)} cases in {groups} groups; {sizes}; {classes}"
+    ignored = "" if cases[0].ignore is None else f"; {cases[0].ignore} = no label"
+    return f"{name}: {len(cases)} cases in {groups} groups; {sizes}; {classes}{ignored}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -10,8 +11,10 @@ import shutil
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from .archive import extract
@@ -37,7 +40,8 @@ def install(url: str, md5: str, folder: Path, inside: str = "") -> Path:
         folder.
 
     Raises:
-        ConnectionError: server or network failed; the message says how to go on.
+        ConnectionError: server or network failed, or another process is at it; the message says how
+            to go on.
         ValueError: wrong checksum, damaged or dangerous archive; nothing of it is kept in use.
 
     Example:
@@ -47,6 +51,29 @@ def install(url: str, md5: str, folder: Path, inside: str = "") -> Path:
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return folder if folder.exists() else _install(url, md5, folder, inside)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time brings a folder: two would write one file."""
+    path = folder.parent / f".{folder.name}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ConnectionError(
+            f"another process is downloading {folder}: wait until it has ended, then run again."
+        ) from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _install(url: str, md5: str, folder: Path, inside: str) -> Path:
     archive = fetch(url, folder.parent / url.rsplit("/", 1)[-1], md5)
     # Beside the target, because a rename is atomic only within one file system.
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -140,8 +167,8 @@ def _total(response: http.client.HTTPResponse, have: int) -> int | None:
                 f"instead of the bytes from {have} on"
             )
         return int(given[2])
-    length = response.headers.get("Content-Length")
-    return None if length is None else int(length)
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
 
 
 def _check(path: Path, md5: str, advice: str) -> None:

@@ -13,11 +13,15 @@ import numpy as np
 from crfrnn import files
 from crfrnn.offline.intensities import normalise
 
-KNOWN = files.NIFTI + files.PICTURES
+KNOWN = files.VOLUMES + files.PICTURES
 
 
 def read_case(
-    image_path: Path, label_path: Path, num_labels: int, spacing: Sequence[float] | None = None
+    image_path: Path,
+    label_path: Path,
+    num_labels: int,
+    spacing: Sequence[float] | None = None,
+    ignore: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
     """Read and prepare one image and its label.
 
@@ -30,6 +34,7 @@ def read_case(
         image_path, label_path: files, formats at the head of this module.
         num_labels: classes allowed in the label, 0..num_labels-1.
         spacing: overrides the file's: one positive number per axis of the label.
+        ignore: the value of points without a label, which is allowed as well.
 
     Returns:
         image (*S, K) float32 in [0, 1], label (*S) uint8, spacing (mm from NIfTI, else pixels).
@@ -56,10 +61,14 @@ def read_case(
             f"and {label.shape} in {label_path}; pair the right files in dataset.json."
         )
     classes = np.unique(label)
-    if not np.isin(classes, np.arange(num_labels)).all():
+    near = np.abs(classes - np.rint(classes)) < files.ROUNDING  # resampled labels
+    known = [*range(num_labels), *([] if ignore is None else [ignore])]
+    wrong = ~(near & np.isin(np.rint(classes), known))
+    if wrong.any():
         raise ValueError(
             f"{label_path}: expected the classes 0..{num_labels - 1} named in dataset.json; "
-            f"received values {classes[:8].tolist()}; relabel the file or extend dataset.json."
+            f"received values {classes[wrong][:8].tolist()}; relabel the file, extend "
+            f'dataset.json, or name the value of points without label there as "ignore".'
         )
     if spacing is None:
         spacing = (1.0,) * label.ndim if header is None else header[: label.ndim]
@@ -74,7 +83,7 @@ def read_case(
         image = np.float32(image) / 255 if eight_bit_picture else normalise(image)
     except ValueError as error:
         raise ValueError(f"{image_path}: {error}") from None
-    return image, label.astype("uint8"), spacing
+    return image, np.rint(label).astype("uint8"), spacing
 
 
 def _read(path: Path, classes: bool = False):
@@ -83,8 +92,8 @@ def _read(path: Path, classes: bool = False):
         return files.read_picture(path, classes=classes), None, None
     import nibabel  # only volumes need it
 
-    file = files.open_nifti(path)
-    file = nibabel.Nifti1Image(files.nifti_values(file, path), file.affine, file.header)
+    file = files.open_volume(path)
+    file = nibabel.Nifti1Image(files.volume_values(file, path), file.affine, file.header)
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
     return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)

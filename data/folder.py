@@ -1,6 +1,7 @@
 """Labelled images in a folder with a dataset.json, the Medical Segmentation Decathlon's layout.
 
-    folder/dataset.json    {"labels": {"0": "background", "1": ...}, "training": [item, ...], ...}
+    folder/dataset.json    {"labels": {"0": "background", "1": ...}, "training": [item, ...],
+                            "ignore": 255, "background": null}                 the last two optional
     item                   {"image": "./images/a.png", "label": "./labels/a.png",
                             "group": "person 1", "spacing": [0.5, 0.5]}     the last two optional
 
@@ -9,13 +10,12 @@ data/files.py says which files can be read and how they are prepared.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from crfrnn.files import stem
+from crfrnn.files import read_json, stem
 
 from .case import Case, LazyCase
 from .files import read_case
@@ -48,7 +48,7 @@ def load_folder(folder: str | Path, group_of: Callable[[str], str] | None = None
     """
     folder = Path(folder)
     description = read_description(folder)
-    count = len(description["labels"])
+    count, ignore = len(description["labels"]), description["ignore"]
     cases: dict[str, Case] = {}
     incomplete = []
     for item in description["training"]:
@@ -71,8 +71,8 @@ def load_folder(folder: str | Path, group_of: Callable[[str], str] | None = None
                 f"rename one of the files."
             )
         group = item.get("group", group_of(name) if group_of else name)
-        read = partial(read_case, image, label, count, item.get("spacing"))
-        cases[name] = LazyCase(read, name, str(group))
+        read = partial(read_case, image, label, count, item.get("spacing"), ignore)
+        cases[name] = LazyCase(read, name, str(group), ignore, description["background"])
     if incomplete:
         warnings.warn(
             f"{folder}: left out {len(incomplete)} items without image or label: "
@@ -94,7 +94,8 @@ def read_description(folder: Path) -> dict:
         folder: where dataset.json is.
 
     Returns:
-        The dictionary, with at least "labels" (tuple of str) and "training" (list of dict).
+        The dictionary, with at least "labels" (tuple of str), "training" (list of dict), "ignore"
+        (int or None) and "background" (0 or None).
 
     Raises:
         FileNotFoundError: no such file.
@@ -106,17 +107,12 @@ def read_description(folder: Path) -> dict:
     """
     path = folder / "dataset.json"
     try:
-        description = json.loads(path.read_text("utf-8"))
+        description = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(
             f"expected {path}, which lists the images and labels; there is none; data/README.md "
             f"describes the layout."
         ) from None
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise ValueError(f"{path} is not valid JSON ({error}); repair or fetch it again.") from None
-    if not isinstance(description, dict):
-        raise ValueError(f"{path}: expected a JSON object; received {type(description).__name__}.")
-
     labels = description.get("labels")
     if not isinstance(labels, dict) or set(labels) != {str(i) for i in range(len(labels))}:
         raise ValueError(
@@ -126,14 +122,35 @@ def read_description(folder: Path) -> dict:
     training = description.get("training")
     if not isinstance(training, list) or not all(map(_is_item, training)):
         raise ValueError(
-            f'{path}: expected "training" to be a list of {{"image": path, "label": path}}; '
+            f'{path}: expected "training" to be a list of {{"image": path, "label": path}}, where '
+            f'"spacing": [numbers] may be added; '
             f"received {str(training)[:200]}."
         )
     names = tuple(str(labels[str(i)]) for i in range(len(labels)))
-    return {**description, "labels": names}
+    return {**description, "labels": names, **_conventions(path, description, len(names))}
+
+
+def _conventions(path: Path, description: dict, count: int) -> dict:
+    """What counts: "ignore", the value of points without label, and "background"."""
+    ignore, background = description.get("ignore"), description.get("background", 0)
+    whole = isinstance(ignore, int) and not isinstance(ignore, bool)
+    if ignore is not None and not (whole and count <= ignore <= 255):
+        raise ValueError(
+            f'{path}: expected "ignore" to be a number from {count} to 255, which is no class, or '
+            f"null; received {ignore!r}."
+        )
+    if background is not None and (background != 0 or isinstance(background, bool)):
+        raise ValueError(
+            f'{path}: expected "background" to be 0, or null where class 0 is one like the others; '
+            f"received {background!r}."
+        )
+    return {"ignore": ignore, "background": background}
 
 
 def _is_item(item) -> bool:
-    return isinstance(item, dict) and all(
-        isinstance(item.get(key, ""), str) for key in ("image", "label")
+    if not isinstance(item, dict):
+        return False
+    numbers = item.get("spacing") or []
+    return all(isinstance(item.get(key, ""), str) for key in ("image", "label")) and (
+        isinstance(numbers, list) and all(isinstance(n, (int, float)) for n in numbers)
     )

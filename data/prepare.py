@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy import ndimage
 
 from crfrnn.offline.intensities import normalise as normalise  # public here as well
 
@@ -21,7 +22,7 @@ def slices(cases: Iterable[Case], axis: int, *, foreground_only: bool = False) -
     Args:
         cases: volumes, image (D, H, W, K) and label (D, H, W).
         axis: 0, 1 or 2, the axis that disappears.
-        foreground_only: leave out slices whose label is 0 everywhere (for training only).
+        foreground_only: leave out slices without any foreground (for training only).
 
     Returns:
         2-D cases with the volume's group, the two remaining spacings, and id "<id>/<axis>-<index>".
@@ -47,8 +48,10 @@ def slices(cases: Iterable[Case], axis: int, *, foreground_only: bool = False) -
         spacing = case.spacing[:axis] + case.spacing[axis + 1 :]
         images, labels = np.moveaxis(case.image, axis, 0), np.moveaxis(case.label, axis, 0)
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            if label.any() or not foreground_only:
-                cut.append(Case(image, label, spacing, f"{case.id}/{axis}-{index:03d}", case.group))
+            name = f"{case.id}/{axis}-{index:03d}"
+            piece = case.but(image=image, label=label, spacing=spacing, id=name)
+            if not foreground_only or piece.foreground().any():
+                cut.append(piece)
     return cut
 
 
@@ -130,7 +133,7 @@ def crop(case: Case, shape: Sequence[int], rng: np.random.Generator | None = Non
     room = [max(have - want, 0) for have, want in zip(case.label.shape, shape, strict=True)]
     start = [r // 2 if rng is None else int(rng.integers(r + 1)) for r in room]
     window = tuple(slice(a, a + want) for a, want in zip(start, shape, strict=True))
-    return Case(case.image[window], case.label[window], case.spacing, case.id, case.group)
+    return case.but(image=case.image[window], label=case.label[window])
 
 
 def shrink(case: Case, factor: int) -> Case:
@@ -158,7 +161,7 @@ def shrink(case: Case, factor: int) -> Case:
         )
     spacing = tuple(s * factor for s in case.spacing)
     image = block_mean(case.image, factor, case.label.ndim)
-    return Case(image, block_majority(case.label, factor), spacing, case.id, case.group)
+    return case.but(image=image, label=block_majority(case.label, factor), spacing=spacing)
 
 
 def resize(case: Case, scale: float) -> Case:
@@ -180,21 +183,26 @@ def resize(case: Case, scale: float) -> Case:
         >>> resize(data.phantom(1, (30, 44))[0], 0.6).label.shape
         (18, 26)
     """
-    from skimage import transform  # takes a second, and only this needs it
-
     if not scale > 0:
         raise ValueError(f"scale must be above 0; received {scale!r}.")
     shape = tuple(max(round(scale * size), 1) for size in case.label.shape)
     # One mask per label: its share of each new point, of which the largest wins.
     labels = np.unique(case.label)
-    shares = [transform.resize((case.label == k).astype("float32"), shape) for k in labels]
-    return Case(
-        transform.resize(case.image, shape).astype("float32"),
-        labels[np.argmax(shares, axis=0)],
-        tuple(np.multiply(case.spacing, case.label.shape) / shape),
-        case.id,
-        case.group,
+    shares = [_resized((case.label == k).astype("float32"), shape) for k in labels]
+    return case.but(
+        image=_resized(case.image, shape),
+        label=labels[np.argmax(shares, axis=0)],
+        spacing=tuple(np.multiply(case.spacing, case.label.shape) / shape),
     )
+
+
+def _resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """An array (*S, ...) brought to a shape S by linear interpolation, after a Gaussian as wide as
+    the new grid is coarser, so that no detail becomes another one."""
+    factors = np.divide(array.shape, (*shape, *array.shape[len(shape) :]))
+    smooth = ndimage.gaussian_filter(array, np.maximum(0, (factors - 1) / 2), mode="mirror")
+    resized = ndimage.zoom(smooth, 1 / factors, order=1, mode="mirror", grid_mode=True)
+    return np.clip(resized, array.min(), array.max())
 
 
 def block_mean(array: np.ndarray, factor: int, axes: int) -> np.ndarray:

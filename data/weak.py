@@ -8,6 +8,7 @@ loss has to leave out.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -174,7 +175,8 @@ def weaken(
         axis: 0, 1 or 2, the axis of a volume along which the slices lie; unused for pictures.
 
     Returns:
-        A case with the same image, spacing, id and group; its label is uint8 with 255 for void.
+        A case with the same image, spacing, id and group; its label is uint8 with 255 for void,
+        which is its `ignore` where there is some. Points of the case that had no label get none.
 
     Raises:
         ValueError: unknown kind, axis not 0, 1 or 2, or a class 255.
@@ -192,9 +194,12 @@ def weaken(
         )
     volume = case.label.ndim == 3
     maps = np.moveaxis(case.label, axis, 0) if volume else case.label[None]
-    weak = [KINDS[kind](map_, seed=_seed(seed, i, case.id)) for i, map_ in enumerate(maps)]
+    weak = [
+        _but_ignored(map_, KINDS[kind], _seed(seed, i, case.id), case.ignore)
+        for i, map_ in enumerate(maps)
+    ]
     label = np.stack(weak, axis) if volume else weak[0]
-    return Case(case.image, label.astype("uint8"), case.spacing, case.id, case.group)
+    return case.but(label=label.astype("uint8"), ignore=VOID if (label == VOID).any() else None)
 
 
 def shares(label: np.ndarray, weak: np.ndarray, void: int = VOID) -> tuple[dict[int, float], float]:
@@ -236,6 +241,20 @@ def _checked(label: np.ndarray, void: int | None = None) -> np.ndarray:
     if (label == void).any():
         raise ValueError(f"void = {void} is among the labels; choose a value that is no class.")
     return label.astype(np.result_type(label, np.min_scalar_type(void)))
+
+
+def _but_ignored(
+    label: np.ndarray, generate: Callable[..., np.ndarray], seed: int, ignore: int | None
+) -> np.ndarray:
+    """A weak label of the points that have a label; the others get none."""
+    missing = np.zeros(label.shape, bool) if ignore is None else label == ignore
+    if not missing.any():
+        return generate(label, seed=seed)
+    if missing.all():
+        return np.full(label.shape, VOID, "uint8")
+    # As if they belonged to the nearest class, since a generator knows nothing but classes.
+    nearest = ndimage.distance_transform_edt(missing, return_distances=False, return_indices=True)
+    return np.where(missing, VOID, generate(label[tuple(nearest)], seed=seed))
 
 
 def _seed(seed: int, index: int, name: str) -> int:

@@ -7,16 +7,20 @@ import re
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from docutils import nodes
+from latex2mathml.converter import convert
+
 from crfrnn import __version__
 
 project = "crfrnn"
 release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["*.template.md"]
+exclude_patterns = ["**.template.md"]
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = f"crfrnn {release}"
 html_copy_source = False
 html_show_copyright = False
@@ -71,7 +75,18 @@ def keras_signature(app, what, name, obj, options, signature, result):
     return str(inspect.Signature(plain)), None
 
 
+def formula(display):
+    """Formulas become MathML here: browsers draw it without a script, and without a network."""
+
+    def visit(self, node):
+        self.body.append(convert(node.astext(), display=display))
+        raise nodes.SkipNode
+
+    return visit, None
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", formula("inline"), formula("block"))
     app.connect("autodoc-process-signature", keras_signature)
     # Before napoleon, which makes markup of its own.
     app.connect("autodoc-process-docstring", plain_text, priority=100)

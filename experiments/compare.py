@@ -30,9 +30,10 @@ import matplotlib
 
 from crfrnn.cores import num_cores
 from experiments import config as configuration
-from experiments import curves, pictures, runs, table
+from experiments import quiet, runs
 from experiments.config import Config
 from experiments.rows import Comparison, compared
+from experiments.show import curves, pictures, run_table
 from experiments.studies import main_job, plan
 from experiments.studies.doubts import doubts
 from experiments.train import inputs
@@ -126,6 +127,7 @@ def compare(asked: Sequence[Run], jobs: int | None = None, seed: int | None = No
 
 def repeat(run: Run, seed: int) -> None:
     """Make and score all rows of one seed; see ``repetition.run``."""
+    quiet.tensorflow()
     # Not news: each row has a model, and each model is traced for each size of images.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Imported here: Keras reads its backend and the number of threads when it is imported, and
@@ -151,7 +153,7 @@ def finish(run: Run) -> None:
         "commit": ", ".join(filter(None, commits)) or None,  # of the rows
         "seeds": seeds,
     }
-    table.write(results, folder)
+    run_table.write(results, folder)
     with matplotlib.rc_context({"text.parse_math": False}):  # names of others may have a "$"
         curves.draw(results, folder)
         pictures.draw(run.config, run.comparison, results, folder)
@@ -252,7 +254,7 @@ def _check_energy(run: Run) -> None:
 
 def _set_environment(threads: int) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its banner would break the bars
+    quiet.tensorflow()
     # One number for all libraries: results are equal bit for bit only with equal threads.
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)

@@ -129,9 +129,6 @@ OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dro
 # What a pre-training depends on and a row may change: rows of equal ones share it.
 OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
 
-# In the order of `Config.crf`.
-CRF_PARAMETERS = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
-
 # Of each key, with its range.
 HINTS = typing.get_type_hints(Config, include_extras=True)
 

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crfrnn.parameters.scores import nanmean
-from experiments import markdown, runs
+from experiments import runs
 from experiments.config import Config, make
-from experiments.table import COLUMNS
+from experiments.show import markdown
+from experiments.show.tables import COLUMNS, OF_A_RUN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,9 +59,11 @@ def _evaluate(config: Config, path: Path) -> str:
     for name, scores in logits.items():
         before = logits["unaries"] if name == "refined" else None
         cases = score_cases(config, test, scores, before)
-        means = [nanmean([case[metric] for case in cases]) for metric in COLUMNS]
+        means = [nanmean([case[metric] for case in cases]) for metric in OF_A_RUN]
         lines.append([name, *(f"{mean:.2f}" for mean in means)])
-    return markdown.table([f"{len(test.cases)} cases", *COLUMNS.values()], lines)
+    return markdown.table(
+        [f"{len(test.cases)} cases", *(COLUMNS[name] for name in OF_A_RUN)], lines
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ makes a missing native library a failure instead of a skip; CI sets it.
 """
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,52 @@ import pytest
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+ROOT = Path(__file__).parents[1]
+# JAX compiles every function for every shape, be it to draw three random weights: most of a test's
+# time. So it compiles carelessly (of GCN's tests 37 s become 8 s) and once for all processes, those
+# that tests start included (1 s).
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "build" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+# What needs no Keras when it is imported: the same on every backend, so run on the first one only.
+# A single test elsewhere says so itself: @pytest.mark.once. tests/test_once.py holds the promise.
+ONCE = (
+    *("benchmarks", "data"),
+    *(f"crfrnn/{room}" for room in ("cli", "diagnosis", "files", "native", "offline")),
+    *(f"crfrnn/{room}" for room in ("parameters", "pydensecrf")),
+    *("tests/benchmarks", "tests/cli", "tests/data", "tests/diagnosis", "tests/files"),
+    *(f"tests/native/test_{name}.py" for name in ("headers", "interrupts", "native")),
+    *("tests/offline", "tests/parameters", "tests/pydensecrf"),
+    *("tests/experiments/rows", "tests/experiments/studies"),
+    *(f"tests/experiments/score/test_{name}.py" for name in ("metrics", "stats")),
+    "tests/experiments/train/test_inputs.py",
+    *(
+        f"tests/experiments/test_{name}.py"
+        for name in ("config", "killed", "quiet", "report", "results_page", "runs", "table")
+    ),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("conversion", "floors", "notebooks", "once", "package", "public_names")
+    ),
+)
+
 _states = {}  # of each module's RNG, as it was when the module had been imported
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        return
+    skip = pytest.mark.skip(reason="needs no Keras: run on TensorFlow only")
+    for item in items:
+        if item.get_closest_marker("once") or runs_once(item.path):
+            item.add_marker(skip)
+
+
+def runs_once(path):
+    """Whether the tests of a file are run on one backend only."""
+    place = path.relative_to(ROOT)
+    return any(place.is_relative_to(once) for once in ONCE)
 
 
 @pytest.fixture(autouse=True)

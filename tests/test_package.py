@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,30 +43,55 @@ print(sorted(set({FRAMEWORKS}) & set(sys.modules)))
     assert (result.stdout.strip(), result.returncode) == ("[]", 0), result.stderr
 
 
-def imported(package: str) -> set[str]:
-    """The top-level names that the files of a package import, at their top or inside functions."""
-    names = set()
-    for file in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
-    return names
-
-
 @pytest.mark.parametrize(
-    ("package", "forbidden"),
+    ("missing", "present", "words"),
     [
-        ("unet", {"crfrnn", "data", "experiments", "benchmarks"}),
-        ("crfrnn", {"unet", "data", "experiments", "benchmarks"}),
-        ("data", {"unet", "experiments", "benchmarks"}),
+        (
+            ["keras"],
+            "jax",
+            r"keras is missing: pip install one of 'crfrnn\[tensorflow\]', .*\.\)\.$",
+        ),
+        (["tensorflow"], "jax", "tensorflow is missing: .*, or set KERAS_BACKEND=jax, which is"),
+        (["tensorflow", "jax"], "torch", "tensorflow is missing: .*KERAS_BACKEND=torch"),
     ],
 )
-def test_packages_do_not_import(package, forbidden):
-    used = imported(package)
-    assert "numpy" in used or "keras" in used
-    assert not used & forbidden
+def test_without_keras_the_layers_say_what_to_install(missing, present, words, tmp_path):
+    (tmp_path / f"{present}.py").touch()  # is found, and not imported
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+sys.modules |= dict.fromkeys({missing})
+import crfrnn
+for name in ("CRFRNN", "attach", "DenseCRFLoss", "CRFMonitor"):
+    try:
+        getattr(crfrnn, name)
+    except ImportError as error:
+        print(error)
+"""
+    result = python("-c", program, KERAS_BACKEND="tensorflow")
+    assert len(re.findall(words, result.stdout, re.M)) == 4, result
+
+
+def test_without_keras_unet_and_tensors_say_what_to_install():
+    program = """
+import sys
+from types import SimpleNamespace
+sys.modules["keras"] = None
+import crfrnn
+tensor = SimpleNamespace(shape=(6, 2), dtype="float32", ndim=2)
+for use in (lambda: __import__("unet"), lambda: crfrnn.gaussian_filter(tensor, tensor)):
+    try:
+        use()
+    except ImportError as error:
+        print(error)
+"""
+    result = python("-c", program)
+    assert result.stdout.count("'crfrnn[tensorflow]', 'crfrnn[jax]'") == 2, result.stderr
+
+
+def test_numpy_is_the_only_hard_dependency():
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.findall(r"^dependencies = (.*)$", project, re.M) == ['["numpy"]']
 
 
 @pytest.mark.parametrize("required", [False, True])
@@ -82,3 +107,36 @@ def test_a_build_without_a_compiler_succeeds_unless_the_library_is_required(tmp_
     assert (result.returncode == 0) == (not required), result.stderr
     assert ("the native library was not built" in result.stderr) == (not required)
     assert not list(tmp_path.rglob("*crfrnn.*"))
+
+
+@pytest.mark.parametrize(
+    ("platform", "names"),
+    [
+        ("linux-aarch64", {"libcrfrnn.so", "libcrfrnn_tensorflow.so"}),
+        ("macosx-11.0-arm64", {"libcrfrnn.dylib", "libcrfrnn_tensorflow.dylib"}),
+        ("win-arm64", {"crfrnn.dll"}),
+    ],
+)
+def test_a_cross_compiler_builds_what_its_platform_calls_a_library(platform, names, tmp_path):
+    """The compiler is one that writes an empty file and its arguments into a list."""
+    pytest.importorskip("setuptools", "77")
+    compiler = tmp_path / "compiler.py"
+    compiler.write_text(
+        "import pathlib, sys\n"
+        "pathlib.Path(sys.argv[sys.argv.index('-o') + 1]).touch()\n"
+        f"print(*sys.argv, file=open({str(tmp_path / 'list')!r}, 'a'))\n"
+    )
+    command = f"{sys.executable} {compiler}"
+    result = python(
+        *("setup.py", "build_ext"),
+        *("--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp")),
+        _PYTHON_HOST_PLATFORM=platform,
+        CXX=command,
+        LDCXXSHARED=f"{command} -shared",
+        CRFRNN_REQUIRE_NATIVE="1",
+    )
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "lib").rglob("*.*")} == names
+    linked = [line for line in (tmp_path / "list").read_text().splitlines() if "-shared" in line]
+    assert len(linked) == len(names)
+    assert all(("-ldl" in line) == platform.startswith("linux") for line in linked)

@@ -15,13 +15,20 @@ must ``import unet`` first: that registers the layers and losses of this package
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
-import keras
+try:
+    import keras
+except ImportError as error:
+    raise ImportError(
+        f"The networks of unet need Keras and one of its backends ({error}): "
+        "pip install one of 'crfrnn[tensorflow]', 'crfrnn[jax]', 'crfrnn[torch]' (in a clone: "
+        "'.[tensorflow]', ...), and set KERAS_BACKEND if it is not TensorFlow."
+    ) from error
 
 from unet import losses
 from unet.convolutionalize import convolutionalize
+from unet.front_ends import function as _function
 from unet.registry import NETWORKS as _NETWORKS
 from unet.summary import summary_table
 from unet.transfer import initialize_from
@@ -60,7 +67,7 @@ def build(
         >>> build("unet", (37, 53, 3), num_labels=4, width=8, depth=3).output_shape
         (None, 37, 53, 4)
     """
-    return _function(name)(input_shape, num_labels, **options)
+    return _function(name, _NETWORKS)(input_shape, num_labels, **options)
 
 
 def names() -> list[str]:
@@ -83,16 +90,8 @@ def options(name: str) -> dict[str, Any]:
         >>> options("fcn8s")["upsampling"]
         'fixed'
     """
-    parameters = inspect.signature(_function(name)).parameters.values()
+    parameters = inspect.signature(_function(name, _NETWORKS)).parameters.values()
     found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     if isinstance(found.get("front_end"), str):  # passes on what it does not know itself
         found = options(found["front_end"]) | found
     return found
-
-
-def _function(name: str) -> Callable[..., keras.Model]:
-    if name not in _NETWORKS:
-        raise ValueError(
-            f"Unknown network. Expected one of: {', '.join(names())}. Received: name={name!r}"
-        )
-    return _NETWORKS[name].function

@@ -11,6 +11,7 @@ from keras import layers, ops
 from unet import points
 from unet.arguments import check_at_least, check_shape_and_labels
 from unet.blocks import INITIALIZER, precise_dtype
+from unet.front_ends import FRONT_ENDS, function
 
 
 def pointrend(
@@ -307,9 +308,7 @@ def _network(
     options: dict[str, Any],
 ) -> keras.Model:
     if isinstance(front_end, str):
-        import unet  # it lists this network, too
-
-        return unet.build(front_end, input_shape, num_labels, **options)
+        return function(front_end, FRONT_ENDS)(input_shape, num_labels, **options)
     if options:
         raise ValueError(
             "Options are for a front end given by its name. "

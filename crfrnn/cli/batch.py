@@ -1,7 +1,9 @@
 """Many cases: in parallel, to be interrupted and taken up again.
 
 A folder of results has a record, one line of JSON for each finished case: with which settings, of
-which files. A result is complete if it exists, because it gets its name only then.
+which files, and what came of it ("result": the parameters that were used, guessed ones too). A
+result is complete if it exists, because it gets its name only then. One command at a time works in
+it, which holds the lock in the folder of unfinished files.
 """
 
 from __future__ import annotations
@@ -9,13 +11,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from crfrnn import files
 from crfrnn.cli import refining
@@ -24,6 +30,7 @@ from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 
 RECORD = "crfrnn-refine.jsonl"
+_LATER = ("logits", "labels_as_probs")
 
 
 class Job(NamedTuple):
@@ -32,6 +39,7 @@ class Job(NamedTuple):
     paths: Paths
     output: Path
     entry: dict[str, Any]
+    part: Path  # the output before it is complete
 
 
 def plan(
@@ -56,8 +64,9 @@ def plan(
     record = _read_record(folder / RECORD)
     jobs, stale = [], []
     for case in cases:
-        output = folder / f"{case.name}{ending}"
-        job = Job(case, output, _entry(case, ending, settings))
+        name = f"{case.name}{ending}"
+        output = folder / name
+        job = Job(case, output, _entry(case, ending, settings), folder / files.WORKSHOP / name)
         if output.exists() and record.get(output.relative_to(folder).as_posix()) == job.entry:
             continue
         jobs.append(job)
@@ -72,6 +81,33 @@ def plan(
     return jobs, len(cases) - len(jobs)
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder of results, which is made, so that no other command works in it.
+
+    Raises:
+        ValueError: another command does.
+    """
+    workshop = folder / files.WORKSHOP
+    workshop.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(workshop / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise ValueError(
+            f"Another command is at work in {folder}. Wait until it has ended, or choose another "
+            "folder."
+        ) from None
+    try:
+        for path in workshop.iterdir():  # what a killed command has left
+            if path.name != "lock":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        yield
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+        lock.release()
+
+
 def run(
     jobs: Sequence[Job], folder: Path, settings: Settings, processes: int
 ) -> Iterator[tuple[Job, Outcome | str]]:
@@ -81,29 +117,26 @@ def run(
 
     Args:
         jobs: from `plan`.
-        folder: of the results.
+        folder: of the results; see `alone`.
         settings: the same for all.
         processes: how many at a time. One works here, in this process.
 
     Yields:
         Each job with its outcome, or with the text of the error that it failed with.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     _end_last_line(folder / RECORD)
     outcomes = _here(jobs, settings) if processes == 1 else _beside(jobs, settings, processes)
     try:
         for job, outcome in outcomes:
             with _interrupts_later():  # nor between the result and the caller's count of it
                 if isinstance(outcome, Outcome):
-                    _keep(job, folder)
+                    _keep(job, folder, outcome)
                 yield job, outcome
     finally:
-        outcomes.close()  # the workers end before their unfinished files are deleted
-        for job in jobs:
-            files.unfinished(job.output).unlink(missing_ok=True)
+        outcomes.close()  # the workers end before the unfinished files are deleted
 
 
-def _keep(job: Job, folder: Path) -> None:
+def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     """Record the case, then give its result its name.
 
     In this order, because a process can be killed in between: a recorded case without a result is
@@ -111,10 +144,12 @@ def _keep(job: Job, folder: Path) -> None:
     reason a result that is to be replaced goes first.)
     """
     job.output.unlink(missing_ok=True)
+    kept = ("parameters", "guessed", "changed", "reasons", "sure")
+    result = {name: getattr(outcome, name) for name in kept}
     with open(folder / RECORD, "a") as record:
         name = job.output.relative_to(folder).as_posix()
-        record.write(json.dumps({"output": name, **job.entry}) + "\n")
-    os.replace(files.unfinished(job.output), job.output)
+        record.write(json.dumps({"output": name, **job.entry, "result": result}) + "\n")
+    os.replace(job.part, job.output)
 
 
 def _here(
@@ -195,12 +230,24 @@ def _prepare_worker(threads: int) -> None:
     # here it has inherited a blocked signal, but for Windows.)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the native library is loaded
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot end its workers, which would go on for minutes."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job, settings: Settings) -> Outcome | str:
     try:
-        job.output.parent.mkdir(parents=True, exist_ok=True)
-        return refining.run(job.paths, settings, files.unfinished(job.output))
+        for path in (job.output, job.part):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return refining.run(job.paths, settings, job.part)
+    except MemoryError:
+        return refining.NO_MEMORY
     except (ValueError, OSError, ImportError) as error:
         return str(error)
     except Exception as error:  # one odd case must not end the others
@@ -210,10 +257,12 @@ def _work(job: Job, settings: Settings) -> Outcome | str:
 def _entry(case: Paths, ending: str, settings: Settings) -> dict[str, Any]:
     # A list: the image and its probabilities may have one name, in two folders.
     inputs = []
-    for path in (*case.image, case.probs):
+    for path in case.inputs():
         status = path.stat()
         inputs.append([path.name, status.st_size, status.st_mtime_ns])
-    entry = {"ending": ending, "settings": settings._asdict(), "inputs": inputs}
+    # Records of earlier versions have not all settings.
+    given = {k: v for k, v in settings._asdict().items() if v or k not in _LATER}
+    entry = {"ending": ending, "settings": given, "inputs": inputs}
     return json.loads(json.dumps(entry))  # tuples become lists, as they are when read
 
 
@@ -225,11 +274,12 @@ def _end_last_line(record: Path) -> None:
 
 
 def _read_record(path: Path) -> dict[str, dict[str, Any]]:
-    """The entry of each output; a line that was cut off by a crash is passed over."""
+    """The entry of each output, without its result; a line that a crash cut off is passed over."""
     record = {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:
             entry = json.loads(line)
+            entry.pop("result", None)
             record[entry.pop("output")] = entry
         except (ValueError, KeyError):
             continue

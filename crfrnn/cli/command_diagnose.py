@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import cases, options, refining
+from crfrnn.cli import cases, options, pairing, refining
 from crfrnn.cli.cases import Paths
+from crfrnn.optional import needed
 
 
 @click.command(short_help="Why a CRF does nothing to an image, or too much.")
 @click.argument("image", type=options.EXISTING)
-@click.argument("probs", type=options.EXISTING)
+@click.argument("probs", type=options.PROBS)
 @click.option("--labels", type=options.EXISTING, help="The true label map, if it is known.")
 @click.option(
     "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
@@ -40,18 +41,22 @@ def diagnose(
     """
     from crfrnn.diagnosis.diagnose import diagnose as find
 
+    first, *others = pairing.numbered(probs)
+    paths = Paths(files.stem(image), (image,), first, labels, None, tuple(others))
     if output is not None:
-        files.needed("matplotlib", "Figures", "plot")
-        options.check_output(output, overwrite, image, probs)
+        needed("matplotlib", "Figures", "plot")
+        options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
     settings = options.settings(**given)
     if settings.slice_axis is not None:
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
-    paths = Paths(files.stem(image), (image,), probs, labels)
-    case = cases.read(paths, settings.layout)
-    values, spacing = refining.prepare(case, settings)
-    parameters, guessed = refining.complete(settings.parameters, values, case.probs, spacing)
-    found = find(values, case.probs, case.labels, spacing=spacing, **parameters)
-    options.show(parameters, guessed)
+    with options.told():
+        case = cases.read(paths, settings.kind)
+        prepared = refining.prepare(case, settings, masks=False)
+        parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
+        found = find(
+            prepared.image, case.probs, case.labels, spacing=prepared.spacing, **parameters
+        )
+    options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:
         with files.replacing(output) as part:

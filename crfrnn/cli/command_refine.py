@@ -10,15 +10,16 @@ import click
 from tqdm import tqdm
 
 from crfrnn import files
-from crfrnn.cli import batch, cases, options, refining
+from crfrnn.cli import batch, options, pairing, refining, summary
 from crfrnn.cli.cases import Paths
-from crfrnn.cli.refining import Settings
+from crfrnn.cli.pairing import Found
+from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")
 @click.argument("image", type=options.EXISTING)
-@click.argument("probs", type=options.EXISTING)
+@click.argument("probs", type=options.PROBS)
 @click.option(
     "-o",
     "--output",
@@ -27,7 +28,7 @@ from crfrnn.cores import num_cores
     help="File, or folder where IMAGE is one. The extension decides: .png, .tif, .nii.gz: most "
     "likely labels; .npy, .npz: probabilities, laid out like the input.",
 )
-@options.add(*options.CRF, *options.INPUT, *options.FOLDERS)
+@options.add(*options.CRF, *options.INPUT, options.MASK, *options.FOLDERS)
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
@@ -45,8 +46,11 @@ def refine(
     image: Path,
     probs: Path,
     output: Path,
+    mask: Path | None,
     glob: str,
     probs_glob: str,
+    image_name: str,
+    probs_name: str,
     suffix: str | None,
     jobs: int | None,
     overwrite: bool,
@@ -54,17 +58,19 @@ def refine(
 ) -> None:
     """Refine the probabilities of one image, or of a folder of them.
 
-    IMAGE is a picture (PNG, JPEG, TIFF, BMP), a NIfTI volume or an array (.npy, .npz) of shape
-    (H, W), (H, W, K) or (D, H, W[, K]).
+    IMAGE is a picture (PNG, JPEG, TIFF, BMP, WebP), a volume (NIfTI, .mha, .nrrd) or an array
+    (.npy, .npz, .h5) of shape (H, W), (H, W, K) or (D, H, W[, K]).
 
     PROBS are its probabilities: .npy or .npz with the labels last (H, W, L) or first (L, H, W); a
-    .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); or a grey picture of one foreground.
+    .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); a grey picture of one foreground; or
+    a file of each label, such as scan_prob_{label}.nii.gz.
 
     Parameters that are not given are guessed from the image and shown.
 
     Folders are matched by file name: images/a.png with probs/a.npy; nnU-Net's case_0000.nii.gz and
-    case_0001.nii.gz are the channels of case.npz. A case that fails is named and the others go on.
-    The same command again does what is missing.
+    case_0001.nii.gz are the channels of case.npz. Other names are told by --image-name and
+    --probs-name. Files without partner are left out; a case that fails is named and the others go
+    on. The same command again does what is missing.
 
     \b
     Examples:
@@ -74,19 +80,27 @@ def refine(
       crfrnn refine imagesTs/ predictions/ -o refined/ --parameters best.json
     """
     settings = options.settings(**given)
-    if image.is_dir() != probs.is_dir():
-        raise click.UsageError("IMAGE and PROBS are two files, or two folders.")
+    parameters = given["parameters"]
+    if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
+        raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
     if image.is_dir():
-        options.check_output_folder(output, image, probs)
-        paths, problems = cases.find(
-            image, probs, images_glob=glob, probs_glob=probs_glob, results=output
+        options.check_output_folder(output, image, probs, mask)
+        names = options.names(
+            glob=glob, probs_glob=probs_glob, image_name=image_name, probs_name=probs_name
         )
-        sys.exit(_folder(paths, problems, output, settings, suffix, jobs, overwrite))
-    options.check_output(output, overwrite, image, probs)
+        found = pairing.find(image, probs, None, mask, names=names, results=output)
+        with batch.alone(output):
+            status = _folder(found, output, settings, suffix, jobs, overwrite)
+        sys.exit(status)
+    first, *others = pairing.numbered(probs)
+    paths = Paths(output.name, (image,), first, None, mask, tuple(others))
+    options.check_output(output, overwrite, *paths.inputs(), parameters)
     files.suffix(output)
     with files.replacing(output) as part:
-        outcome = refining.run(Paths(output.name, (image,), probs), settings, part)
+        outcome = refining.run(paths, settings, part)
     options.show(outcome.parameters, outcome.guessed)
+    if outcome.reasons:
+        click.echo(summary.why(outcome))
     for text in outcome.warnings:
         click.echo(f"Warning: {text}", err=True)
     click.echo(
@@ -96,8 +110,7 @@ def refine(
 
 
 def _folder(
-    paths: list[Paths],
-    problems: dict[str, str],
+    found: Found,
     output: Path,
     settings: Settings,
     suffix: str | None,
@@ -105,17 +118,20 @@ def _folder(
     overwrite: bool,
 ) -> int:
     """Refines what is not complete yet; the exit status."""
+    paths = found.cases
     ending = files.suffix(Path(suffix)) if suffix else _ending(paths[0].image[0])
     todo, complete = batch.plan(paths, output, ending, settings, overwrite)
-    volumes = any(files.suffix(case.image[0]) in files.NIFTI for case in paths)
+    volumes = any(files.suffix(case.image[0]) in files.VOLUMES for case in paths)
     processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
     if complete:
         click.echo(f"Complete already, with these parameters: {complete} of {len(paths)} cases.")
     missing = [name for name in refining.REQUIRED if name not in settings.parameters]
     if missing and todo:
         click.echo(f"Guessed for each image: {', '.join(missing)}.")
-    failed = dict(problems)
-    done = 0
+    for line in found.left_out():
+        click.echo(f"Left out: {line}", err=True)
+    failed = dict(found.problems)
+    outcomes: list[Outcome] = []
     try:
         with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
             for job, outcome in batch.run(todo, output, settings, processes):
@@ -123,24 +139,29 @@ def _folder(
                 if isinstance(outcome, str):
                     failed[job.paths.name] = outcome
                     continue
-                done += 1
+                outcomes.append(outcome)
                 for text in outcome.warnings:
                     bar.write(f"Warning: {job.paths.name}: {text}", file=sys.stderr)
     except KeyboardInterrupt:
         click.echo(
-            f"Interrupted: {done} of {len(todo)} done. The same command again does the rest.",
+            f"Interrupted: {len(outcomes)} of {len(todo)} done. "
+            "The same command again does the rest.",
             err=True,
         )
         return options.INTERRUPTED
     for name, text in failed.items():
         click.echo(f"Failed: {name}: {text}", err=True)
-    click.echo(f"{done} refined, {complete} complete already, {len(failed)} failed: {output}")
+    for line in summary.of_folder(outcomes):
+        click.echo(line)
+    click.echo(
+        f"{len(outcomes)} refined, {complete} complete already, {len(failed)} failed: {output}"
+    )
     return 1 if failed else 0
 
 
 def _ending(image: Path) -> str:
     """The extension of label maps of such images."""
     ending = files.suffix(image)
-    if ending in files.NIFTI:
+    if ending in files.VOLUMES:
         return ".nii.gz"
     return ".tif" if ending in (".tif", ".tiff") else ".png"

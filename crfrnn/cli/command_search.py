@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from tqdm import tqdm
 
 from crfrnn import files
 from crfrnn._version import __version__
-from crfrnn.cli import cases, options, refining
-from crfrnn.cli.cases import Paths
+from crfrnn.cli import cases, options, pairing, reading, refining
+from crfrnn.cli.cases import Case, Paths
+from crfrnn.cli.pairing import Names
+from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.optional import needed
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
 @click.argument("images", type=options.EXISTING)
-@click.argument("probs", type=options.EXISTING)
+@click.argument("probs", type=options.PROBS)
 @click.argument("labels", type=options.EXISTING)
 @click.option(
     "-o",
@@ -74,7 +78,7 @@ from crfrnn.filtering.normalized import NORMALIZATIONS
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
-@options.add(*options.INPUT, *options.FOLDERS, options.OVERWRITE)
+@options.add(*options.INPUT, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
     images: Path,
     probs: Path,
@@ -83,9 +87,14 @@ def search(
     plot: Path | None,
     glob: str,
     probs_glob: str,
+    image_name: str,
+    probs_name: str,
+    labels_name: str,
     overwrite: bool,
     spacing: Any,
     layout: str,
+    logits: bool,
+    labels_as_probs: float | None,
     rescale: bool,
     slice_axis: int | None,
     **search_options: Any,
@@ -107,24 +116,39 @@ def search(
     from crfrnn.parameters.search import search as find
 
     if plot is not None:
-        files.needed("matplotlib", "Figures", "plot")
+        needed("matplotlib", "Figures", "plot")
+    names = options.names(
+        glob=glob,
+        probs_glob=probs_glob,
+        image_name=image_name,
+        probs_name=probs_name,
+        labels_name=labels_name,
+    )
+    paths = _paths(images, probs, labels, names)
+    options.check_distinct(output, plot, search_options["storage"])
     for path in (output, plot):
         if path is not None:
-            options.check_output(path, overwrite, images, probs, labels)
+            inputs = [file for case in paths for file in case.inputs()]
+            options.check_output(path, overwrite, images, probs, labels, *inputs)
     settings = options.settings(
-        spacing=spacing, layout=layout, rescale=rescale, slice_axis=slice_axis
-    )
-    paths = _paths(images, probs, labels, glob, probs_glob)
-    read = [cases.read(path, layout) for path in tqdm(paths, "read", unit="case", disable=None)]
-    prepared = [refining.prepare(case, settings) for case in read]
-    result = find(
-        [image for image, _ in prepared],
-        [case.probs for case in read],
-        [case.labels for case in read if case.labels is not None],
-        spacing=[step for _, step in prepared],
+        spacing=spacing,
+        layout=layout,
+        logits=logits,
+        labels_as_probs=labels_as_probs,
+        rescale=rescale,
         slice_axis=slice_axis,
-        **search_options,
     )
+    with options.told():
+        read = _read(paths, settings)
+        prepared = [refining.prepare(case, settings, masks=False) for case in read]
+        result = find(
+            [case.image for case in prepared],
+            [case.probs for case in read],
+            [case.labels for case in read if case.labels is not None],
+            spacing=[case.spacing for case in prepared],
+            slice_axis=slice_axis,
+            **search_options,
+        )
     how = {name: value for name, value in search_options.items() if name != "storage"}
     content = {
         "parameters": result.best,
@@ -164,14 +188,31 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _paths(images: Path, probs: Path, labels: Path, glob: str, probs_glob: str) -> list[Paths]:
-    """The files of one case, or of all cases of three folders."""
+def _paths(images: Path, probs: Path, labels: Path, names: Names) -> list[Paths]:
+    """The files of one case, or of all cases of several folders."""
     folders = [path.is_dir() for path in (images, probs, labels)]
     if not any(folders):
-        return [Paths(files.stem(images), (images,), probs, labels)]
+        first, *others = pairing.numbered(probs)
+        return [Paths(files.stem(images), (images,), first, labels, None, tuple(others))]
     if not all(folders):
         raise click.UsageError("IMAGES, PROBS and LABELS are three files, or three folders.")
-    paths, problems = cases.find(images, probs, labels, images_glob=glob, probs_glob=probs_glob)
-    for name, text in problems.items():
-        click.echo(f"Left out: {name}: {text}", err=True)
-    return paths
+    found = pairing.find(images, probs, labels, names=names)
+    for line in (*found.left_out(), *(": ".join(pair) for pair in found.problems.items())):
+        click.echo(f"Left out: {line}", err=True)
+    return found.cases
+
+
+def _read(paths: list[Paths], settings: Settings) -> list[Case]:
+    """The cases, all with as many labels."""
+    bar = tqdm(paths, "read", unit="case", disable=None)
+    if settings.labels_as_probs is None:
+        return [cases.read(path, settings.kind) for path in bar]
+    # One file does not tell how many labels there are where some occur in others only.
+    maps = (
+        np.nan_to_num(reading.array(file, classes=True)[0])
+        for path in paths
+        for file in (path.probs, path.labels)
+        if file is not None
+    )
+    count = max(round(float(labels[labels != 255].max(initial=1))) for labels in maps) + 1
+    return [cases.read(path, settings.kind, count) for path in bar]

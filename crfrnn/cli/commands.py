@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from crfrnn._version import __version__
+from crfrnn.cli import refining
 from crfrnn.cli.command_diagnose import diagnose
 from crfrnn.cli.command_info import info
 from crfrnn.cli.command_refine import refine
@@ -23,6 +24,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (ValueError, OSError, ImportError) as error:
             raise click.ClickException(str(error)) from error
+        except MemoryError as error:
+            raise click.ClickException(refining.NO_MEMORY) from error
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             sys.exit(INTERRUPTED)

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from crfrnn.cli import layouts, refining
+from crfrnn.cli import layouts, parameter_file
+from crfrnn.cli.pairing import Names
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.make_filter import METHODS
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.parameters.presets import presets
 
+# What Python's users write, and what the command's users do.
+_AS_AN_OPTION = (
+    "for instance their 0.5 and 99.5 percentiles to 0 and 1",
+    "for instance their 0.5 and 99.5 percentiles to 0 and 1: add --rescale",
+)
 INTERRUPTED = 130  # what shells report for Ctrl-C
 EXISTING = click.Path(exists=True, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Probs(click.Path):
+    """A path that exists, or one with {label} in it, for a file of each label."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if "{label}" in Path(value).name:
+            return Path(value)
+        return super().convert(value, param, ctx)
+
+
+PROBS = Probs(exists=True, path_type=Path)
+MASK = click.option(
+    "--mask",
+    type=EXISTING,
+    help="Points that count, in a picture, NIfTI or array where the others are 0: those take no "
+    "part and keep their probabilities. A folder where IMAGE is one. NaN of the image, and what a "
+    "GeoTIFF says to be no data, never take part.",
+)
 
 
 class Numbers(click.ParamType):
@@ -34,6 +64,12 @@ class Numbers(click.ParamType):
 
 
 CRF = (
+    click.option(
+        "--preset",
+        type=click.Choice(list(presets)),
+        help="The setting of a paper or library, for 8-bit pictures or, with --rescale, images in "
+        "0..1. --parameters and options override it.",
+    ),
     click.option(
         "--parameters",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -86,8 +122,20 @@ INPUT = (
         "--layout",
         type=click.Choice(layouts.NAMES),
         default="auto",
-        help="Where the labels are in the probabilities: last (H, W, L), first (L, H, W), or "
-        "nnunet (L, z, y, x). Default: found from the shapes.",
+        help="Where the labels are in the probabilities: last (H, W, L), first (L, H, W), "
+        "nnunet (L, z, y, x), or foreground (H, W). Default: found from shapes and values.",
+    ),
+    click.option(
+        "--logits",
+        is_flag=True,
+        help="PROBS hold logits: numbers before the softmax, or the sigmoid of one foreground.",
+    ),
+    click.option(
+        "--labels-as-probs",
+        type=click.FloatRange(0, 1, min_open=True),
+        metavar="P",
+        help="PROBS hold label maps, each label of which is right with probability P, such as 0.9; "
+        "255 means unknown.",
     ),
     click.option(
         "--rescale",
@@ -117,6 +165,26 @@ FOLDERS = (
         help="Which files of a folder of probabilities count. Of two files of one name .npz comes "
         "before .npy, NIfTI and pictures.",
     ),
+    click.option(
+        "--image-name",
+        default="{case}",
+        show_default=True,
+        help="How the names of the images are made of that of the case, without extension, such as "
+        "'{case}_leftImg8bit'.",
+    ),
+    click.option(
+        "--probs-name",
+        default="{case}",
+        show_default=True,
+        help="The same for probabilities; '{case}_prob_{label}' where each label 0, 1, ... has a "
+        "file of its own.",
+    ),
+)
+LABELS_NAME = click.option(
+    "--labels-name",
+    default="{case}",
+    show_default=True,
+    help="How the names of the labels are made of that of the case, such as '{case}_gt'.",
 )
 
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace results that exist.")
@@ -135,47 +203,90 @@ def add(*options: Callable) -> Callable:
 
 def settings(
     *,
+    preset: str | None = None,
     parameters: Path | None = None,
     spacing: Any = None,
     layout: str = "auto",
+    logits: bool = False,
+    labels_as_probs: float | None = None,
     rescale: bool = False,
     slice_axis: int | None = None,
     **crf: Any,
 ) -> Settings:
-    """The settings of a command: those of the parameter file, overridden by the options."""
-    content = refining.read_parameters(parameters) if parameters else {}
+    """The settings of a command: a preset, overridden by the parameter file, then by options."""
+    if logits and labels_as_probs is not None:
+        raise click.UsageError("--logits and --labels-as-probs exclude each other.")
+    content = parameter_file.read(parameters) if parameters else {}
     spacing = content.get("spacing") if spacing is None else spacing
     given = {name: value for name, value in crf.items() if value is not None}
+    rescale = rescale or content.get("rescale", False)
+    known = presets[preset].scaled_to(1.0 if rescale else 255.0) if preset else {}
     return Settings(
-        {**content.get("parameters", {}), **given},
+        {**known, **content.get("parameters", {}), **given},
         spacing=tuple(spacing) if isinstance(spacing, list) else spacing,
         slice_axis=content.get("slice_axis") if slice_axis is None else slice_axis,
-        rescale=rescale or content.get("rescale", False),
+        rescale=rescale,
         layout=content.get("layout", "auto") if layout == "auto" else layout,
+        logits=logits,
+        labels_as_probs=labels_as_probs,
     )
 
 
-def check_output(output: Path, overwrite: bool, *inputs: Path) -> None:
+def names(
+    *, glob: str, probs_glob: str, image_name: str, probs_name: str, labels_name: str = "{case}"
+) -> Names:
+    """What the files of folders are called."""
+    return Names(glob, probs_glob, image_name, probs_name, labels_name)
+
+
+def check_output(output: Path, overwrite: bool, *inputs: Path | None) -> None:
     """ClickException where a command would write over what it reads, or over something there."""
     if output.is_dir():
         raise click.ClickException(f"{output} is a folder. Give the name of a file.")
-    if any(output.exists() and output.samefile(path) for path in inputs):
+    if any(_same(output, path) for path in inputs if path is not None):
         raise click.ClickException(f"{output} is an input. Write to another file.")
-    if output.exists() and not overwrite:
+    # A link counts, also one to nothing: it would be replaced as well.
+    if os.path.lexists(output) and not overwrite:
         raise click.ClickException(f"{output} exists. Add --overwrite to replace it.")
     if not output.parent.is_dir():
         raise click.ClickException(f"There is no folder {output.parent}.")
 
 
-def check_output_folder(output: Path, *inputs: Path) -> None:
+def check_distinct(*outputs: Path | None) -> None:
+    """ClickException where a command would write two things to one file."""
+    given = [path for path in outputs if path is not None]
+    for path, other in itertools.combinations(given, 2):
+        if _same(path, other):
+            raise click.ClickException(f"{path} is given twice. Write to two files.")
+
+
+def check_output_folder(output: Path, *inputs: Path | None) -> None:
     """ClickException where results would come among the inputs."""
-    if output.exists() and not output.is_dir():
+    if os.path.lexists(output) and not output.is_dir():
         raise click.ClickException(f"{output} is a file. Give a folder for the results of folders.")
-    if any(output.exists() and output.samefile(path) for path in inputs):
+    if any(_same(output, path) for path in inputs if path is not None):
         raise click.ClickException(f"{output} is a folder of inputs. Write to another one.")
 
 
-def show(parameters: Mapping[str, Any], guessed: tuple[str, ...]) -> None:
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Warnings as short messages on the standard error, each once, also before an error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for text in dict.fromkeys(str(warning.message) for warning in caught):
+                click.echo(f"Warning: {text.replace(*_AS_AN_OPTION)}", err=True)
+
+
+def _same(path: Path, other: Path) -> bool:
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
+
+
+def show(parameters: Mapping[str, Any], guessed: Collection[str]) -> None:
     """Print the parameters of a CRF, one per line."""
     for name, value in parameters.items():
         click.echo(f"{name:18} {_text(value)}{'  (guessed)' if name in guessed else ''}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +17,14 @@ from crfrnn.offline import slices
 from crfrnn.offline.intensities import normalise
 from crfrnn.offline.refine import refine
 
+if TYPE_CHECKING:
+    from crfrnn.parameters.first_guess import Guess
+
 REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
-OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")
-_WORKFLOW = ("spacing", "slice_axis", "rescale", "layout")
+NO_MEMORY = (
+    "There is not enough memory for it. A CRF needs about 100 bytes per point and 16 per point and "
+    "label: cut the image into pieces, add --slice-axis for a volume, or use fewer --jobs."
+)
 
 
 class Settings(NamedTuple):
@@ -32,7 +36,7 @@ class Settings(NamedTuple):
         per axis.
     slice_axis: refine each slice across this axis by itself.
     rescale: map the percentiles of each channel to 0 and 1 first; see `intensities.normalise`.
-    layout: of the probabilities; see `layouts.find`.
+    layout, logits, labels_as_probs: of the probabilities; see `cases.Kind`.
     """
 
     parameters: Mapping[str, Any]
@@ -40,6 +44,21 @@ class Settings(NamedTuple):
     slice_axis: int | None = None
     rescale: bool = False
     layout: str = "auto"
+    logits: bool = False
+    labels_as_probs: float | None = None
+
+    @property
+    def kind(self) -> cases.Kind:
+        """What the files of probabilities hold."""
+        return cases.Kind(self.layout, self.logits, self.labels_as_probs)
+
+
+class Prepared(NamedTuple):
+    """What the CRF gets: image (*S, K), mask (*S) or None, and spacing (S,) or None."""
+
+    image: np.ndarray
+    mask: np.ndarray | None
+    spacing: tuple[float, ...] | None
 
 
 class Outcome(NamedTuple):
@@ -47,6 +66,7 @@ class Outcome(NamedTuple):
 
     parameters: all that were used; guessed: the names of those that were guessed.
     changed: share of the points whose most likely label changed.
+    reasons: of the guess, empty where nothing was guessed; sure: whether the guess rests on them.
     """
 
     parameters: dict[str, Any]
@@ -54,42 +74,8 @@ class Outcome(NamedTuple):
     changed: float
     seconds: float
     warnings: tuple[str, ...]
-
-
-def read_parameters(path: Path) -> dict[str, Any]:
-    """The content of a parameter file, as `crfrnn search` writes it, checked.
-
-    Args:
-        path: a JSON file, {"parameters": {"theta_alpha": 30, ...}, "rescale": false, ...} or only
-            the parameters.
-
-    Returns:
-        "parameters", and of "spacing", "slice_axis", "rescale", "layout" those that are given.
-
-    Raises:
-        ValueError: no JSON, or names that no CRF has.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"cannot read the parameters in {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a JSON object. Received {type(content).__name__}.")
-    parameters = content.get("parameters", content)
-    if not isinstance(parameters, dict):
-        raise ValueError(
-            f'{path}: expected a JSON object as "parameters". Received {parameters!r}.'
-        )
-    unknown = sorted(set(parameters) - {*REQUIRED, *OPTIONAL, *_WORKFLOW})
-    if unknown:
-        raise ValueError(
-            f"{path}: expected parameters of crfrnn.refine. Received {', '.join(unknown)}. "
-            f"Known are {', '.join(REQUIRED + OPTIONAL)}."
-        )
-    given = {**parameters, **content}  # both places will do: `spacing` is an argument of refine
-    workflow = {name: given[name] for name in _WORKFLOW if given.get(name) is not None}
-    crf = {name: value for name, value in parameters.items() if name not in _WORKFLOW}
-    return {**workflow, "parameters": crf}
+    reasons: str = ""
+    sure: bool = True
 
 
 def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
@@ -104,60 +90,101 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
         ValueError, OSError, ImportError: whatever keeps it from being done.
     """
     start = time.perf_counter()
-    case = cases.read(paths, settings.layout)
-    if files.suffix(output) not in files.ARRAYS:
-        files.check_label_format(output, case.probs.ndim - 1, case.nifti)  # before the work
-    image, spacing = prepare(case, settings)
-    parameters, guessed = complete(settings.parameters, image, case.probs, spacing)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        refined = _refine(image, case.probs, spacing, settings.slice_axis, parameters)
+        case = cases.read(paths, settings.kind)
+        if files.suffix(output) not in files.ARRAYS:
+            files.check_label_format(output, case.probs.ndim - 1, case.nifti)  # before the work
+        prepared = prepare(case, settings)
+        parameters, guess = complete(settings.parameters, prepared, case.probs)
+        refined = _refine(prepared, case.probs, settings.slice_axis, parameters)
     changed = np.mean(refined.argmax(-1) != case.probs.argmax(-1))
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     cases.write(output, refined, case)
-    return Outcome(parameters, guessed, float(changed), time.perf_counter() - start, texts)
+    seconds = time.perf_counter() - start
+    guessed = tuple(name for name in guess or () if name not in settings.parameters)
+    reasons, sure = ("", True) if guess is None else (guess.reasons, guess.sure)
+    return Outcome(parameters, guessed, float(changed), seconds, texts, reasons, sure)
 
 
-def prepare(case: Case, settings: Settings) -> tuple[np.ndarray, tuple[float, ...] | None]:
-    """The image (*S, K) and the spacing (S,) that the CRF gets."""
+def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
+    """What the CRF gets of a case; without `masks` an image with points to leave out is refused."""
     axes = case.probs.ndim - 1
     if settings.slice_axis is not None and axes != 3:
         raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
-    image = normalise(case.image) if settings.rescale else case.image
-    if settings.spacing is None:
-        return image, case.spacing
-    if np.size(settings.spacing) not in (1, axes):
+    if settings.spacing is not None and np.size(settings.spacing) not in (1, axes):
         raise ValueError(
             f"Expected a --spacing of {axes} numbers, one per axis. Received {settings.spacing}."
         )
-    return image, tuple(map(float, np.broadcast_to(settings.spacing, axes)))
+    is_batch = axes == 3 and case.nifti is None and case.image.shape[-1] in (3, 4)
+    if is_batch and settings.slice_axis is None and settings.spacing is None:
+        warnings.warn(
+            f"the image of shape {case.image.shape} is read as a volume, whose slices influence "
+            "one another. If they are pictures that do not belong together, add --slice-axis 0; "
+            "if they do, say by --spacing how far apart they are.",
+            stacklevel=2,
+        )
+    image, mask = _without_missing(case.image, case.mask)
+    if mask is not None and not masks:
+        raise ValueError(
+            f"Expected an image with a value at every point. Received {np.sum(~mask)} points of "
+            "NaN or without data, which only `crfrnn refine` can leave out. Cut them off."
+        )
+    if settings.rescale:
+        image = _rescaled(image, mask)
+    if settings.spacing is None:
+        return Prepared(image, mask, case.spacing)
+    return Prepared(image, mask, tuple(map(float, np.broadcast_to(settings.spacing, axes))))
 
 
 def complete(
-    parameters: Mapping[str, Any],
-    image: np.ndarray,
-    probs: np.ndarray,
-    spacing: tuple[float, ...] | None,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The parameters with guesses for the required ones that are missing, and their names."""
+    parameters: Mapping[str, Any], prepared: Prepared, probs: np.ndarray
+) -> tuple[dict[str, Any], Guess | None]:
+    """The parameters with guesses for the required ones that are missing, and the guess, if any."""
     if all(name in parameters for name in REQUIRED):
-        return dict(parameters), ()
+        return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
-    guess = first_guess([image], [probs], spacing=spacing)
-    guessed = tuple(name for name in guess if name not in parameters)
-    return {**guess, **parameters}, guessed
+    guess = first_guess([prepared.image], [probs], spacing=prepared.spacing)
+    return {**guess, **parameters}, guess
+
+
+def _without_missing(
+    image: np.ndarray, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The image with its NaN (no data, background) filled, and a mask that leaves them out."""
+    there = ~np.isnan(image).any(-1) if image.dtype.kind == "f" else np.ones(image.shape[:-1], bool)
+    if there.all():
+        return image, mask
+    mask = there if mask is None else mask & there
+    if not mask.any():
+        raise ValueError("Expected an image with some point that counts. Received none but NaN.")
+    # A value of the image, so that what is guessed from its intensities stays right.
+    return np.where(there[..., None], image, np.median(image[mask], 0)), mask
+
+
+def _rescaled(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    if mask is None:
+        return normalise(image)
+    rescaled = np.zeros(image.shape, np.float32)
+    rescaled[mask] = normalise(image[mask])
+    return rescaled
 
 
 def _refine(
-    image: np.ndarray,
-    probs: np.ndarray,
-    spacing: tuple[float, ...] | None,
-    slice_axis: int | None,
-    parameters: Mapping[str, Any],
+    prepared: Prepared, probs: np.ndarray, slice_axis: int | None, parameters: Mapping[str, Any]
 ) -> np.ndarray:
+    image, mask, spacing = prepared
+    how = dict(parameters) if mask is None else {**parameters, "mask": mask}
     if slice_axis is None:
-        return refine(image, probs, spacing=spacing, **parameters)
+        return refine(image, probs, spacing=spacing, **how)
     pieces, spacing = slices.cut(image, probs, spacing, slice_axis)
-    refined = [refine(i, p, spacing=spacing, **parameters) for i, p in pieces]
+    refined = []
+    for number, (piece, likely) in enumerate(pieces):
+        if mask is not None:
+            how["mask"] = mask.take(number, slice_axis)
+            if not how["mask"].any():  # nothing to do
+                refined.append(likely)
+                continue
+        refined.append(refine(piece, likely, spacing=spacing, **how))
     return np.stack(refined, slice_axis)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn.offline.intensities import PERCENTILES
-from crfrnn.parameters.first_guess import noise
+from crfrnn.parameters.measures import noise
 
 SAMPLE = 2**16  # neighbour pairs that are looked at, along each axis
 POINTS = 64  # whose kernels are summed

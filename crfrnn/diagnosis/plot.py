@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from crfrnn.diagnosis import edges
+from crfrnn.diagnosis import edges, paint
 from crfrnn.diagnosis.record import Findings
-from crfrnn.files import needed
+from crfrnn.optional import needed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-MENDED, BROKEN, OTHER = "tab:green", "tab:red", "gold"
 BEFORE, AFTER = "tab:gray", "tab:blue"
 KERNELS = 3  # points whose kernel is shown
+NAMED = 10  # labels, at most, that the legend has room for
 _SMALL = 8  # font size
 
 
@@ -120,43 +120,27 @@ def _maps(panels: Any, d: Findings, view: _View) -> None:
     panels[2].set_title(f"after the CRF{truth}")
     for panel in panels:
         _picture(panel, view)
+    colours = paint.palette(d.before.shape[-1])
     present = np.unique([view.before, view.after])
     for panel, labels in ((panels[1], view.before), (panels[2], view.after)):
-        panel.imshow(_paint(labels, d.before.shape[-1]), aspect=view.aspect)
+        panel.imshow(paint.paint(labels, colours), aspect=view.aspect, interpolation="nearest")
         if view.truth is not None:
-            _outline(panel, view.truth)
-    if len(present) <= 8:
-        _legend(panels[1], {str(label): _colour(label) for label in present})
+            paint.outline(panel, view.truth)
+    if len(present) <= NAMED:
+        paint.legend(panels[1], {str(label): colours[label] for label in present})
     _changes(panels[3], view)
 
 
-def _outline(panel: Any, labels: np.ndarray) -> None:
-    for label in np.unique(labels)[1:]:
-        panel.contour(labels == label, [0.5], colors="white", linewidths=0.7)
-
-
 def _changes(panel: Any, view: _View) -> None:
-    changed = view.before != view.after
     if view.truth is None:
-        kinds = {f"changed ({changed.sum()})": (BROKEN, changed)}
         panel.set_title("what changed in this slice" if view.place else "what changed")
+        masks = {"changed": view.before != view.after}
     else:
-        mended, broken = changed & (view.after == view.truth), changed & (view.before == view.truth)
-        other = changed & ~mended & ~broken
-        kinds = {
-            f"mended ({mended.sum()})": (MENDED, mended),
-            f"broken ({broken.sum()})": (BROKEN, broken),
-            f"wrong either way ({other.sum()})": (OTHER, other),
-        }
         panel.set_title("what changed")
-        _outline(panel, view.truth)
-    from matplotlib.colors import to_rgba
-
-    for colour, where in kinds.values():
-        layer = np.zeros((*where.shape, 4))
-        layer[where] = to_rgba(colour, 0.9)
-        panel.imshow(layer, aspect=view.aspect, interpolation="nearest")
-    _legend(panel, {name: colour for name, (colour, _) in kinds.items()})
+        paint.outline(panel, view.truth)
+        masks = paint.changes(view.before, view.after, view.truth)
+    colours = {"changed": "tab:red", **paint.CHANGES}
+    paint.mark(panel, masks, colours, aspect=view.aspect)
 
 
 def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
@@ -239,7 +223,7 @@ def _contrast(panel: Any, d: Findings) -> None:
     factor.tick_params(labelsize=_SMALL, colors=AFTER)
     factor.set_ylabel("bilateral factor", color=AFTER, fontsize=_SMALL)
     if d.edges.range < bins[-1]:
-        factor.axvline(d.edges.range, color=MENDED, linestyle=":", label="range of the image")
+        factor.axvline(d.edges.range, color="tab:green", linestyle=":", label="range of the image")
         factor.legend(fontsize=7, loc="center right")
 
 
@@ -314,23 +298,3 @@ def _picture(panel: Any, view: _View) -> None:
         interpolation="nearest",
     )
     panel.set_axis_off()
-
-
-def _colour(label: int) -> Any:
-    from matplotlib import colormaps
-
-    return (0.0, 0.0, 0.0, 0.0) if label == 0 else colormaps["tab20"](2 * (label - 1) % 20)
-
-
-def _paint(labels: np.ndarray, count: int) -> np.ndarray:
-    """Label maps as half transparent colours; the background is clear."""
-    table = np.array([_colour(label) for label in range(count)])
-    table[:, 3] *= 0.55
-    return table[labels]
-
-
-def _legend(panel: Any, colours: dict[str, Any]) -> None:
-    from matplotlib.patches import Patch
-
-    handles = [Patch(facecolor=colour, edgecolor="gray", label=n) for n, colour in colours.items()]
-    panel.legend(handles=handles, loc="lower left", fontsize=6, framealpha=0.8)

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from crfrnn.checks import Choice
+from crfrnn import checks
+from crfrnn.checks import Choice, Flag
 from crfrnn.layers.crf_rnn import CRFRNN
 from crfrnn.layers.ending import ending
 from crfrnn.layers.match_size import MatchSize
@@ -15,6 +16,7 @@ from crfrnn.layers.match_size import MatchSize
 OUTPUTS = ("logits", "probabilities")
 
 
+@checks.door(output=Choice(OUTPUTS), from_logits=Flag(optional=True))
 def attach(
     model: keras.Model,
     *,
@@ -73,7 +75,6 @@ def attach(
     >>> refined.output.shape
     (None, None, None, 2)
     """
-    Choice(OUTPUTS).check("output", output, {})
     if "theta_beta" not in crf_arguments:
         warnings.warn(
             "attach without theta_beta: the CRF takes 3, which is for images 0..255 and sees no "

@@ -11,7 +11,7 @@ from crfrnn.filtering import native as native_lattice
 from crfrnn.meanfield.learned import LAYER, initial_weights
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field, sizes_of
-from crfrnn.meanfield.parameters import THETAS
+from crfrnn.meanfield.parameters import THETAS, check_products
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")
@@ -122,6 +122,7 @@ class CRFRNN(keras.layers.Layer):
         self.window = checks.plain(window, int)
         self.from_logits = bool(from_logits)
         self.spacing = checks.plain(spacing)
+        check_products(bilateral_weight, spatial_weight, compatibility)
         self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
 
     def build(self, input_shape: Any) -> None:

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from crfrnn.files import needed
 from crfrnn.layers.crf_rnn import CRFRNN, THETAS
+from crfrnn.optional import needed
 
 _READABLE = 12  # labels up to which a cell of the heat map has room for its number
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+import numpy as np
+
 from crfrnn.checks import Choice, Constraint, Flag, LabelWeights, Odd, Reals, Whole
 from crfrnn.filtering.make_filter import METHODS
 from crfrnn.filtering.normalized import NORMALIZATIONS
@@ -68,3 +70,15 @@ def declared(*names: str, **otherwise: Constraint) -> dict[str, Constraint]:
         otherwise: arguments of which a function takes other values than the rest.
     """
     return {name: _DECLARED[name] for name in (*NAMES, *names)} | otherwise
+
+
+def check_products(bilateral_weight: Any, spatial_weight: Any, compatibility: Any) -> None:
+    """Raises ValueError where messages, weights times compatibility, overflow float32."""
+    strongest = 1.0 if isinstance(compatibility, str) else np.max(np.abs(compatibility), initial=0)
+    weights = (np.max(np.abs(weight), initial=0) for weight in (bilateral_weight, spatial_weight))
+    product = float(strongest) * sum(map(float, weights))
+    if not product < float(np.finfo(np.float32).max):
+        raise ValueError(
+            "Expected bilateral_weight and spatial_weight times compatibility to be finite in "
+            f"float32. Received numbers whose product is {product:.3g}. Use smaller weights."
+        )

@@ -9,6 +9,7 @@ import numpy as np
 from crfrnn import arrays
 from crfrnn.filtering.make_filter import build_filter
 from crfrnn.meanfield.in_place import PairwiseKernel, pairwise_kernel
+from crfrnn.meanfield.parameters import check_products
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.offline.inputs import warn_if_blind
 
@@ -38,6 +39,7 @@ def image_kernels(
 
     The other arguments: see `refine`. Warns where theta_beta is out of proportion.
     """
+    check_products(bilateral_weight, spatial_weight, compatibility)
     grid = image.shape[:-1]
     # The bilateral lattice is the larger one and needs the most memory while it is built: first.
     positions = {

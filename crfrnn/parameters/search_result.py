@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crfrnn.files import needed
 from crfrnn.meanfield.parameters import THETAS
+from crfrnn.optional import needed
 from crfrnn.parameters.gain import CONFIDENCE, Gain
 from crfrnn.parameters.ranges import FACTORS, level
 

@@ -3,6 +3,10 @@
     import pydensecrf.densecrf as dcrf          ->  import crfrnn.pydensecrf.densecrf as dcrf
     from pydensecrf.utils import ...            ->  from crfrnn.pydensecrf.utils import ...
 
+Code that nobody may edit runs as it is after `crfrnn.pydensecrf.install()`; a whole program with
+
+    python -m crfrnn.pydensecrf script.py its arguments
+
 Names, arguments, defaults and results are those of pydensecrf 1.0 (and of its fork pydensecrf2); it
 runs on crfrnn's lattice, on all cores, and needs NumPy only. New code is better off with
 `crfrnn.refine` and `crfrnn.DenseCRF`: docs/conversion.md translates the parameters.
@@ -16,3 +20,7 @@ Differences, where pydensecrf crashes, or goes on with wrong numbers:
 - Lattice coordinates have 32 bits; those of pydensecrf have 16 and wrap around when positions are
   far apart in bandwidths, so that distant points act as neighbours.
 """
+
+from crfrnn.pydensecrf.alias import install
+
+__all__ = ["install"]

@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import softmax
 
 import crfrnn
-from experiments.config import CRF_PARAMETERS, Config
+from crfrnn.meanfield.parameters import NAMES
+from experiments.config import Config
 from experiments.train.inputs import Slices
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def of_row(row: Kind) -> dict[str, Any]:
     """The offline CRF for the scores of the row that a row rests on: given, or searched once."""
     (of,), config, bench = row.of, row.config, row.bench
     if config.crf:
-        return {"best": dict(zip(CRF_PARAMETERS, config.crf, strict=True)), "use": True}
+        return {"best": dict(zip(NAMES, config.crf, strict=True)), "use": True}
     own = any(name in SEARCHED or name.startswith("search") for name in row.row.settings)
     return bench.kept(
         f"search-{of.key}{f'-{row.key}' if own else ''}",
@@ -61,7 +62,7 @@ def search(
         ``use``: whether it beats ``off``; ``trials``: every setting with its Dice, in percent,
         the first one without CRF.
     """
-    ranges = {name: getattr(config, f"search_{name}") for name in CRF_PARAMETERS}
+    ranges = {name: getattr(config, f"search_{name}") for name in NAMES}
     if config.kernels != "both":
         ranges["spatial_weight" if config.kernels == "bilateral" else "bilateral_weight"] = 0.0, 0.0
     found = crfrnn.search(
@@ -79,11 +80,11 @@ def search(
         callback=callback,
     )
     trials = [
-        {**{name: trial[name] for name in trial if name in CRF_PARAMETERS}, "dice": trial["score"]}
+        {**{name: trial[name] for name in trial if name in NAMES}, "dice": trial["score"]}
         for trial in found.trials
     ]
     best = max(trials[1:], key=lambda trial: trial["dice"])  # not the first, which is no CRF
-    dice, crf = best["dice"], {name: best[name] for name in CRF_PARAMETERS}
+    dice, crf = best["dice"], {name: best[name] for name in NAMES}
     use = dice > found.baseline
     return {"off": found.baseline, "best": crf, "best_dice": dice, "use": use, "trials": trials}
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from crfrnn import checks
+from crfrnn.offline import inputs
 from crfrnn.parameters.scores import boundary_band, boundary_dice, dice, iou, nanmean
 
 METRICS = (
@@ -162,7 +162,7 @@ def ece(truth: np.ndarray, probabilities: np.ndarray) -> float:
         >>> round(ece(np.array([0, 1, 1]), probabilities), 6)  # 2/3 |0.9 - 1/2| + 1/3 |0.8 - 1|
         33.333333
     """
-    probabilities = checks.probabilities(probabilities)
+    probabilities = inputs.probabilities(probabilities)
     if probabilities.shape[:-1] != truth.shape:
         raise ValueError(
             f"Expected probabilities (*S, L) of the points {truth.shape} of the truth. "

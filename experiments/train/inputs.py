@@ -76,6 +76,7 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
+    data.require_plain(cases, "the comparison")  # whose losses and metrics count every point
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
     sizes = {name: getattr(config, key) for name, key in keys.items()}
     given = {name: size for name, size in sizes.items() if size is not None}

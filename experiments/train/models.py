@@ -13,7 +13,8 @@ from keras import ops
 import crfrnn
 import unet
 from crfrnn.layers.monitor import crf_parameters
-from experiments.config import CRF_PARAMETERS, Config
+from crfrnn.meanfield.parameters import NAMES
+from experiments.config import Config
 from experiments.train.inputs import VOID
 from unet.losses import CrossEntropyAndDice, SoftDice
 
@@ -66,7 +67,7 @@ def with_head(
         network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
         config: of the CRF.
         head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
-        crf: start values for CRF_PARAMETERS.
+        crf: start values for the five parameters.
 
     Returns:
         The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
@@ -102,7 +103,7 @@ def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
         method=config.crf_method,
         window=config.crf_window,
         name="head",
-        **{name: 0.0 if name == without else crf[name] for name in CRF_PARAMETERS},
+        **{name: 0.0 if name == without else crf[name] for name in NAMES},
     )
 
 

@@ -1,6 +1,7 @@
 """Downloads and archives: against a local server that interrupts, lies and refuses."""
 
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -56,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if given:
             first = start + server.range_lie
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", server.length or str(len(content) - start))
         self.end_headers()
         stop = len(content) if server.stop_after is None else start + server.stop_after
         self.wfile.write(content[start:stop])
@@ -69,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.content, server.stop_after, server.ranges = ARCHIVE, None, True
-        server.range_lie, server.seen = 0, []
+        server.range_lie, server.seen, server.length = 0, [], None
         server.url = f"http://127.0.0.1:{server.server_port}/Task.tar"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -212,6 +213,59 @@ def test_dangerous_archives_are_refused(tmp_path, member, message):
     with pytest.raises(ValueError, match=message):
         extract(tmp_path / "a.tar", inside)
     assert names_in(inside) == [] and names_in(tmp_path) == ["a.tar", "inside"]
+
+
+def test_a_sparse_file_is_refused(tmp_path):
+    """A kilobyte that unpacks to as much as its header says."""
+    info = tarfile.TarInfo("a")
+    info.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(10**15)}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"x"))
+    (tmp_path / "a.tar").write_bytes(stream.getvalue())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ValueError, match="sparse file"):
+        extract(tmp_path / "a.tar", tmp_path / "out")
+    assert names_in(tmp_path / "out") == []
+
+
+def test_an_archive_that_unpacks_to_more_than_it_can_hold(tmp_path):
+    info = tarfile.TarInfo("a")
+    info.size = 10**12
+    (tmp_path / "a.tar").write_bytes(info.tobuf() + bytes(1024))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ValueError, match=r"at most .* bytes"):
+        extract(tmp_path / "a.tar", tmp_path / "out")
+    assert names_in(tmp_path / "out") == []
+
+
+def test_a_compressed_archive_whose_checksum_is_wrong(tmp_path):
+    content = bytearray(gzip.compress(ARCHIVE, 0))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    extract(tmp_path / "a.tar.gz", tmp_path / "out")
+    content[-5] ^= 1  # of the checksum, behind all members
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    (tmp_path / "again").mkdir()
+    with pytest.raises(ValueError, match=r"a\.tar\.gz is damaged"):
+        extract(tmp_path / "a.tar.gz", tmp_path / "again")
+
+
+def test_two_downloads_at_once(install, server, tmp_path):
+    with fetching._alone(tmp_path / "set"):
+        with pytest.raises(ConnectionError, match=r"another process is downloading .*set: wait"):
+            install()
+        assert server.seen == []
+    install()
+    assert names_in(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize("length", ["many", "-1", ""])
+def test_a_length_that_is_no_number(install, server, tmp_path, length):
+    server.length = length
+    install()
+    assert names_in(tmp_path) == ["set"]
 
 
 def test_a_name_given_twice_is_refused(tmp_path):

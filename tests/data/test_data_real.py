@@ -50,6 +50,20 @@ def test_real_set(name):
     assert len(data.labels(name)) == len(shares)
 
 
+def test_camvid_has_points_without_label_and_no_background():
+    if not (data.root_folder() / "camvid").is_dir():
+        pytest.skip("camvid is not here; set CRFRNN_DATA")
+    cases = data.load("camvid")
+    assert (len(cases), len({case.group for case in cases})) == (701, 35)
+    assert {(case.ignore, case.background) for case in cases} == {(255, None)}
+    some = cases[::7]  # a seventh, which takes half a second
+    void = np.mean([(case.label == 255).mean() for case in some])
+    assert abs(void - 0.038) < 2e-3  # 3.8 % of all, as published; of these 3.8 to 3.9 %
+    assert max(case.label[case.label != 255].max() for case in some) < len(data.labels("camvid"))
+    with pytest.raises(ValueError, match="ignore=255 and background=None"):
+        data.require_plain(cases, "this metric")
+
+
 def test_the_two_sides_of_a_person_are_one_group():
     if not (data.root_folder() / "hippocampus").is_dir():
         pytest.skip("hippocampus is not here; set CRFRNN_DATA")

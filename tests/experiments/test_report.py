@@ -17,14 +17,15 @@ import pytest
 from PIL import Image
 
 import data
-from experiments import compare, pictures, runs
+from experiments import compare, report, runs
 from experiments import config as configuration
 from experiments.config import Config
-from experiments.report import __main__ as report
-from experiments.report import cases, page
-from experiments.report.command import command
 from experiments.rows import Comparison, Row
 from experiments.score.metrics import METRICS
+from experiments.show import cases
+from experiments.show.report import browser as case_browser
+from experiments.show.report import page
+from experiments.show.report.command import command
 from experiments.studies import plan
 from experiments.train import inputs
 
@@ -300,7 +301,7 @@ def test_cases_from_the_best_to_the_worst(browser, tested):
 
 def test_fewer_cases(run):
     results = runs.read_json(run / "results.json")
-    shown = cases.browser(results, run, number=3)
+    shown = case_browser.browser(results, run, number=3)
     ranks = [one["title"].split("rank ")[1] for one in shown["cases"]]
     assert ranks == ["1 of 5", "3 of 5", "5 of 5"]
     assert shown["total"] == 5
@@ -309,7 +310,9 @@ def test_fewer_cases(run):
 def test_a_row_alone_is_compared_with_the_truth(run):
     results = runs.read_json(run / "results.json")
     alone = Comparison({"plain": COMPARED.rows["plain"]}, [], ("plain",), None)
-    shown = cases.browser({**results, "comparison": dataclasses.asdict(alone)}, run, number=2)
+    shown = case_browser.browser(
+        {**results, "comparison": dataclasses.asdict(alone)}, run, number=2
+    )
     assert (shown["sides"][shown["before"]], shown["sides"][shown["after"]]) == (
         ROW,
         "ground truth",
@@ -340,7 +343,7 @@ def test_pictures(browser, tested):
 def test_outline():
     labels = np.random.default_rng(0).integers(0, 3, (5, 7))
     found = set()
-    for x, y, way, end in re.findall(r"M(\d+) (\d+)([HV])(\d+)", cases.outline(labels)):
+    for x, y, way, end in re.findall(r"M(\d+) (\d+)([HV])(\d+)", case_browser.outline(labels)):
         x, y, end = int(x), int(y), int(end)
         steps = range(x, end) if way == "H" else range(y, end)
         found |= {(way, step, y) if way == "H" else (way, x, step) for step in steps}
@@ -366,8 +369,8 @@ def test_slice_of_a_volume():
     joint[1, 1, 2] = 0
     image = np.random.default_rng(0).random((5, 4, 6, 1)).astype("float32")
     case = data.Case(image, label, (3.0, 1.0, 2.0), "a", "a")
-    tested = pictures.Ranked(case, 0.5, {"plain": plain, "joint": joint}, {})
-    shown = pictures.show(tested, Config(slice_axis=1), COMPARED)
+    tested = cases.Ranked(case, 0.5, {"plain": plain, "joint": joint}, {})
+    shown = cases.show(tested, Config(slice_axis=1), COMPARED)
     np.testing.assert_array_equal(shown.image, image[:, 2])
     np.testing.assert_array_equal(shown.truth, label[:, 2])
     np.testing.assert_array_equal(shown.maps["joint"], joint[:, 2])

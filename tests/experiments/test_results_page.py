@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.publish import __main__ as command
-from experiments.publish import figures, study, tables, verdicts
-from experiments.publish.page import Page
+from experiments import publish as command
+from experiments.show import condense, figures, pages, results, tables, verdicts
+from experiments.show.pages import Page
 
 ROOT = Path(__file__).parents[2]
 CASES = 12
@@ -93,7 +93,7 @@ def finished(train_cases=(5, 20), seeds=3):
 @pytest.fixture(scope="module")
 def tiny():
     # As JSON has it: NaN as null, tuples as lists.
-    return study.Study(json.loads(study.dumps(study.condensed(finished()))))
+    return results.Results(json.loads(condense.dumps(condense.condensed(finished()))))
 
 
 def line(table, start):
@@ -115,8 +115,8 @@ def test_scores_survive_condensing(tiny):
 
 
 def test_json_is_compact_and_the_same_numbers():
-    content = study.condensed(finished())
-    text = study.dumps(content)
+    content = condense.condensed(finished())
+    text = condense.dumps(content)
     assert json.loads(text) == json.loads(json.dumps(content))
     assert max(text.count(key) for key in ("case11", "patient11")) == 2  # once per setting
 
@@ -125,20 +125,20 @@ def test_other_cases_are_refused():
     content = finished()
     content["settings"]["made-up-20"]["seeds"][1]["joint"]["cases"].reverse()
     with pytest.raises(ValueError, match="made-up-20: row 'joint' of seed 1 was tested on other"):
-        study.condensed(content)
+        condense.condensed(content)
 
 
 def test_scores(tiny):
     setting = tiny.settings["made-up-5"]
     # Seeds 86, 87, 88; nothing changes.
-    table = tables.scores(tiny, setting)
+    table = tables.scores(setting)
     assert line(table, "U-Net").startswith(
         "| U-Net | 87.00 ± 1.00 | 77.00 ± 1.00 | 5.00 ± 0.00 | -"
     )
     assert "| 0.25 ± 0.00 | 87.00 ± 1.00 |" in line(table, "offline CRF")
     assert "ECE" not in table  # which no row has
-    assert tables.scores(tiny, setting, ["joint"], ["dice"]).count("\n") == 2
-    assert "Dice % of label 1" in tables.scores(tiny, setting, columns=[])
+    assert tables.scores(setting, ["joint"], ["dice"]).count("\n") == 2
+    assert "Dice % of label 1" in tables.scores(setting, columns=[])
 
 
 def test_verdicts(tiny):
@@ -147,20 +147,20 @@ def test_verdicts(tiny):
 
 
 def test_a_certain_gain_can_be_too_small_to_matter():
-    content = study.condensed(finished())
+    content = condense.condensed(finished())
     for seed in content["settings"]["made-up-5"]["seeds"]:
         seed["again"]["dice"] = [v and v + 0.2 for v in seed["plain"]["dice"]]
         # One seed far off: the interval over both covers 0 on both sides, wide.
         far = 9 if seed is content["settings"]["made-up-5"]["seeds"][0] else -3
         seed["offline"]["dice"] = [v and v + far for v in seed["plain"]["dice"]]
-    found = verdicts.differences(study.Study(content).settings["made-up-5"])
+    found = verdicts.differences(results.Results(content).settings["made-up-5"])
     assert found[0].words == "gain, within 0.5"
     assert found[1].words == "not decided"
 
 
 def test_differences(tiny):
     setting = tiny.settings["made-up-5"]
-    cells = line(tables.change(tiny, setting), "offline CRF vs. U-Net").split(" | ")
+    cells = line(tables.change(setting), "offline CRF vs. U-Net").split(" | ")
     change = 2 + np.cos(np.arange(1, CASES)[None] + np.arange(3)[:, None]).round(2) / 2
     assert cells[1] == f"{change.mean():+.2f}"
     assert cells[8] == " ".join(f"{seed:+.2f}" for seed in change.mean(axis=1))
@@ -172,19 +172,19 @@ def test_differences(tiny):
 
 
 def test_choices_that_rows_share_are_shown_once(tiny):
-    table = tables.choices(tiny, tiny.settings["made-up-5"])
+    table = tables.choices(tiny.settings["made-up-5"])
     assert "| offline CRF | 2 | 80.00 | 82.00 | theta_alpha 8, theta_beta 0.1 / 0.2," in table
     assert "CRF-RNN" not in table
 
 
 def test_published_numbers_need_their_row(tiny):
     setting = tiny.settings["made-up-5"]
-    table = tables.published(tiny, setting, {"joint": (1.0, 2.0, 3.0)})
+    table = tables.published(setting, {"joint": (1.0, 2.0, 3.0)})
     assert line(table, "CRF-RNN") == (
         "| CRF-RNN | 1.00 | 50.00 ± 0.00 | 2.00 | 60.00 ± 0.00 | 3.00 | 70.00 ± 0.00 |"
     )
     with pytest.raises(ValueError, match=r"does not have: \['ours'\]"):
-        tables.published(tiny, setting, {"ours": (1.0, 2.0, 3.0)})
+        tables.published(setting, {"ours": (1.0, 2.0, 3.0)})
 
 
 def test_settings_and_provenance(tiny):
@@ -259,15 +259,15 @@ def test_a_run_is_taken_in_as_it_is(tmp_path):
     content = finished()
     rows = {"rows": ROWS, "differences": content["study"]["differences"]}
     rows |= {"pictured": ["plain", "joint"], "change": ["joint", "plain"]}
-    results = {**content["settings"]["made-up-5"], "comparison": rows}
+    whole = {**content["settings"]["made-up-5"], "comparison": rows}
     path = tmp_path / "runs" / "day" / "results.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(results))
-    command.take_in(path, tmp_path / "results")
+    path.write_text(json.dumps(whole))
+    condense.take_in(path, tmp_path / "results")
     assert (tmp_path / "results" / "day.json").exists()
-    day = study.load(tmp_path / "results")["day"]
+    day = results.load(tmp_path / "results")["day"]
     assert day.reference == "plain" and [*day.settings] == ["day"]
-    assert "| U-Net | 87.00 ± 1.00 |" in tables.scores(day, day.settings["day"], ["plain"])[:200]
+    assert "| U-Net | 87.00 ± 1.00 |" in tables.scores(day.settings["day"], ["plain"])[:200]
     assert day.settings["day"].pairs == [
         ("again", "plain"),
         ("offline", "plain"),
@@ -284,23 +284,23 @@ def test_committed_settings_are_not_lost(tmp_path):
     del content["settings"]["wbc1-small"]
     (tmp_path / "study.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="take away wbc1-small"):
-        command.take_in(tmp_path / "study.json", kept.parent)
+        condense.take_in(tmp_path / "study.json", kept.parent)
     assert kept.read_bytes() == before
 
 
 def test_cases_without_a_dice_are_not_counted_as_worse(tiny):
     # The first of the twelve cases has none; the offline CRF gains in the eleven others.
-    figure = figures.gains(tiny, tiny.settings["made-up-5"], "offline", "plain")
+    figure = figures.gains(tiny.settings["made-up-5"], "offline", "plain")
     assert "100% of the cases better" in figure.axes[0].get_title()
 
 
 def test_differences_are_of_what_is_kept_per_case(tiny):
     with pytest.raises(ValueError, match=r"dice or boundary_accuracy.*'hd95'"):
-        tiny.settings["made-up-5"].difference("joint", "plain", "hd95")
+        tiny.settings["made-up-5"].comparison("joint", "plain", "hd95")
 
 
 def test_parameters_are_drawn_from_the_search_on(tiny):
-    figure = figures.crf_parameters(tiny, tiny.settings["made-up-5"], "joint")
+    figure = figures.crf_parameters(tiny.settings["made-up-5"], "joint")
     entries, weights, thetas = figure.axes[1:]
     spatial, bilateral = (weights.lines[index] for index in (0, len(weights.lines) // 2))
     assert [*spatial.get_xdata()] == [0, 100, 200] and [*spatial.get_ydata()] == [2, 1, 1]
@@ -312,7 +312,7 @@ def test_parameters_are_drawn_from_the_search_on(tiny):
 
 def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
     with pytest.raises(ValueError, match="'plain' of setting made-up-5 has no trained CRF"):
-        figures.crf_parameters(tiny, tiny.settings["made-up-5"], "plain")
+        figures.crf_parameters(tiny.settings["made-up-5"], "plain")
 
 
 def test_one_seed_and_one_group_have_no_intervals():
@@ -320,15 +320,15 @@ def test_one_seed_and_one_group_have_no_intervals():
     for row in content["settings"]["made-up-5"]["seeds"][0].values():
         for case in row["cases"]:
             case["group"] = "a"
-    one = study.Study(study.condensed(content))
-    table = tables.change(one, one.settings["made-up-5"])
+    one = results.Results(condense.condensed(content))
+    table = tables.change(one.settings["made-up-5"])
     assert "| - | not decided | - | - | - |" in line(table, "offline CRF vs. U-Net")
-    assert figures.forest(one, [*one.settings.values()]).axes
+    assert figures.forest([*one.settings.values()]).axes
 
 
 def test_the_committed_pages_are_what_the_results_give():
-    assert study.load(ROOT / "experiments" / "results")
-    texts, drawings = command.generated(ROOT)
+    assert results.load(ROOT / "experiments" / "results")
+    texts, drawings = pages.generated(ROOT)
     for path, text in texts.items():
         assert path.read_text("utf-8") == text, f"{path.name} is not up to date: make table"
     for name in drawings:

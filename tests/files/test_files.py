@@ -54,10 +54,10 @@ def test_values_beyond_eight_bits_are_kept(tmp_path):
     )
 
 
-def test_sixteen_bit_colour_gives_the_upper_eight_bits(tmp_path):
+def test_sixteen_bit_colour_keeps_its_values(tmp_path):
     deep = COLOUR.astype(np.uint16) * 256 + 7
     (tmp_path / "a.png").write_bytes(sixteen_bit_png(deep))
-    np.testing.assert_array_equal(files.read_picture(tmp_path / "a.png"), COLOUR)
+    np.testing.assert_array_equal(files.read_picture(tmp_path / "a.png"), deep)
 
 
 def test_transparency_palettes_and_bits(tmp_path):
@@ -114,7 +114,7 @@ def test_label_maps_keep_the_header_of_the_image(tmp_path, kind):
     image.header.set_data_dtype(np.int16)  # stored with a slope
     image.to_filename(tmp_path / "i.nii.gz")
     labels = RNG.integers(0, 3, (4, 5, 6))
-    files.write_labels(tmp_path / "l.nii.gz", labels, files.open_nifti(tmp_path / "i.nii.gz"))
+    files.write_labels(tmp_path / "l.nii.gz", labels, files.open_volume(tmp_path / "i.nii.gz"))
     written = nibabel.load(tmp_path / "l.nii.gz")
     assert type(written) is kind and written.get_data_dtype() == np.uint8
     assert written.header["descrip"] == b"scanner" and written.header["cal_max"] == 0
@@ -184,11 +184,11 @@ def test_pictures_and_volumes_that_are_none(tmp_path):
         files.read_picture(saved(tmp_path / "c.png", COLOUR), classes=True)
     content(tmp_path / "a.nii.gz", b"no volume")
     with pytest.raises(ValueError, match=r"cannot read .*a\.nii\.gz"):
-        files.open_nifti(tmp_path / "a.nii.gz")
+        files.open_volume(tmp_path / "a.nii.gz")
     rgb = np.zeros((2, 3, 4), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
     nibabel.Nifti1Image(rgb, np.eye(4)).to_filename(tmp_path / "c.nii")
     with pytest.raises(ValueError, match="real numbers"):
-        files.nifti_values(files.open_nifti(tmp_path / "c.nii"), tmp_path / "c.nii")
+        files.volume_values(files.open_volume(tmp_path / "c.nii"), tmp_path / "c.nii")
 
 
 def test_a_file_that_is_replaced_is_never_half_there(tmp_path):

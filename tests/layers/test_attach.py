@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 
 from crfrnn.layers.attach import MatchSize, attach
-from crfrnn.meanfield.mean_field import logits_from_probabilities, mean_field
+from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield.mean_field import mean_field
 from tests import backend
 from tests.tolerances import EXACT, FLOAT32, assert_close
 

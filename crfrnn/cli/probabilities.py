@@ -1,0 +1,120 @@
+"""From what a file of probabilities holds to the probabilities that the CRF starts from."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from crfrnn import files
+from crfrnn.cli.fitting import Layout
+from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
+
+_IGNORED = 255  # the usual value of points without a label
+# A soft map of 8 bits has more values than this, but for small ones; label maps rarely do.
+_FEW = 32
+
+
+def from_probabilities(
+    array: np.ndarray, layout: Layout, *, is_picture: bool, sure: bool
+) -> np.ndarray:
+    """(*S, L) float32 from an array that holds probabilities.
+
+    Args:
+        array: as in the file; of a picture the stored whole numbers.
+        layout: of the array.
+        is_picture: the largest number of the type stands for probability 1.
+        sure: the user has said that they are probabilities of a foreground.
+
+    Raises:
+        ValueError: labels in place of probabilities, or numbers outside [0, 1].
+    """
+    if layout.num_labels == 1 and not sure and (found := _labels_in(array)):
+        raise ValueError(
+            f"expected probabilities. Received {found}, which seem to be labels. Save the "
+            "network's probabilities; or add --labels-as-probs 0.9, the probability that a label "
+            "is right; if they are probabilities, --layout foreground."
+        )
+    probs = scaled(array, is_picture)
+    if not (probs.min() >= -files.ROUNDING and probs.max() <= 1 + files.ROUNDING):
+        raise ValueError(
+            f"expected probabilities in [0, 1]. Received {array.dtype} values in "
+            f"[{array.min()}, {array.max()}]. Logits need a softmax or sigmoid: add --logits. "
+            "Labels need --labels-as-probs 0.9, percent a division by 100."
+        )
+    probs = layout.to_probs(np.clip(probs, 0, 1))
+    if is_picture and layout.num_labels == 1 and 0 < (most := probs[..., 1].max()) < 0.5:
+        warnings.warn(
+            f"the foreground is nowhere likelier than {most:.2g}. Of a picture of 8 bits 255 is "
+            "probability 1, of one of 16 bits 65535.",
+            stacklevel=2,
+        )
+    if ((probs == 0) | (probs == 1)).all():
+        warnings.warn(
+            "every probability is 0 or 1, so that the CRF has no doubts to work on. Save "
+            "probabilities before the most likely label is taken; or give label maps and "
+            "--labels-as-probs 0.9.",
+            stacklevel=2,
+        )
+    return probs
+
+
+def scaled(array: np.ndarray, is_picture: bool) -> np.ndarray:
+    """float32; of a picture of 8 or 16 bits the largest number becomes 1."""
+    if is_picture and array.dtype.kind in "ui" and array.dtype.itemsize <= 2:
+        return array / np.float32(np.iinfo(array.dtype).max)
+    return np.asarray(array, np.float32)
+
+
+def from_logits(array: np.ndarray, layout: Layout) -> np.ndarray:
+    """(*S, L) float32 from logits: their softmax; the sigmoid of a single one."""
+    return probs_from_logits(layout.labels_last(np.asarray(array, np.float32)))
+
+
+def from_labels(
+    array: np.ndarray, grid: tuple[int, ...], confidence: float, num_labels: int | None = None
+) -> np.ndarray:
+    """(*S, L) float32 from a label map (*S).
+
+    Args:
+        array: whole numbers, 0..L-1; a mask may be 0 and 255. 255 beside other labels means that
+            there is none.
+        grid: S.
+        confidence: the probability that a label is right.
+        num_labels: L; None: as many as there are.
+
+    Raises:
+        ValueError: another shape, or fractions.
+    """
+    if np.squeeze(array).shape != tuple(size for size in grid if size > 1):
+        raise ValueError(
+            f"expected a label map of the image's size {grid}. Received shape {array.shape}."
+        )
+    labels = files.whole_numbers(array.reshape(grid))
+    if labels is None or labels.min() < 0:
+        raise ValueError(
+            "expected a label map, whole numbers from 0. Received values in "
+            f"[{array.min()}, {array.max()}]; without --labels-as-probs they are probabilities."
+        )
+    values = np.unique(labels)
+    if set(values) <= {0, _IGNORED}:
+        labels, values = labels // _IGNORED, values // _IGNORED
+    known = values[values != _IGNORED] if values[-1] == _IGNORED else values
+    count = num_labels or max(2, int(known.max()) + 1)
+    unknown = _IGNORED if count <= _IGNORED else None
+    return probs_from_labels(labels, count, confidence=confidence, unknown=unknown)
+
+
+def _labels_in(array: np.ndarray) -> str | None:
+    """What looks like labels in an array of one number per point; None for probabilities."""
+    if not array.any():  # nothing anywhere, which a network may well say
+        return None
+    whole = files.whole_numbers(array)
+    # Numbers that are nearly 0 or 1 are those of a network that is sure.
+    if whole is None or (array.max() <= 1 + files.ROUNDING and (whole != array).any()):
+        return None
+    values = np.unique(whole)
+    if len(values) > max(2, min(_FEW, array.size**0.5)):
+        return None
+    text = ", ".join(str(value) for value in values[:4])
+    return f"the values {text}{', ...' if len(values) > 4 else ''} only"

@@ -1,0 +1,143 @@
+"""What is kept of a finished study among the committed results.
+
+A finished study leaves ``runs/<study>/study.json``, with every metric of every case. Committed is
+``experiments/results/<study>.json``: the same, but
+
+- ``cases`` stands once per setting, ``{"id": [N], "group": [N]}``: all rows have the same;
+- a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
+  and of all others the mean over the cases, in ``means``;
+- of ``history`` only the CRF's own parameters are kept, as ``crf``;
+- scores of a case are rounded to ``DECIMALS`` and means to ``MEAN_DECIMALS``; what is missing is
+  null.
+
+Of a run of the main job, ``results.json`` is committed as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crfrnn.parameters.scores import nanmean
+from experiments import runs
+
+PER_CASE = ("dice", "boundary_accuracy")
+UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
+CHOICES = ("search", "bias", "chosen")  # what a row took from the validation cases
+DECIMALS = 2  # one pixel more or less moves a case's Dice by more than a hundredth of a percent
+MEAN_DECIMALS = 3
+OF_A_CASE = ("id", "group")
+MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
+
+
+def take_in(path: Path, folder: Path) -> None:
+    """Keep a finished study (``study.json``), or run (``results.json``), among the results.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if settings that are committed have not been run there.
+    """
+    content = runs.read_json(path)
+    if content is None:
+        raise FileNotFoundError(
+            f"{path} does not exist. Expected a study's study.json or a run's results.json."
+        )
+    if "study" not in content:
+        runs.write_json(folder / f"{path.resolve().parent.name}.json", content)
+        return
+    target = folder / f"{content['study']['name']}.json"
+    missing = (runs.read_json(target) or {"settings": {}})["settings"].keys() - content["settings"]
+    if missing:
+        raise ValueError(
+            f"{path} would take away {', '.join(sorted(missing))} from {target}. Finish these "
+            "settings first, or delete that file."
+        )
+    text = dumps(condensed(content))
+    runs.write(target, lambda file: file.write(text.encode()))
+
+
+def condensed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What is committed of a finished study; see the top of this file.
+
+    Raises:
+        ValueError: if two rows of a setting were not tested on the same cases in the same order,
+            so that their differences would mean nothing.
+    """
+    settings = {name: _setting(name, value) for name, value in content["settings"].items()}
+    return {**content, "settings": settings}
+
+
+def dumps(content: Mapping[str, Any]) -> str:
+    """JSON with a line for each list of numbers or names."""
+    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    return re.sub(r"\[[^][{}]*\]", lambda flat: re.sub(r"\n\s*", "", flat[0]), text) + "\n"
+
+
+def cases(setting: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Names and groups of the test cases, of a setting as a run left it or condensed."""
+    if "cases" in setting:
+        return setting["cases"]
+    return _cases(setting["seeds"][0][setting["rows"][0]])
+
+
+def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a row of one seed scored, whole or condensed: (N,) by metric; (1,) of a mean alone."""
+    if "cases" in row:
+        names = [name for name in row["cases"][0] if name not in OF_A_CASE]
+        found = {name: [case[name] for case in row["cases"]] for name in names}
+        found |= {UNARIES: row[UNARIES]} if UNARIES in row else {}
+    else:
+        found = {name: row[name] for name in PER_CASE if name in row}
+        found |= {name: [mean] for name, mean in row["means"].items()}
+    metrics = {name: np.array(values, np.float64) for name, values in found.items()}
+    labels = [nanmean(values) for name, values in metrics.items() if name.startswith("dice_")]
+    if len(labels) >= MANY_LABELS:
+        # One label invented in one case is 0 among few of that case, but among many of its own.
+        metrics["label_dice"] = np.array([nanmean(labels)])
+    return metrics
+
+
+def crf_history(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of a row's CRF over the updates, whole or condensed."""
+    learned = [point for point in row.get("history", ()) if "crf" in point]
+    return row.get("crf") or [{"step": point["step"], **point["crf"]} for point in learned]
+
+
+def _setting(name: str, setting: Mapping[str, Any]) -> dict[str, Any]:
+    tested = cases(setting)
+    for index, seed in enumerate(setting["seeds"]):
+        for row in setting["rows"]:
+            if _cases(seed[row])["id"] != tested["id"]:
+                raise ValueError(
+                    f"{name}: row {row!r} of seed {index} was tested on other cases than row "
+                    f"{setting['rows'][0]!r} of seed 0. Expected the same cases in the same order."
+                )
+    seeds = [{row: _row(seed[row]) for row in setting["rows"]} for seed in setting["seeds"]]
+    return {**setting, "cases": tested, "seeds": seeds}
+
+
+def _cases(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {key: [case[key] for case in row["cases"]] for key in OF_A_CASE}
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    found = metrics(row)
+    kept: dict[str, Any] = {
+        name: [_rounded(value, DECIMALS) for value in found.pop(name)]
+        for name in PER_CASE
+        if name in found
+    }
+    kept["means"] = {name: _rounded(nanmean(v), MEAN_DECIMALS) for name, v in found.items()}
+    if history := crf_history(row):
+        kept["crf"] = history
+    return kept | {name: row[name] for name in CHOICES if name in row}
+
+
+def _rounded(value: float, decimals: int) -> float | None:
+    """As JSON has it, which knows no NaN."""
+    return round(float(value), decimals) if np.isfinite(value) else None

@@ -1,0 +1,122 @@
+"""Points that do not count: those outside --mask, NaN, and what a GeoTIFF says to be no data."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("click")
+
+from PIL import Image, TiffImagePlugin
+
+from crfrnn import refine
+from crfrnn.offline.intensities import normalise
+from tests.cli.scenes import (
+    CRF,
+    OPTIONS,
+    SHAPE,
+    SPACING,
+    VOLUME,
+    folder,
+    nifti,
+    picture,
+    read,
+    run,
+    scene,
+)
+from tests.tolerances import FLOAT32, assert_close
+
+
+def inside(shape):
+    """An uneven part of the image."""
+    mask = np.zeros(shape, bool)
+    mask[tuple(slice(s // 5, s - s // 4) for s in shape)] = True
+    return mask
+
+
+@pytest.mark.parametrize("ending", [".png", ".npy"])
+def test_points_outside_a_mask_take_no_part(tmp_path, ending):
+    image, probs, _ = scene()
+    mask = inside(SHAPE)
+    i, p, m = picture(tmp_path / "i.png", image), tmp_path / "p.npy", tmp_path / f"m{ending}"
+    np.save(p, probs)
+    picture(m, mask.astype(np.uint8)) if ending == ".png" else np.save(m, 7 * mask)
+    run("refine", i, p, "-o", tmp_path / "o.npy", "--mask", m, *OPTIONS)
+    found = np.load(tmp_path / "o.npy")
+    assert_close(found, refine(image, probs, mask=mask, **CRF), FLOAT32)
+    assert_close(found[~mask], probs[~mask], FLOAT32)
+    assert np.abs(found - refine(image, probs, **CRF))[mask].max() > 1e-3
+    np.save(m.with_suffix(".npy"), mask[:4])
+    wrong = ["-o", tmp_path / "x.npy", "--mask", m.with_suffix(".npy")]
+    assert "a mask of the image's size (18, 24)" in run("refine", i, p, *wrong, status=1)
+    np.save(m.with_suffix(".npy"), np.zeros(SHAPE))
+    assert "some point that counts" in run("refine", i, p, *wrong, *OPTIONS, status=1)
+    assert "two files, or two folders" in run("refine", i, p, *wrong[:3], tmp_path, status=2)
+
+
+def test_masks_of_volumes_slice_by_slice(tmp_path):
+    image, probs, _ = scene(VOLUME)
+    mask = inside(VOLUME)
+    i, p = nifti(tmp_path / "i.nii.gz", image), tmp_path / "p.npy"
+    m = nifti(tmp_path / "m.nii.gz", mask.astype(np.uint8))
+    np.save(p, probs)
+    run("refine", i, p, "-o", tmp_path / "o.npy", "--mask", m, "--slice-axis=1", *OPTIONS)
+    expected = probs.copy()
+    for k in range(VOLUME[1]):
+        if mask[:, k].any():
+            part, likely, spacing = image[:, k], probs[:, k], (SPACING[0], SPACING[2])
+            expected[:, k] = refine(part, likely, mask=mask[:, k], spacing=spacing, **CRF)
+    assert_close(np.load(tmp_path / "o.npy"), expected, FLOAT32)
+
+
+def test_masks_of_folders(tmp_path):
+    arguments, _ = folder(tmp_path, 3)
+    for number in range(2):
+        picture(tmp_path / f"masks/case{number}.png", inside(SHAPE).astype(np.uint8))
+    text = run(*arguments, "--mask", tmp_path / "masks", "--jobs=1", *OPTIONS)
+    assert "Left out: case2: there is no mask" in text and "2 refined" in text
+    image, probs, _ = scene(seed=1)
+    expected = refine(image, probs, mask=inside(SHAPE), **CRF).argmax(-1)
+    np.testing.assert_array_equal(read(tmp_path / "out/case1.png"), expected)
+    picture(tmp_path / "masks/case1.png", np.ones(SHAPE, np.uint8))  # which counts as an input
+    again = [*arguments, "--mask", tmp_path / "masks", *OPTIONS]
+    assert "holds 1 results (case1.png)" in run(*again, status=1)
+
+
+@pytest.mark.parametrize("kind", ["NaN", "GeoTIFF", "NaN and mask"])
+@pytest.mark.parametrize("rescale", [False, True])
+def test_points_without_data_take_no_part(tmp_path, kind, rescale):
+    image, probs, _ = scene()
+    there = inside(SHAPE)
+    p, m = tmp_path / "p.npy", picture(tmp_path / "m.png", 1 + 0 * image)
+    np.save(p, probs)
+    if kind == "GeoTIFF":
+        i = tmp_path / "i.tif"
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[42113] = "-9999"  # GDAL's
+        Image.fromarray(np.where(there, image, np.int32(-9999))).save(i, tiffinfo=tags)
+    else:
+        i = tmp_path / "i.npy"
+        np.save(i, np.where(there, image, np.float32(np.nan)))
+    if kind == "NaN and mask":
+        mask = there.copy()
+        mask[:, : SHAPE[1] // 2] = False
+        picture(m, mask.astype(np.uint8))
+    else:
+        mask = there
+    given = ["--mask", m, *OPTIONS, *(["--rescale", "--theta-beta=0.2"] if rescale else [])]
+    run("refine", i, p, "-o", tmp_path / "o.npy", *given)
+    values, crf = image.astype(np.float32), CRF
+    if rescale:
+        values, crf = np.zeros_like(values), {**CRF, "theta_beta": 0.2}
+        values[mask] = normalise(image[mask][:, None])[:, 0]
+    expected = refine(values, probs, mask=mask, **crf)
+    assert_close(np.load(tmp_path / "o.npy"), expected, FLOAT32)
+    run("refine", i, p, "-o", tmp_path / "guessed.png")  # the guess is not spoilt either
+    text = run("diagnose", i, p, *OPTIONS, status=1)
+    assert "which only `crfrnn refine` can leave out" in text
+
+
+def test_an_image_of_nothing_but_nan(tmp_path):
+    i, p = tmp_path / "i.npy", tmp_path / "p.npy"
+    np.save(i, np.full(SHAPE, np.nan))
+    np.save(p, scene()[1])
+    assert "none but NaN" in run("refine", i, p, "-o", tmp_path / "o.png", status=1)

@@ -1,0 +1,1 @@
+"""What maintainers run; nothing installed imports it."""
