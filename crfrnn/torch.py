@@ -15,7 +15,7 @@ from crfrnn import checks
 from crfrnn.meanfield.learned import LAYER, initial_weights
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field, sizes_of
-from crfrnn.meanfield.parameters import THETAS
+from crfrnn.meanfield.parameters import THETAS, check_products
 from crfrnn.meanfield.relaxed_energy import LOSS, check_kernels, relaxed_energy
 
 __all__ = ["CRFRNN", "DenseCRFLoss"]
@@ -109,6 +109,7 @@ class CRFRNN(torch.nn.Module):
             "spacing": checks.plain(spacing),
         }
         self.from_logits = bool(from_logits)
+        check_products(bilateral_weight, spatial_weight, compatibility)
         for name in initial_weights(2, **self.thetas, **self._any_labels()):
             shapeless: Any = UninitializedParameter()
             self.register_parameter(name, shapeless)
