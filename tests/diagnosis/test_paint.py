@@ -51,3 +51,9 @@ def test_the_legend_hides_nothing_and_counts_points():
     legend = panel.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["mended 3"]
     assert legend.get_window_extent().y1 <= panel.get_window_extent().y0
+
+
+def test_the_number_of_labels_may_come_from_a_label_map():
+    labels = np.array([[0, 3]], np.uint8)
+    np.testing.assert_array_equal(paint.palette(labels.max() + 1), paint.palette(4))
+    assert paint.palette(labels.max() - np.uint8(2)).shape == (1, 4)
