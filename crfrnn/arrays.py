@@ -1,7 +1,8 @@
 """The part of `keras.ops` that crfrnn uses, on NumPy arrays, so that NumPy users need no Keras.
 
 A numerical function starts with `ops = namespace(its arrays)` and is then written once: `ops` is
-this module when every array is a NumPy array, and `keras.ops` otherwise. Names and signatures are
+this module when every array is a NumPy array, `crfrnn.torch_ops` when one is a tensor of PyTorch,
+and `keras.ops` otherwise. Names and signatures are
 those of `keras.ops`; what NumPy already has under the same name (`exp`, `stack`, `where`, ...) is
 passed through.
 """
@@ -18,14 +19,15 @@ from crfrnn.optional import needed_keras
 
 
 def namespace(*arrays: Any) -> Any:
-    """The namespace for computing with `arrays`: this module, or `keras.ops`.
+    """The namespace for computing with `arrays`: this module, PyTorch's, or `keras.ops`.
 
     Args:
         arrays: arrays, numbers, nested lists of numbers, or None. All NumPy (or plain Python) gives
-            this module; a tensor of the running Keras backend anywhere gives `keras.ops`.
+            this module; a tensor of PyTorch anywhere gives `crfrnn.torch_ops` on its device,
+            whatever the Keras backend, and another tensor gives `keras.ops`.
 
     Returns:
-        a module with the names of `keras.ops`.
+        a namespace with the names of `keras.ops`.
 
     Example:
 
@@ -37,6 +39,12 @@ def namespace(*arrays: Any) -> Any:
     numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
     if all(isinstance(array, numpy_like) for array in arrays):
         return sys.modules[__name__]
+    torch: Any = sys.modules.get("torch")  # who has a tensor of it has imported it
+    for array in arrays if torch else ():
+        if isinstance(array, torch.Tensor):
+            from crfrnn import torch_ops
+
+            return torch_ops.on(array.device)
     return needed_keras("Tensors").ops
 
 

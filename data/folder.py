@@ -122,7 +122,8 @@ def read_description(folder: Path) -> dict:
     training = description.get("training")
     if not isinstance(training, list) or not all(map(_is_item, training)):
         raise ValueError(
-            f'{path}: expected "training" to be a list of {{"image": path, "label": path}}; '
+            f'{path}: expected "training" to be a list of {{"image": path, "label": path}}, where '
+            f'"spacing": [numbers] may be added; '
             f"received {str(training)[:200]}."
         )
     names = tuple(str(labels[str(i)]) for i in range(len(labels)))
@@ -147,6 +148,9 @@ def _conventions(path: Path, description: dict, count: int) -> dict:
 
 
 def _is_item(item) -> bool:
-    return isinstance(item, dict) and all(
-        isinstance(item.get(key, ""), str) for key in ("image", "label")
+    if not isinstance(item, dict):
+        return False
+    numbers = item.get("spacing") or []
+    return all(isinstance(item.get(key, ""), str) for key in ("image", "label")) and (
+        isinstance(numbers, list) and all(isinstance(n, (int, float)) for n in numbers)
     )

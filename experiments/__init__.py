@@ -2,10 +2,31 @@
 
 The way of the main job: compare (options, folders; runs keeps these) > studies (what is asked) >
 repetition (one seed, in a process of its own: workers) > rows (how each row is made) > train
-(inputs, models, training) > score (metrics, statistics) > table, curves, pictures. config has every
-setting; results/ what is committed of finished studies.
+(inputs, models, loop) > score (metrics, stats) > show (tables, curves, pictures, pages). config
+has every setting; results/ what is committed of finished studies.
 
 Commands, as python -m experiments.<name>: compare, the main job and the studies; evaluate, a
-trained model on other data; table, report and publish, from results to pages; and first_guess, the
-study behind the constants of crfrnn.first_guess.
+trained model on other data; report and publish, from results to pages; and, behind
+crfrnn.first_guess, first_guess_formulas (its constants, on made_up maps), unaries (what small
+networks say) and first_guess (its rule of trust, and its results).
 """
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+
+def _refuse_another_unet() -> None:
+    """ImportError where a file unet.py of the user hides the package, in words that help."""
+    found = importlib.util.find_spec("unet")
+    folders = (found and found.submodule_search_locations) or []
+    if found is not None and not any(Path(folder, "registry.py").exists() for folder in folders):
+        raise ImportError(
+            f"Expected the package unet of this repository. Received {found.origin}, which hides "
+            "it: Python looks into the working folder, and that of the script, first. Give that "
+            "file another name, or work in another folder."
+        )
+
+
+_refuse_another_unet()

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 from tqdm import tqdm
 
 from experiments import runs
@@ -24,13 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Generate pages, figures and marked tables; returns the exit status.
-
-    Args:
-        arguments: paths of finished studies' ``study.json``, and of runs' ``results.json``, to
-            take in first.
-        root: of the repository.
-    """
+    """Generate pages, figures and marked tables of a repository; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.publish",
         description=__doc__,
@@ -49,8 +44,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         runs.write(path, lambda file, text=text: file.write(text.encode()))
         print(path.relative_to(root))
     folder = root / "docs" / "results"
-    for name, draw in tqdm(drawings.items(), desc="figures", leave=False):
-        runs.write(folder / name, lambda file, draw=draw: draw().savefig(file, dpi=figures.DPI))
+    with matplotlib.rc_context({"text.parse_math": False}):  # names of others may have a "$"
+        for name, draw in tqdm(drawings.items(), desc="figures", leave=False):
+            runs.write(folder / name, lambda file, draw=draw: draw().savefig(file, dpi=figures.DPI))
     for left in {*folder.glob("*.png")} - {folder / name for name in drawings}:
         left.unlink()  # of a text that shows it no more
         print(f"{left.relative_to(root)} removed")

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from crfrnn.files import needed
 from experiments import runs
-from experiments.show.report import page
 from experiments.show.report.command import command
 
 CASES = 12
@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        needed("matplotlib", "Pages about runs", "experiments")
+        from experiments.show.report import page
+
         folders = finished(options.run)
         if options.cases < 1:
             raise ValueError(f"--cases must be at least 1. Received: {options.cases}")
@@ -51,16 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs.write(path, lambda file, text=text: file.write(text))
             hint = "; fewer --cases make it smaller" if len(text) > LARGE else ""
             print(f"{path} ({len(text) / 1e6:.1f} MB{hint})")
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         parser.error(str(error))
     return 0
 
 
 def finished(folder: Path) -> list[Path]:
-    """The finished runs in a folder, which are told from the others by their results.json.
-
-    Args:
-        folder: of a run, or of a study, whose unfinished settings are named on standard error.
+    """The finished runs in the folder of a run, or a study; others are named on standard error.
 
     Raises:
         ValueError: if it is neither, or nothing is finished; the message has the command that

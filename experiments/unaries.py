@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 import data
 from data.case import Case
+from experiments import runs
 
 IGNORE = 255
 SETS = ("wbc1", "nuclei_stain", "vnc_em", "hc18", "camvid", "hippocampus")
@@ -234,10 +235,7 @@ def make(name: str, quality: str, folder: Path) -> None:
             content[f"probs{i}"] = predict(model, case, min(recipe.stride, size.stride))
             content[f"spacing{i}"] = np.array(case.spacing)
         path = folder / f"{name}-{quality}-{part}.npz"
-        unfinished = path.with_suffix(".part")
-        with open(unfinished, "wb") as file:
-            np.savez_compressed(file, **content)
-        unfinished.replace(path)
+        runs.write(path, lambda file, content=content: np.savez_compressed(file, **content))
 
 
 def load(name: str, quality: str, part: str, folder: Path) -> Unaries:

@@ -28,18 +28,19 @@ ONCE = (
     *(f"crfrnn/{room}" for room in ("cli", "diagnosis", "files", "native", "offline")),
     *(f"crfrnn/{room}" for room in ("parameters", "pydensecrf")),
     *("tests/benchmarks", "tests/cli", "tests/data", "tests/diagnosis", "tests/files"),
-    "tests/native/test_native.py",
+    *(f"tests/native/test_{name}.py" for name in ("headers", "interrupts", "native")),
     *("tests/offline", "tests/parameters", "tests/pydensecrf"),
+    *("tests/experiments/rows", "tests/experiments/studies"),
+    *(f"tests/experiments/score/test_{name}.py" for name in ("metrics", "stats")),
+    "tests/experiments/train/test_inputs.py",
     *(
         f"tests/experiments/test_{name}.py"
-        for name in ("config", "examples", "inputs", "killed", "metrics", "offline", "quiet")
+        for name in ("config", "killed", "quiet", "report", "results_page", "runs", "table")
     ),
     *(
-        f"tests/experiments/test_{name}.py"
-        for name in ("report", "results_page", "stats", "study", "table")
+        f"tests/test_{name}.py"
+        for name in ("conversion", "floors", "notebooks", "once", "package", "public_names")
     ),
-    *("tests/test_conversion.py", "tests/test_notebooks.py", "tests/test_once.py"),
-    *("tests/test_package.py", "tests/test_public_names.py"),
 )
 
 _states = {}  # of each module's RNG, as it was when the module had been imported

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -93,32 +92,6 @@ for use in (lambda: __import__("unet"), lambda: crfrnn.gaussian_filter(tensor, t
 def test_numpy_is_the_only_hard_dependency():
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     assert re.findall(r"^dependencies = (.*)$", project, re.M) == ['["numpy"]']
-
-
-def imported(package: str) -> set[str]:
-    """The top-level names that the files of a package import, at their top or inside functions."""
-    names = set()
-    for file in (ROOT / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.split(".")[0])
-    return names
-
-
-@pytest.mark.parametrize(
-    ("package", "forbidden"),
-    [
-        ("unet", {"crfrnn", "data", "experiments", "benchmarks"}),
-        ("crfrnn", {"unet", "data", "experiments", "benchmarks"}),
-        ("data", {"unet", "experiments", "benchmarks"}),
-    ],
-)
-def test_packages_do_not_import(package, forbidden):
-    used = imported(package)
-    assert "numpy" in used or "keras" in used
-    assert not used & forbidden
 
 
 @pytest.mark.parametrize("required", [False, True])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from crfrnn.cli.layouts import Layout
+from crfrnn.cli.fitting import Layout, candidates, sums_to_one
 
 _MEANS = {
     "last": "{0} labels last",
@@ -39,8 +37,6 @@ def explain(
     values: np.ndarray | None,
 ) -> str:
     """What was expected, what was received, and what mends it. Arguments as for `layouts.find`."""
-    from crfrnn.cli import layouts
-
     grid = min(grids, key=len)
     expected = {
         "last": (*grid, "L"),
@@ -48,14 +44,15 @@ def explain(
         "reversed": ("L", *grid[::-1]),
         "foreground": grid,
     }
-    order = {"auto": ["last", "first", "foreground"], "nnunet": ["reversed"]}.get(name, [name])
+    nnunet = "reversed" if is_nifti else "first"
+    order = {"auto": ["last", "first", "foreground"], "nnunet": [nnunet]}.get(name, [name])
     if name == "auto" and is_nifti:
         order = ["reversed", *order] if is_nnunet else [*order, "reversed"]
     shapes = " or ".join(str(expected[layout]).replace("'", "") for layout in order)
     message = f"Expected probabilities of shape {shapes}, L labels. Received shape {shape}."
 
     def fits(new: tuple[int, ...], to: Sequence[tuple[int, ...]]) -> list[Layout]:
-        return layouts.candidates(new, to, is_nnunet=is_nnunet, is_nifti=is_nifti)
+        return candidates(new, to, is_nnunet=is_nnunet, is_nifti=is_nifti)
 
     if shape[:1] == (1,) and fits(shape[1:], grids):
         return f"{message} The first axis seems to be one of a batch: save probs[0]."
@@ -80,6 +77,4 @@ def explain(
 
 
 def _sums(values: np.ndarray | None, axis: int) -> bool:
-    from crfrnn.cli import layouts
-
-    return values is None or layouts.sums_to_one(np.moveaxis(values, axis, -1))
+    return values is None or sums_to_one(np.moveaxis(values, axis, -1))

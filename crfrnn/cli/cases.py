@@ -9,7 +9,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli import layouts, probabilities, reading
-from crfrnn.cli.layouts import Layout
+from crfrnn.cli.fitting import Layout
 
 
 class Paths(NamedTuple):

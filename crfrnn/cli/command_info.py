@@ -13,8 +13,9 @@ from crfrnn.cores import num_cores
 from crfrnn.filtering.native import native_status
 
 PACKAGES = (
-    *("click", "jax", "keras", "matplotlib", "nibabel", "numpy", "optuna", "pillow", "scipy"),
-    *("tensorflow", "torch", "tqdm"),
+    *("click", "filelock", "h5py", "jax", "keras", "matplotlib", "nibabel", "numpy"),
+    *("opencv-python-headless", "optuna", "pillow", "scipy", "SimpleITK", "tensorflow", "tifffile"),
+    *("torch", "tqdm"),
 )
 
 
@@ -40,7 +41,7 @@ def info(as_json: bool) -> None:
         if isinstance(value, dict):
             click.echo(f"{name}:")
             for key, entry in value.items():
-                click.echo(f"  {key:16} {'-' if entry is None else entry}")
+                click.echo(f"  {key:22} {'-' if entry is None else entry}")
         else:
             click.echo(f"{name:18} {value}")
 

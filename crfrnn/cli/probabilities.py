@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli.layouts import Layout
+from crfrnn.cli.fitting import Layout
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 _IGNORED = 255  # the usual value of points without a label
@@ -29,7 +29,7 @@ def from_probabilities(
     Raises:
         ValueError: labels in place of probabilities, or numbers outside [0, 1].
     """
-    if layout.num_labels == 1 and not sure and (found := _labels_in(array, is_picture)):
+    if layout.num_labels == 1 and not sure and (found := _labels_in(array)):
         raise ValueError(
             f"expected probabilities. Received {found}, which seem to be labels. Save the "
             "network's probabilities; or add --labels-as-probs 0.9, the probability that a label "
@@ -43,6 +43,12 @@ def from_probabilities(
             "Labels need --labels-as-probs 0.9, percent a division by 100."
         )
     probs = layout.to_probs(np.clip(probs, 0, 1))
+    if is_picture and layout.num_labels == 1 and 0 < (most := probs[..., 1].max()) < 0.5:
+        warnings.warn(
+            f"the foreground is nowhere likelier than {most:.2g}. Of a picture of 8 bits 255 is "
+            "probability 1, of one of 16 bits 65535.",
+            stacklevel=2,
+        )
     if ((probs == 0) | (probs == 1)).all():
         warnings.warn(
             "every probability is 0 or 1, so that the CRF has no doubts to work on. Save "
@@ -99,18 +105,16 @@ def from_labels(
     return probs_from_labels(labels, count, confidence=confidence, unknown=unknown)
 
 
-def _labels_in(array: np.ndarray, is_picture: bool) -> str | None:
+def _labels_in(array: np.ndarray) -> str | None:
     """What looks like labels in an array of one number per point; None for probabilities."""
     if not array.any():  # nothing anywhere, which a network may well say
         return None
-    if is_picture and array.dtype.kind in "ui":
-        values = np.unique(array)
-        few = len(values) <= min(_FEW, array.size**0.5)
-        if not few and not set(values) <= {0, np.iinfo(array.dtype).max}:
-            return None
-    elif (whole := files.whole_numbers(array)) is None:
+    whole = files.whole_numbers(array)
+    # Numbers that are nearly 0 or 1 are those of a network that is sure.
+    if whole is None or (array.max() <= 1 + files.ROUNDING and (whole != array).any()):
         return None
-    else:
-        values = np.unique(whole)
+    values = np.unique(whole)
+    if len(values) > max(2, min(_FEW, array.size**0.5)):
+        return None
     text = ", ".join(str(value) for value in values[:4])
     return f"the values {text}{', ...' if len(values) > 4 else ''} only"

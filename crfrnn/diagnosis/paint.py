@@ -29,6 +29,7 @@ def palette(count: int) -> np.ndarray:
     """
     from matplotlib import colormaps, colors
 
+    count = int(count)  # of a label map's own type, 0..255, it would not hold what is subtracted
     known = colormaps["Set1"](range(9))[:, :3]
     steps = np.arange(max(count - 1 - len(known), 0))
     shades = np.stack([steps * _GOLDEN % 1, 1 - 0.4 * (steps % 2), 1 - 0.2 * (steps % 3)], -1)

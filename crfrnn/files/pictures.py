@@ -115,7 +115,8 @@ def _without_nodata(values: np.ndarray, file: Any) -> np.ndarray:
 def _check_size(file: Any, path: Path, pages: int) -> None:
     points = float(file.width) * file.height * pages
     sizes.check(points * _BANDS.get(file.mode, len(file.getbands())))
-    if file.format == "PNG":  # at least a bit per point
+    # At least a bit per point, or (JPEG) per 64 of them.
+    if file.format in ("PNG", "BMP", "JPEG", "MPO"):
         sizes.check(points / 8, sizes.DEFLATE * sizes.on_disk(path))
 
 

@@ -130,6 +130,14 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
     refusal = native_lattice.refusal(positions) if native is not False else None
     if native and refusal:
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {refusal}")
+    features = positions.shape[-1]
+    if refusal and features > library.MAX_FEATURES and not native_lattice.library_error():
+        warnings.warn(
+            f"Positions with {features} features: the C++ lattice takes at most "
+            f"{library.MAX_FEATURES}, so a many times slower one filters. Use fewer channels, for "
+            "example their principal components, or native=False to say that this is meant.",
+            stacklevel=4,
+        )
     if native is False or refusal:
         _check_numbers(positions, method)
         return LatticeFilter(positions)

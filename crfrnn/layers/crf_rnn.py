@@ -7,24 +7,11 @@ import numpy as np
 from keras import ops
 
 from crfrnn import checks
-from crfrnn.checks import Choice, Flag, Reals, Whole
 from crfrnn.filtering import native as native_lattice
+from crfrnn.meanfield.learned import LAYER, initial_weights
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field, sizes_of
-from crfrnn.meanfield.parameters import THETAS, check_products, declared
-
-KERNEL_WEIGHTS = ("full", "per_label", "shared")
-
-
-_DECLARED = declared(
-    *("compatibility", "normalization", "method", "native", "window", "spacing", "num_iterations"),
-    num_test_iterations=Whole(0),
-    bilateral_weight=Reals(),
-    spatial_weight=Reals(),
-    kernel_weights=Choice(KERNEL_WEIGHTS),
-    trainable_thetas=Flag(),
-    from_logits=Flag(),
-)
+from crfrnn.meanfield.parameters import THETAS, check_products
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")
@@ -95,7 +82,7 @@ class CRFRNN(keras.layers.Layer):
     (None, None, None, 4)
     """
 
-    @checks.door(**_DECLARED)
+    @checks.door(**LAYER)
     def __init__(
         self,
         num_iterations: int = 5,
@@ -146,19 +133,22 @@ class CRFRNN(keras.layers.Layer):
                 "Expected a known number of channels, the last axis, of unaries and image. "
                 f"Received shapes {unaries} and {image}. Only batch and spatial sizes may be None."
             )
-        checks.fit(_DECLARED, {name: getattr(self, name) for name in _DECLARED}, sizes)
+        checks.fit(LAYER, {name: getattr(self, name) for name in LAYER}, sizes)
         labels = max(unaries[-1], 2)  # one sigmoid channel: background and foreground
-        one = {"full": np.eye(labels), "per_label": np.ones(labels), "shared": np.ones(())}
-        unit = one[self.kernel_weights]
-        potts = self.compatibility == "potts"
-        compatibility = -np.eye(labels) if potts else np.array(self.compatibility)
-        self.spatial_weights = self._add("spatial_weights", self.spatial_weight * unit)
-        self.bilateral_weights = self._add("bilateral_weights", self.bilateral_weight * unit)
-        self.compatibility_matrix = self._add("compatibility", compatibility)
-        self.log_thetas = [
-            self._add(f"log_{name}", np.log(getattr(self, name)))
-            for name in (THETAS if self.trainable_thetas else ())
-        ]
+        start = initial_weights(
+            labels,
+            theta_alpha=self.theta_alpha,
+            theta_beta=self.theta_beta,
+            theta_gamma=self.theta_gamma,
+            bilateral_weight=self.bilateral_weight,
+            spatial_weight=self.spatial_weight,
+            kernel_weights=self.kernel_weights,
+            compatibility=self.compatibility,
+            trainable_thetas=self.trainable_thetas,
+        )
+        weights = [self._add(name, value) for name, value in start.items()]
+        self.spatial_weights, self.bilateral_weights, self.compatibility_matrix = weights[:3]
+        self.log_thetas = weights[3:]
 
     def _add(self, name: str, value: np.ndarray) -> Any:
         return self.add_weight(

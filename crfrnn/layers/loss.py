@@ -1,26 +1,12 @@
 """The dense CRF's energy as a loss: what an image asks of the points that nobody labelled."""
 
-import math
 from typing import Any
 
 import keras
-from keras import ops
 
 from crfrnn import checks
-from crfrnn.checks import Flag, Reals
-from crfrnn.filtering.make_filter import build_filter
-from crfrnn.meanfield.logits import flat_logits
 from crfrnn.meanfield.mean_field import sizes_of
-from crfrnn.meanfield.parameters import declared
-from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
-
-_DECLARED = declared(
-    *("method", "native", "window", "spacing"),
-    theta_gamma=Reals(above=0, per="axis of the grid", optional=True),
-    bilateral_weight=Reals(least=0),
-    spatial_weight=Reals(least=0),
-    from_logits=Flag(),
-)
+from crfrnn.meanfield.relaxed_energy import LOSS, check_kernels, relaxed_energy
 
 
 @keras.saving.register_keras_serializable(package="crfrnn")
@@ -57,10 +43,12 @@ class DenseCRFLoss(keras.losses.Loss):
 
     Call arguments:
         y_true: the image (B, *S, K), K >= 1, of any real dtype; S is (H, W), (D, H, W) or (N,).
-            Padding counts as image, also in the mean.
+            Padding counts as image, also in the mean, unless `sample_weight` leaves it out.
         y_pred: predictions (B, *S, L), larger = more likely. L = 1 is one sigmoid channel, two
             labels.
-        sample_weight: (B,), one number per image.
+        sample_weight: (B,), one number per image; or (B, *S), one number per point: those of weight
+            0 (padding, an ignored region, no data) take no part, also not in the kernels, whatever
+            image and predictions are there, NaN included. The mean is over the other points.
 
     Returns:
         A scalar, the mean over the images (or what `reduction` says), computed in float32;
@@ -98,7 +86,7 @@ class DenseCRFLoss(keras.losses.Loss):
     True
     """
 
-    @checks.door(**_DECLARED)
+    @checks.door(**LOSS)
     def __init__(
         self,
         *,
@@ -128,42 +116,29 @@ class DenseCRFLoss(keras.losses.Loss):
         self.window = checks.plain(window, int)
         self.spacing = checks.plain(spacing)
         self.from_logits = bool(from_logits)
-        if self.spatial_weight and self.theta_gamma is None:
+        check_kernels(self.bilateral_weight, self.spatial_weight, self.theta_gamma)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        shape = () if sample_weight is None else tuple(sample_weight.shape)
+        points = tuple(y_true.shape)[:-1]  # (B, *S)
+        if len(shape) < 2 or (shape[1:] == (1,) and points[1:] != (1,)):  # one number per image
+            return super().__call__(y_true, y_pred, sample_weight)
+        if shape == (*points, 1):
+            sample_weight, shape = sample_weight[..., 0], points
+        if len(shape) != len(points) or any(
+            a != b for a, b in zip(shape, points, strict=True) if None not in (a, b)
+        ):
             raise ValueError(
-                "Expected `theta_gamma`, the bandwidth of the spatial kernel, because "
-                f"spatial_weight={spatial_weight}. Received None."
+                f"Expected `sample_weight` of shape {points[:1]}, one per image, or {points}, one "
+                f"per point. Received shape {shape}."
             )
-        if not self.bilateral_weight + self.spatial_weight:
-            raise ValueError(
-                "Expected `bilateral_weight` or `spatial_weight` to be larger than 0. Received 0 "
-                "for both: the loss would always be 0."
-            )
+        return super().__call__((y_true, sample_weight), y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        image = ops.stop_gradient(ops.cast(y_true, "float32"))
-        sizes = sizes_of(tuple(y_pred.shape), tuple(image.shape))
-        checks.fit(_DECLARED, {name: getattr(self, name) for name in _DECLARED}, sizes)
-        q = _probabilities(y_pred, self.from_logits)  # (B, N, L)
-        smoothed = 0.0
-        for weight, kernel in self._kernels(image):
-            smoothed = smoothed + weight * kernel(q)
-        # K is not symmetric, so that both q need their gradient: 1 - K q and -(K transposed) q.
-        energy = q * (self.bilateral_weight + self.spatial_weight - smoothed)
-        return ops.mean(ops.sum(energy, axis=-1), axis=-1)  # (B,)
-
-    def _kernels(self, image: Any) -> list[tuple[float, Any]]:
-        """Weight and filter of each kernel whose weight is not 0."""
-        _, *grid, _ = ops.shape(image)
-        positions = []
-        if self.bilateral_weight:
-            bilateral = bilateral_positions(image, self.theta_alpha, self.theta_beta, self.spacing)
-            positions.append((self.bilateral_weight, bilateral))
-        if self.spatial_weight:
-            # One image's grid serves all: these positions have batch 1.
-            spatial = spatial_positions(grid, self.theta_gamma, self.spacing, ops)
-            positions.append((self.spatial_weight, spatial))
-        options = (self.method, "after", self.native, grid, self.window)
-        return [(weight, build_filter(points, *options)) for weight, points in positions]
+        image, weights = y_true if isinstance(y_true, tuple) else (y_true, None)
+        given = {name: getattr(self, name) for name in LOSS}
+        checks.fit(LOSS, given, sizes_of(tuple(y_pred.shape), tuple(image.shape)))
+        return relaxed_energy(y_pred, image, weights, **given)  # (B,)
 
     def get_config(self) -> dict[str, Any]:
         config = {
@@ -179,14 +154,3 @@ class DenseCRFLoss(keras.losses.Loss):
             "from_logits": self.from_logits,
         }
         return {**super().get_config(), **config}
-
-
-def _probabilities(y_pred: Any, from_logits: bool) -> Any:
-    """Predictions (B, *S, L) as float32 probabilities (B, N, L); L = 1 becomes two labels."""
-    if from_logits:
-        return ops.softmax(flat_logits(y_pred, ops), axis=-1)
-    p = ops.cast(y_pred, "float32")
-    if p.shape[-1] == 1:
-        p = ops.concatenate([1.0 - p, p], axis=-1)
-    batch, *grid, _ = ops.shape(p)
-    return ops.reshape(p, (batch, math.prod(grid), p.shape[-1]))

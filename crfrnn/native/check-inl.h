@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstdint>
 #include <string>
 
@@ -38,14 +37,8 @@ inline bool are_links(const int32_t* chains, int64_t count, int64_t vertices) {
   return count == 0 || largest < vertices;
 }
 
-inline bool are_weights(const float* weights, int64_t count) {
-  // They are 0 to 1 up to rounding, which is large where positions are far from the origin.
-  int32_t bad = 0;
-  for (int64_t i = 0; i < count; ++i) bad |= !(std::fabs(weights[i]) <= 2.0f);
-  return !bad;
-}
-
-// Throws InvalidArgument unless following the lattice stays within its arrays; `chains` is the length of that array.
+// Throws InvalidArgument unless following the lattice stays within its arrays; `chains` is the length of that array. The
+// weights may be any: wrong ones make wrong values, no more.
 inline void check_lattice(const Lattice& lattice, int64_t chains) {
   const int64_t N = lattice.points, F = lattice.features;
   const auto refuse = [](const char* what) {
@@ -63,7 +56,6 @@ inline void check_lattice(const Lattice& lattice, int64_t chains) {
       const Range range = points_in({p, p + 1}, N);
       const int64_t first = range.begin * (F + 1), count = range.end * (F + 1) - first;
       if (!are_below(lattice.vertex_ids + first, count, lattice.seen[p + 1])) wrong = "whose vertex_ids are out of range";
-      if (!are_weights(lattice.weights + first, count)) wrong = "whose weights are no numbers between 0 and 1";
     }
     const Range range = part(links, thread, threads);
     if (!are_links(lattice.chains + range.begin, range.end - range.begin, M)) wrong = "whose chains are out of range";

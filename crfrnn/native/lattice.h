@@ -15,7 +15,8 @@
 namespace crfrnn {
 
 constexpr int kMaxFeatures = 32;
-// Largest |elevated coordinate| / (F + 1). Beyond it float32 positions no longer resolve a tenth of a lattice cell.
+// Largest |elevated coordinate| / (F + 1), of all F + 1 of them. Beyond it float32 positions no longer resolve a tenth of a
+// lattice cell.
 constexpr int64_t kKeyRange = int64_t{1} << 19;
 
 // What build() makes and filter() reads. A batch is one lattice: the vertices of different images never meet.

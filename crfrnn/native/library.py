@@ -10,59 +10,39 @@ import ctypes
 import functools
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from crfrnn.native.structs import (
+    MAX_FEATURES,
+    PARTS,
+    CLattice,
+    CPairwiseTerm,
+    NativeLattice,
+    PairwiseTerm,
+    c_lattice,
+    c_pairwise_terms,
+    checked,
+    pointer,
+)
+
+__all__ = [
+    "MAX_FEATURES",
+    "PARTS",
+    "NativeLattice",
+    "PairwiseTerm",
+    "apply",
+    "build",
+    "contiguous",
+    "load",
+    "mean_field_step",
+    "path",
+    "softmax",
+]
+
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-PARTS = 64  # kParts of helpers.h
-MAX_FEATURES = 32  # kMaxFeatures of lattice.h
 _MESSAGE_SIZE = 1024
 _OUT_OF_MEMORY = 2  # kOutOfMemory of c_api.h
-
-
-class NativeLattice(NamedTuple):
-    """A permutohedral lattice as plain arrays, made by `build` and read by `apply`.
-
-    vertex_ids: (B, N, F + 1) int32, the corners of the simplex around each point, < M.
-    weights: (B, N, F + 1) float32, their barycentric weights, which sum to 1 over the last axis.
-    chains: 1-D int32, for each axis the runs of neighbouring vertices; ~v starts a run.
-    chain_splits: (F + 2,) int64, the chains of axis j are chain_splits[j]:chain_splits[j+1].
-    seen: (PARTS + 1,) int64, the first p of PARTS equal parts of the points have corners below
-        seen[p] only, so that the last is M.
-    """
-
-    vertex_ids: np.ndarray
-    weights: np.ndarray
-    chains: np.ndarray
-    chain_splits: np.ndarray
-    seen: np.ndarray
-
-
-class _CLattice(ctypes.Structure):
-    """`crfrnn::Lattice` of lattice.h."""
-
-    _fields_ = (
-        ("points", ctypes.c_int64),
-        ("features", ctypes.c_int64),
-        ("vertex_ids", ctypes.c_void_p),
-        ("weights", ctypes.c_void_p),
-        ("chains", ctypes.c_void_p),
-        ("chain_splits", ctypes.c_void_p),
-        ("seen", ctypes.c_void_p),
-    )
-
-
-class _CPairwiseTerm(ctypes.Structure):
-    """`crfrnn::PairwiseTerm` of pairwise_term.h."""
-
-    _fields_ = (
-        ("lattice", _CLattice),
-        ("scale_in", ctypes.c_void_p),
-        ("scale_out", ctypes.c_void_p),
-        ("mixing", ctypes.c_void_p),
-        ("diagonal", ctypes.c_int32),
-    )
 
 
 @functools.cache
@@ -91,22 +71,22 @@ def load() -> ctypes.CDLL:
         library = ctypes.CDLL(str(file))
     except OSError as error:
         raise RuntimeError(f"The native library {file} cannot be loaded: {error}") from error
-    pointer, int64, int32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+    address, int64, int32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     message = (ctypes.c_char_p, int64)
     library.crfrnn_build.argtypes = (
-        *(pointer, int64, int64, int64, pointer, pointer, pointer, pointer),
-        *(ctypes.POINTER(pointer), *message),
+        *(address, int64, int64, int64, address, address, address, address),
+        *(ctypes.POINTER(address), *message),
     )
-    library.crfrnn_write_chains.argtypes = (pointer, pointer, pointer, *message)
-    library.crfrnn_delete_neighbours.argtypes = (pointer,)
+    library.crfrnn_write_chains.argtypes = (address, address, address, *message)
+    library.crfrnn_delete_neighbours.argtypes = (address,)
     library.crfrnn_delete_neighbours.restype = None
     library.crfrnn_filter.argtypes = (
-        *(ctypes.POINTER(_CLattice), pointer, int64, int64, pointer, pointer, int32, pointer),
+        *(ctypes.POINTER(CLattice), address, int64, int64, address, address, int32, address),
         *message,
     )
-    library.crfrnn_softmax.argtypes = (pointer, int64, int64, pointer, *message)
+    library.crfrnn_softmax.argtypes = (address, int64, int64, address, *message)
     library.crfrnn_mean_field_step.argtypes = (
-        *(ctypes.POINTER(_CPairwiseTerm), int64, pointer, int64, pointer, pointer),
+        *(ctypes.POINTER(CPairwiseTerm), int64, address, int64, address, address),
         *message,
     )
     library.crfrnn_max_threads.restype = int32
@@ -120,10 +100,6 @@ def _call(name: str, *arguments) -> None:
     if failure:
         kind = MemoryError if failure == _OUT_OF_MEMORY else ValueError
         raise kind(message.value.decode())
-
-
-def _pointer(array: np.ndarray | None) -> int | None:
-    return None if array is None else array.ctypes.data
 
 
 def contiguous(array) -> np.ndarray:
@@ -152,25 +128,15 @@ def build(positions: np.ndarray) -> NativeLattice:
     try:
         _call(
             "crfrnn_build",
-            *(_pointer(positions), batch, points, features),
-            *map(_pointer, (vertex_ids, weights, chain_splits, seen)),
+            *(pointer(positions), batch, points, features),
+            *map(pointer, (vertex_ids, weights, chain_splits, seen)),
             ctypes.byref(neighbours),
         )
         chains = np.empty(chain_splits[-1], np.int32)
-        _call("crfrnn_write_chains", neighbours, _pointer(chain_splits), _pointer(chains))
+        _call("crfrnn_write_chains", neighbours, pointer(chain_splits), pointer(chains))
     finally:
         load().crfrnn_delete_neighbours(neighbours)
     return NativeLattice(vertex_ids, weights, chains, chain_splits, seen)
-
-
-def c_lattice(lattice: NativeLattice) -> _CLattice:
-    """The struct that the C functions read; `lattice` must outlive it."""
-    batch, points, corners = lattice.vertex_ids.shape
-    return _CLattice(
-        batch * points,
-        corners - 1,
-        *(_pointer(array) for array in lattice),
-    )
 
 
 def apply(
@@ -185,6 +151,7 @@ def apply(
     values: (B, N, C) float; scale_in, scale_out: (B, N, 1) or None. A lattice of one image serves
     any number of images, and so do its scales. Returns (B, N, C) float32.
     """
+    struct = c_lattice(lattice)
     values = contiguous(values)
     scale_in, scale_out = (None if s is None else contiguous(s) for s in (scale_in, scale_out))
     batch, points, _ = lattice.vertex_ids.shape
@@ -200,9 +167,9 @@ def apply(
     if values.size:
         _call(
             "crfrnn_filter",
-            ctypes.byref(c_lattice(lattice)),
-            *(_pointer(values), len(values) // len(lattice.vertex_ids), values.shape[2]),
-            *(_pointer(scale_in), _pointer(scale_out), transposed, _pointer(out)),
+            ctypes.byref(struct),
+            *(pointer(values), len(values) // len(lattice.vertex_ids), values.shape[2]),
+            *(pointer(scale_in), pointer(scale_out), transposed, pointer(out)),
         )
     return out
 
@@ -210,21 +177,12 @@ def apply(
 def softmax(logits: np.ndarray) -> np.ndarray:
     """softmax over the last axis of logits (N, L); returns a new float32 array."""
     logits = contiguous(logits)
+    if logits.ndim != 2:
+        raise ValueError(f"Expected logits (N, L). Received shape {logits.shape}.")
     out = np.empty_like(logits)
-    _call("crfrnn_softmax", _pointer(logits), *logits.shape, _pointer(out))
+    if logits.size:
+        _call("crfrnn_softmax", pointer(logits), *logits.shape, pointer(out))
     return out
-
-
-class PairwiseTerm(NamedTuple):
-    """One pairwise term of an offline CRF: a lattice, its normalisation, what mixes the labels.
-
-    mixing: compatibility times weights, (L, L), or (L,) when the product is diagonal.
-    """
-
-    lattice: NativeLattice
-    scale_in: np.ndarray | None
-    scale_out: np.ndarray | None
-    mixing: np.ndarray
 
 
 def mean_field_step(terms: list[PairwiseTerm], unaries: np.ndarray, q: np.ndarray) -> None:
@@ -232,19 +190,16 @@ def mean_field_step(terms: list[PairwiseTerm], unaries: np.ndarray, q: np.ndarra
 
     unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
     """
-    shape = unaries.shape
-    for name, array in (("unaries", unaries), ("q", q)):
-        if array.dtype != np.float32 or not array.flags.c_contiguous or array.shape != shape:
-            raise ValueError(
-                f"Expected contiguous float32 unaries and q of one shape. Received {name} of shape "
-                f"{array.shape}, dtype {array.dtype}, strides {array.strides}."
-            )
-    structs = (_CPairwiseTerm * len(terms))()
-    for struct, (lattice, scale_in, scale_out, mixing) in zip(structs, terms, strict=True):
-        struct.lattice = c_lattice(lattice)
-        struct.scale_in, struct.scale_out = _pointer(scale_in), _pointer(scale_out)
-        struct.mixing, struct.diagonal = _pointer(mixing), mixing.ndim == 1
-    _call(
-        "crfrnn_mean_field_step",
-        *(structs, len(terms), _pointer(unaries), unaries.shape[1], _pointer(q), _pointer(q)),
-    )
+    if getattr(unaries, "ndim", None) != 2:
+        raise ValueError(f"Expected unaries (N, L). Received {getattr(unaries, 'shape', unaries)}.")
+    if not terms:
+        raise ValueError("Expected one pairwise term or more. Received none.")
+    points, labels = unaries.shape
+    checked("unaries", unaries, np.float32, (points, labels))
+    checked("q", q, np.float32, (points, labels), writeable=True)
+    structs = c_pairwise_terms(terms, points, labels)
+    if unaries.size:
+        _call(
+            "crfrnn_mean_field_step",
+            *(structs, len(terms), pointer(unaries), labels, pointer(q), pointer(q)),
+        )

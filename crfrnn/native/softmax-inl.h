@@ -20,8 +20,9 @@
 CRFRNN_BEGIN_TARGET
 namespace crfrnn::CRFRNN_TARGET {
 
-// exp(x) for x <= 0, relative error below 2e-7, and 0 below exp(-87): 2^n (n whole) times a polynomial on [-ln2/2, ln2/2] (the minimax
-// coefficients of Cephes' expf). Written without branches so that loops over it become vector code.
+// exp(x) for x <= 0, relative error below 2e-7, 0 below exp(-87) and NaN of NaN: 2^n (n whole) times a polynomial on
+// [-ln2/2, ln2/2] (the minimax coefficients of Cephes' expf). Written without branches so that loops over it become vector
+// code.
 inline float exp_negative(float logit) {
   const float x = logit < -87.0f ? -87.0f : logit;  // exp(-87) is the smallest that keeps 2^n a normal number
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, see find_simplices
@@ -34,7 +35,9 @@ inline float exp_negative(float logit) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
+  // Of NaN, and of what a NaN in the same row leaves positive, n is no exponent; the result will be NaN through p.
+  const float exponent = n > -126.0f ? (n < 127.0f ? n : 127.0f) : -126.0f;
+  const int32_t bits = (static_cast<int32_t>(exponent) + 127) << 23;
   float power;
   std::memcpy(&power, &bits, sizeof(power));
   return logit < -87.0f ? 0.0f : p * power;

@@ -9,7 +9,7 @@ import numpy as np
 
 # The agreement of labels and image (crfrnn.parameters.agreement) below which a CRF is left out, and
 # from which on it gets its full weights: python -m experiments.first_guess fit
-LOWEST, FULL = 0.75, 0.9
+LOWEST, FULL = 0.85, 0.9
 
 # Without probabilities there is nothing to agree with.
 UNKNOWN = 0.2

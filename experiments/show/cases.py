@@ -53,14 +53,7 @@ def ranked(
     folder: Path,
     rows: Iterable[str],
 ) -> list[Ranked]:
-    """The test cases with the label maps of seed 0, the best change of Dice first.
-
-    Args:
-        config: data set and its split.
-        comparison: which change of Dice ranks the cases.
-        results: as in ``results.json``.
-        folder: of the run.
-        rows: whose label maps are read, with those of ``pair`` among them.
+    """The test cases with the label maps of some rows of seed 0, the best change of Dice first.
 
     Raises:
         FileNotFoundError, ValueError: the data set or a label map is not there, or the data set has
@@ -102,24 +95,19 @@ def spread(number: int, wanted: int) -> list[int]:
 
 
 def show(tested: Ranked, config: Config, comparison: Comparison) -> Shown:
-    """What is shown of a case: of a volume, the slice with most changed points.
-
-    Args:
-        tested: the case.
-        config: slice axis.
-        comparison: of whose ``pair`` the changed points are.
-    """
-    case, image, truth, maps, spacing = tested.case, *_slice(tested, config.slice_axis, comparison)
+    """What is shown of a case: of a volume, the slice with most changes between its ``pair``."""
+    case, truth, spacing, maps = tested.case, tested.case.label, tested.case.spacing, tested.maps
+    image = case.image
+    if truth.ndim == 3:
+        axis, (after, before) = config.slice_axis, pair(comparison)
+        others = tuple(other for other in range(3) if other != axis)
+        index = int(np.argmax((maps[before] != maps[after]).sum(axis=others)))
+        image, truth = np.take(image, index, axis), np.take(truth, index, axis)
+        maps = {row: np.take(map_, index, axis) for row, map_ in maps.items()}
+        spacing = tuple(spacing[other] for other in others)
     window = _window(truth, maps)
-    return Shown(
-        case.id,
-        tested.gain,
-        spacing,
-        image[window],
-        truth[window],
-        {row: map_[window] for row, map_ in maps.items()},
-        tested.scores,
-    )
+    maps = {row: map_[window] for row, map_ in maps.items()}
+    return Shown(case.id, tested.gain, spacing, image[window], truth[window], maps, tested.scores)
 
 
 def seen(image: np.ndarray) -> np.ndarray:
@@ -130,24 +118,6 @@ def seen(image: np.ndarray) -> np.ndarray:
 def _some(names: Iterable[str]) -> str:
     first, *rest = names
     return f"{first!r} and {len(rest)} more"
-
-
-def _slice(
-    tested: Ranked, axis: int, comparison: Comparison
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], tuple[float, ...]]:
-    """Image, truth, maps by row and spacing of one slice; of an image, of all of it."""
-    case, maps = tested.case, tested.maps
-    if case.label.ndim == 2:
-        return case.image, case.label, maps, case.spacing
-    after, before = pair(comparison)
-    changed = np.moveaxis(maps[before] != maps[after], axis, 0)
-    index = int(np.argmax(changed.sum(axis=(1, 2))))
-    return (
-        np.take(case.image, index, axis),
-        np.take(case.label, index, axis),
-        {row: np.take(map_, index, axis) for row, map_ in maps.items()},
-        tuple(np.delete(case.spacing, axis).tolist()),
-    )
 
 
 def _window(truth: np.ndarray, maps: Mapping[str, np.ndarray]) -> tuple[slice, ...]:

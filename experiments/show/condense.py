@@ -32,14 +32,11 @@ CHOICES = ("search", "bias", "chosen")  # what a row took from the validation ca
 DECIMALS = 2  # one pixel more or less moves a case's Dice by more than a hundredth of a percent
 MEAN_DECIMALS = 3
 OF_A_CASE = ("id", "group")
+MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
 
 
 def take_in(path: Path, folder: Path) -> None:
-    """Keep a finished study, or run, among the committed results.
-
-    Args:
-        path: of its ``study.json``, or ``results.json``.
-        folder: ``experiments/results``.
+    """Keep a finished study (``study.json``), or run (``results.json``), among the results.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -66,9 +63,6 @@ def take_in(path: Path, folder: Path) -> None:
 
 def condensed(content: Mapping[str, Any]) -> dict[str, Any]:
     """What is committed of a finished study; see the top of this file.
-
-    Args:
-        content: of ``runs/<study>/study.json``.
 
     Raises:
         ValueError: if two rows of a setting were not tested on the same cases in the same order,
@@ -100,7 +94,12 @@ def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
     else:
         found = {name: row[name] for name in PER_CASE if name in row}
         found |= {name: [mean] for name, mean in row["means"].items()}
-    return {name: np.array(values, np.float64) for name, values in found.items()}
+    metrics = {name: np.array(values, np.float64) for name, values in found.items()}
+    labels = [nanmean(values) for name, values in metrics.items() if name.startswith("dice_")]
+    if len(labels) >= MANY_LABELS:
+        # One label invented in one case is 0 among few of that case, but among many of its own.
+        metrics["label_dice"] = np.array([nanmean(labels)])
+    return metrics
 
 
 def crf_history(row: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -18,13 +18,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
 
 
 def plot(results: dict[str, Any]) -> Figure:
-    """One line per trained row and seed, after the pre-training they share.
-
-    Each row has a colour; rows with a CRF are dashed.
-
-    Args:
-        results: content of ``results.json``.
-    """
+    """One line per trained row (with a CRF: dashed) and seed, after the pre-training they share."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     losses, dice = figure.subplots(1, 2)
     pretrain_steps = results["config"]["pretrain_steps"]
@@ -37,11 +31,12 @@ def plot(results: dict[str, Any]) -> Figure:
             before = seed[name].get("pretraining")
             if before and before not in drawn:
                 drawn.append(before)
-                title = f"{row.title}, pre-training" if not index else None
-                _lines(losses, dice, before, 0, "0.4" if len(drawn) == 1 else colour, ":", title)
-            style = "--" if row.how.has_crf else "-"
-            title = row.title if not index else None
-            _lines(losses, dice, seed[name]["history"], pretrain_steps, colour, style, title)
+                style = {"color": "0.4" if len(drawn) == 1 else colour, "linestyle": ":"}
+                title = f"{row.title}, pre-training"
+                _lines(losses, dice, before, 0, label=None if index else title, **style)
+            style = {"color": colour, "linestyle": "--" if row.how.has_crf else "-"}
+            title = None if index else row.title
+            _lines(losses, dice, seed[name]["history"], pretrain_steps, label=title, **style)
     for axes in (losses, dice):
         axes.axvline(pretrain_steps, color="0.8", linewidth=1, zorder=0)
         axes.set_xlabel("updates")
@@ -54,18 +49,10 @@ def plot(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def _lines(
-    losses: Any,
-    dice: Any,
-    history: list[dict[str, float]],
-    offset: int,
-    colour: Any,
-    line: str,
-    title: str | None,
-) -> None:
+def _lines(losses: Any, dice: Any, history: list[dict[str, float]], offset: int, **style) -> None:
     steps = [offset + point["step"] for point in history]
-    style = {"color": colour, "linestyle": line, "marker": ".", "alpha": 0.8}
+    style |= {"marker": ".", "alpha": 0.8}
     # A model with two outputs logs their losses by name; the unaries' is common to all rows.
     name = "unaries_loss" if "unaries_loss" in history[0] else "loss"
     losses.plot(steps, [point[name] for point in history], **style)
-    dice.plot(steps, [point["validation_dice"] for point in history], label=title, **style)
+    dice.plot(steps, [point["validation_dice"] for point in history], **style)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from experiments.score import stats
 from experiments.show.results import Outcome
@@ -16,11 +16,8 @@ from experiments.show.verdicts import MARGIN, differences
 # Colours that differ for the colour-blind too (Okabe and Ito), black first: the reference.
 COLOURS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BY_VERDICT = {"gain": "#009E73", "loss": "#D55E00", "equivalent": "#0072B2", "not decided": "0.55"}
-THETAS = {
-    r"$\theta_\alpha$": "theta_alpha",
-    r"$\theta_\beta$": "theta_beta",
-    r"$\theta_\gamma$": "theta_gamma",
-}
+KERNELS = ("spatial", "bilateral")
+THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
 DPI = 110
 ROW_INCHES, PANEL_INCHES = 0.3, 2.9
 LABEL_POINTS = 9
@@ -33,7 +30,7 @@ def dots(settings: Sequence[Outcome], rows: Sequence[str] = ()) -> Figure:
 
     Args:
         settings: of one study, a panel each; its reference is the dashed line.
-        rows: names; none for all of these settings.
+        rows: names; none for all.
     """
     study = settings[0].study
     rows = list(rows) or [row for row in study.rows if any(row in s.rows for s in settings)]
@@ -53,24 +50,20 @@ def dots(settings: Sequence[Outcome], rows: Sequence[str] = ()) -> Figure:
 
 
 def forest(settings: Sequence[Outcome]) -> Figure:
-    """The differences of Dice with their 95 % intervals over cases and seeds, by verdict.
-
-    Args:
-        settings: of one study, a panel each; a row per pair compared in any of them.
-    """
+    """All differences of Dice with their 95 % intervals over cases and seeds, by verdict."""
     titles = {pair: one.versus(*pair) for one in settings for pair in one.pairs}
     figure, panels = _panels(len(settings), [*titles.values()])
     for setting, axes in zip(settings, panels, strict=True):
         axes.axvspan(-MARGIN, MARGIN, color="0.93", zorder=0)
         axes.axvline(0, color="0.5", linewidth=1, zorder=0)
         for difference in differences(setting):
-            pair = difference.row, difference.reference
+            pair, over_both = difference[:2], difference.comparison.over_both
             position, change = [*titles].index(pair), setting.change(*pair)
-            colour = BY_VERDICT[difference.verdict]
-            _mark(axes, position, change, difference.comparison.over_both, colour)
+            _mark(axes, position, change, over_both, BY_VERDICT[difference.verdict])
         axes.set_title(setting.name)
         axes.set_xlabel("difference of Dice, points")
-    _legend(figure, {name: {"color": colour} for name, colour in BY_VERDICT.items()})
+    handles = [Line2D([], [], marker="o", label=k, color=c) for k, c in BY_VERDICT.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
     return figure
 
 
@@ -114,12 +107,7 @@ def training_size(settings: Sequence[Outcome], rows: Sequence[str]) -> Figure:
 
 
 def gains(setting: Outcome, row: str, reference: str) -> Figure:
-    """For every test case, what a row changes against how good the reference is.
-
-    Args:
-        setting: a point per test case, means over its seeds.
-        row, reference: names.
-    """
+    """For every test case, what a row changes against how good the reference is."""
     # NaN where any seed has none.
     before, after = (setting.scores(name, "dice").mean(axis=0) for name in (reference, row))
     figure = Figure(figsize=(5, 3.6), layout="constrained")
@@ -135,11 +123,9 @@ def gains(setting: Outcome, row: str, reference: str) -> Figure:
 
 
 def crf_parameters(setting: Outcome, row: str) -> Figure:
-    """What the CRF of a row learned: compatibility, kernel weights and bandwidths over training.
+    """What the CRF of a row learned: compatibility, kernel weights and, where trained, bandwidths.
 
-    Args:
-        setting: a line per seed; the matrices are means over the seeds.
-        row: with a trained CRF. Bandwidths are shown where they were trained.
+    Curves have a line per seed, the matrix is a mean over the seeds.
 
     Raises:
         ValueError: if the row has no trained CRF.
@@ -151,20 +137,18 @@ def crf_parameters(setting: Outcome, row: str) -> Figure:
     ]
     if not seeds:
         raise ValueError(f"Row {row!r} of setting {setting.name} has no trained CRF.")
-    thetas = [(symbol, name) for symbol, name in THETAS.items() if name in seeds[0][-1]]
+    thetas = [name for name in THETAS if name in seeds[0][-1]]
     figure = Figure(figsize=(12 if thetas else 9, 3.4), layout="constrained")
     learned, *curves = figure.subplots(1, 4 if thetas else 3)
     last = np.mean([course[-1]["compatibility"] for course in seeds], axis=0)
     _matrix(learned, last, f"compatibility after {seeds[0][-1]['step']} updates")
-    _curves(curves[0], seeds, [("on the diagonal", "diagonal"), ("beside it", "beside")])
-    curves[0].set_title("its entries, change from Potts", fontsize=10)
-    _curves(curves[1], seeds, [("spatial", "spatial"), ("bilateral", "bilateral")])
+    entries = ("on the diagonal", "beside it")
+    _curves(curves[0], seeds, entries, "its entries, change from Potts")
+    _curves(curves[1], seeds, KERNELS, "kernel weights, mean over labels")
     curves[1].set_ylim(bottom=0)
-    curves[1].set_title("kernel weights, mean over labels", fontsize=10)
     if thetas:
-        _curves(curves[2], seeds, thetas)
+        _curves(curves[2], seeds, thetas, "bandwidths, pixels or intensity")
         curves[2].set_yscale("log")
-        curves[2].set_title("bandwidths, pixels or intensity", fontsize=10)
     title = f"{setting.name}: {setting.rows[row].title}, from the start (0) on, lines of each seed"
     figure.suptitle(title, fontsize=11)
     return figure
@@ -176,14 +160,14 @@ def _course(
     """What a CRF's curves show, with its start (searched, or given by the row) as update 0."""
     potts = -np.eye(len(history[0]["compatibility"]))
     diagonal = potts != 0
-    kernels = ("spatial", "bilateral")
-    start = {"step": 0, "compatibility": potts, **{k: best[f"{k}_weight"] for k in kernels}}
-    start |= {name: best[name] for name in THETAS.values()}
+    start = {"step": 0, "compatibility": potts, **{k: best[f"{k}_weight"] for k in KERNELS}}
+    start |= {name: best[name] for name in THETAS}
     course = []
     for point in (start, *history):
         moved = np.asarray(point["compatibility"]) - potts
-        sizes = {k: _size(point[k]) for k in (*kernels, *THETAS.values()) if k in point}
-        course.append({**point, **sizes, "diagonal": moved[diagonal], "beside": moved[~diagonal]})
+        sizes = {k: _size(point[k]) for k in (*KERNELS, *THETAS) if k in point}
+        entries = {"on the diagonal": moved[diagonal], "beside it": moved[~diagonal]}
+        course.append({**point, **sizes, **entries})
     return course
 
 
@@ -210,27 +194,20 @@ def _mark(
     axes.plot(np.mean(per_seed), position, "o", color=colour, markersize=5)
 
 
-def _line(
-    axes: Any,
-    x: Sequence[float],
-    means: Sequence[float],
-    intervals: Sequence[tuple[float, float]],
-    style: Mapping[str, Any],
-) -> None:
+def _line(axes: Any, x: Sequence[float], means: Any, intervals: Any, style: Any) -> None:
     below, above = np.abs(np.transpose(intervals) - np.array(means))
     axes.errorbar(x, means, yerr=[below, above], marker="o", markersize=4, capsize=3, **style)
 
 
-def _curves(
-    axes: Any, seeds: Sequence[Sequence[Mapping[str, Any]]], names: Sequence[tuple[str, str]]
-) -> None:
-    """Parameters over the updates: pairs of a title and a name, one or more lines per seed."""
-    for colour, (title, name) in zip(COLOURS[1:], names, strict=False):
+def _curves(axes: Any, seeds: Any, names: Sequence[str], title: str) -> None:
+    """Parameters over the updates, one or more lines per seed."""
+    for colour, name in zip(COLOURS[1:], names, strict=False):
         for course in seeds:
             steps, values = ([point[key] for point in course] for key in ("step", name))
             axes.plot(steps, values, color=colour, marker=".", alpha=0.6)
-        axes.plot([], [], color=colour, marker=".", label=title)
+        axes.plot([], [], color=colour, marker=".", label=name)
     axes.legend(fontsize=8)
+    axes.set_title(title, fontsize=10)
     axes.set_xlabel("updates")
     axes.grid(alpha=0.3)
 
@@ -251,11 +228,3 @@ def _size(parameter: Any) -> float:
     """Mean over labels, axes or channels: of a number, a vector, or the diagonal of a matrix."""
     array = np.asarray(parameter, np.float64)
     return float(np.mean(np.diagonal(array) if array.ndim == 2 else array))
-
-
-def _legend(figure: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    handles = [
-        matplotlib.lines.Line2D([], [], marker="o", label=name, **style)
-        for name, style in styles.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)

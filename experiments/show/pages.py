@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -45,10 +46,7 @@ OF_ONE = (figures.gains, figures.crf_parameters)
 
 
 def generated(root: Path) -> tuple[dict[Path, str], Drawings]:
-    """What the committed results make of the templates in docs/, and of marked tables elsewhere.
-
-    Args:
-        root: of the repository.
+    """What a repository's results make of the templates in docs/, and of marked tables elsewhere.
 
     Returns:
         The texts by path, and what draws the figures they show.
@@ -113,9 +111,7 @@ class Page:
     def fill(self, text: str) -> str:
         """The same text with every part between markers made anew.
 
-        Args:
-            text: with ``<!-- table: CALL -->`` and ``<!-- /table -->``. Several lines go on lines
-                of their own, a single number stays in its sentence.
+        Several lines go on lines of their own, a single number stays in its sentence.
         """
 
         def made(match: re.Match[str]) -> str:
@@ -151,7 +147,9 @@ class Page:
         def call(study: str, names: str | Sequence[str], *arguments: Any) -> str:
             names = [names] if isinstance(names, str) else names
             settings = [self._setting(study, name) for name in names]
-            file = "-".join([study, draw.__name__, *names, *np.ravel(arguments)]) + ".png"
+            rest = "-".join(np.ravel(arguments))
+            rest = rest if len(rest) < 40 else f"{zlib.crc32(rest.encode()):08x}"  # a short name
+            file = "-".join(filter(None, [study, draw.__name__, *names, rest])) + ".png"
             self.figures[file] = lambda: draw(settings if several else settings[0], *arguments)
             title = f"{draw.__name__.replace('_', ' ')}: {', '.join(names)}"
             return f"![{title}]({self._pictures / file})"

@@ -23,12 +23,6 @@ def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder
     The cases are spread evenly from the best change of Dice to the worst: the losses are shown with
     the wins. ``cases.png`` has the errors of all pictured rows on the best, the median and the
     worst of them.
-
-    Args:
-        config: data set, number of pictures, slice axis.
-        comparison: which rows are shown and which change of Dice ranks them.
-        results: as in ``results.json``.
-        folder: of the run, with the label maps of seed 0.
     """
     rows, (after, before) = comparison.rows, pair(comparison)
     ranking = ranked(config, comparison, results, folder, comparison.pictured)

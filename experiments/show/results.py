@@ -145,12 +145,7 @@ class Outcome:
 
 
 def of_run(name: str, results: Mapping[str, Any]) -> Outcome:
-    """One run as a study of one setting, of the same name.
-
-    Args:
-        name: of the run.
-        results: content of ``results.json``.
-    """
+    """One run, from its ``results.json``, as a study of one setting."""
     return Results(_joined(name, results)).settings[name]
 
 
@@ -171,6 +166,3 @@ def load(folder: Path) -> dict[str, Results]:
 
 def _joined(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
     return joined(name, name, "", compared(results), {name: results})
-
-
-# What is asked of a row, here and nowhere else in this package.

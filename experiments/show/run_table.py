@@ -20,14 +20,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
 
 
 def render(results: dict[str, Any]) -> str:
-    """The whole table as Markdown.
-
-    Args:
-        results: content of ``results.json``.
-
-    Returns:
-        The same text for the same numbers: it names neither times nor versions.
-    """
+    """The whole table; the same text for the same numbers: it names neither times nor versions."""
     return together(sections(of_run("run", results)))
 
 
@@ -45,12 +38,12 @@ def sections(run: Outcome) -> dict[str, str]:
     """
     return {
         "title": _title(run),
-        "scores": tables.scores(run, columns=tables.OF_A_RUN)
+        "scores": tables.scores(run, columns=("dice", "label_dice", *tables.OF_A_RUN[1:]))
         + "\n\nMean over test cases and seeds ± standard deviation over seeds.",
         "differences": tables.intervals(run, COMPARED),
         "search": _search(run),
         "rows": _rows(run),
-        "columns": _columns(run.config),
+        "columns": _columns(run.config, by_label="label_dice" in run.metrics()),
         "published": tables.scores(run, columns=tuple(tables.PUBLISHED))
         + "\n\nAs the authors of the published table computed them (per slice, an absent class "
         "scores 0, PA is foreground recall): to compare with that table and nothing else.",
@@ -116,13 +109,15 @@ def _pretrained_by(run: Outcome, keys: Sequence[str]) -> bool:
     )
 
 
-def _columns(config: dict[str, Any]) -> str:
+def _columns(config: dict[str, Any], by_label: bool) -> str:
     return (
         "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
         f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
         f"points within {config['boundary_width_mm']:g} mm of the true boundary. Changed: points "
         "whose label the CRF changes. A label in neither truth nor prediction is left out; in one "
-        "of them only, it has overlap 0 and as HD95 the diagonal of the image.\n\n"
+        "of them only, it has overlap 0 and as HD95 the diagonal of the image."
+        + (" By label: mean over the cases of each label, then over labels." if by_label else "")
+        + "\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "
         "training, given these test cases (Student's t over the seeds); over both, both anew. A "

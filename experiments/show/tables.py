@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from experiments.score import stats
 from experiments.show import markdown
 from experiments.show.condense import PER_CASE, UNARIES
 from experiments.show.results import ENVIRONMENT, Outcome, Results
@@ -12,6 +13,7 @@ from experiments.show.verdicts import differences
 
 COLUMNS = {
     "dice": "Dice %",
+    "label_dice": "Dice by label %",
     UNARIES: "before its CRF: Dice %",
     "iou": "IoU %",
     "pixel_accuracy": "pixel acc. %",
@@ -47,11 +49,7 @@ def scores(setting: Outcome, rows: Sequence[str] = (), columns: Sequence[str] = 
 
 
 def published(setting: Outcome, numbers: Mapping[str, tuple[float, float, float]]) -> str:
-    """The metrics of the published table beside its numbers.
-
-    Args:
-        setting: with the published metrics.
-        numbers: published IU, DSC and PA in percent, by row.
+    """The metrics of the published table beside its numbers: IU, DSC and PA in percent, by row.
 
     Raises:
         ValueError: if numbers has a row that the setting has not.
@@ -72,24 +70,12 @@ def published(setting: Outcome, numbers: Mapping[str, tuple[float, float, float]
 
 
 def intervals(setting: Outcome, metrics: Mapping[str, str]) -> str:
-    """All differences of a setting in some metrics, with three intervals each.
-
-    Args:
-        setting: with these metrics per case.
-        metrics: what they are called, by name.
-    """
+    """All differences of a setting in some metrics (titles by name), with three intervals each."""
     lines = []
     for metric, title in metrics.items():
         for pair in setting.pairs:
-            found = setting.comparison(*pair, metric)
-            bounds = (found.over_both, found.over_groups, found.over_seeds)
-            lines.append(
-                [
-                    *(title, setting.versus(*pair), markdown.signed(found.mean)),
-                    *map(markdown.interval, bounds),
-                    " ".join(map(markdown.signed, found.per_seed)),
-                ]
-            )
+            numbers = _numbers(setting.comparison(*pair, metric))
+            lines.append([title, setting.versus(*pair), *numbers])
     head = [
         *("", "paired difference", "mean", "95 % over both", "95 % over groups"),
         *("95 % over seeds", "per seed"),
@@ -102,21 +88,12 @@ def change(setting: Outcome) -> str:
     others = [name for name in PER_CASE[1:] if name in setting.metrics()]
     lines = []
     for one in differences(setting):
-        found = one.comparison
-        lines.append(
-            [
-                setting.versus(one.row, one.reference),
-                markdown.signed(found.mean),
-                markdown.interval(found.over_both),
-                one.words,
-                markdown.interval(found.over_groups),
-                markdown.interval(found.over_seeds),
-                markdown.p_value(one.p_holm),
-                markdown.signed(found.rank_biserial),
-                " ".join(map(markdown.signed, found.per_seed)),
-                *(difference(setting, one.row, one.reference, name) for name in others),
-            ]
-        )
+        pair = one.row, one.reference
+        mean, over_both, over_groups, over_seeds, per_seed = _numbers(one.comparison)
+        test = markdown.p_value(one.p_holm), markdown.signed(one.comparison.rank_biserial)
+        more = [difference(setting, *pair, name) for name in others]
+        cells = [mean, over_both, one.words, over_groups, over_seeds, *test, per_seed, *more]
+        lines.append([setting.versus(*pair), *cells])
     head = [
         *("difference of Dice", "mean", "95 % over both", "verdict", "95 % over cases"),
         *("95 % over seeds", "p (Holm)", "effect size", "per seed"),
@@ -233,6 +210,12 @@ def words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {words(inner)}" for key, inner in value.items())
     return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _numbers(found: stats.Comparison) -> list[str]:
+    """Mean, three intervals and the seeds of a difference."""
+    bounds = map(markdown.interval, (found.over_both, found.over_groups, found.over_seeds))
+    return [markdown.signed(found.mean), *bounds, " ".join(map(markdown.signed, found.per_seed))]
 
 
 def _configurations(study: Results) -> dict[str, list[str]]:

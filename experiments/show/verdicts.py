@@ -39,23 +39,16 @@ class Difference(NamedTuple):
 def differences(setting: Outcome) -> list[Difference]:
     """All pairs that a setting compares, with their verdicts."""
     found = [setting.comparison(*pair) for pair in setting.pairs]
-    corrected = stats.holm([comparison.p_value for comparison in found])
-    return [
-        _judged(setting, pair, comparison, float(p))
-        for pair, comparison, p in zip(setting.pairs, found, corrected, strict=True)
-    ]
-
-
-def _judged(
-    setting: Outcome, pair: tuple[str, str], comparison: stats.Estimate, p_holm: float
-) -> Difference:
-    within_margin = setting.equivalent(*pair, MARGIN)
-    low, high = comparison.over_both
-    if p_holm < LEVEL and (low > 0 or high < 0):
-        verdict = "gain" if low > 0 else "loss"
-    else:
-        verdict = "equivalent" if within_margin else "not decided"
-    return Difference(*pair, comparison, p_holm, verdict, within_margin)
+    corrected, judged = stats.holm([one.p_value for one in found]), []
+    for pair, one, p in zip(setting.pairs, found, corrected, strict=True):
+        within_margin = setting.equivalent(*pair, MARGIN)
+        low, high = one.over_both
+        if p < LEVEL and (low > 0 or high < 0):
+            verdict = "gain" if low > 0 else "loss"
+        else:
+            verdict = "equivalent" if within_margin else "not decided"
+        judged.append(Difference(*pair, one, float(p), verdict, within_margin))
+    return judged
 
 
 def verdict(setting: Outcome, row: str, reference: str) -> str:

@@ -197,6 +197,33 @@ def test_hard_probabilities_are_warned_of(tmp_path):
     assert "Warning: every probability is 0 or 1" in text
 
 
+@pytest.mark.parametrize("largest", [1e-5, 0.9999])
+def test_a_network_that_is_sure_gives_no_labels(tmp_path, largest):
+    """As where there is no foreground, of which a network says 0.00001."""
+    image = scene()[0]
+    foreground = np.full(SHAPE, 1e-6, np.float32)
+    foreground[5:9, 7:12] = largest
+    i, p = picture(tmp_path / "i.png", image), save(tmp_path / "p.npy", foreground)
+    run("refine", i, p, "-o", tmp_path / "o.npy", *OPTIONS)
+    expected = refine(image, np.stack([1 - foreground, foreground], -1), **CRF)[..., 1]
+    assert_close(np.load(tmp_path / "o.npy"), expected, FLOAT32)
+
+
+def test_pictures_in_percent_are_warned_of(tmp_path):
+    image, probs, _ = scene(labels=2)
+    percent = np.round(100 * probs[..., 1]).astype(np.uint8)
+    i, p = picture(tmp_path / "i.png", image), picture(tmp_path / "p.png", percent)
+    text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS)
+    assert "Warning: the foreground is nowhere likelier than 0.3" in text
+
+
+def test_bytes_in_arrays_are_no_labels_but_no_probabilities_either(tmp_path):
+    stored = np.round(255 * scene(labels=2)[1][..., 1]).astype(np.uint8)
+    i, p = picture(tmp_path / "i.png", scene()[0]), save(tmp_path / "p.npy", stored)
+    text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, status=1)
+    assert "in [0, 1]. Received uint8" in text and "seem to be" not in text
+
+
 def test_few_levels_are_probabilities_if_the_user_says_so(tmp_path):
     image, probs, _ = scene(labels=2)
     stored = np.round(probs[..., 1] * 5) * 51  # six levels of grey

@@ -78,6 +78,13 @@ def test_a_dataset_json_of_a_windows_editor_and_one_of_an_attacker(tmp_path):
         data.load(str(folder))
 
 
+@pytest.mark.parametrize("spacing", [1, "1 1", [1, "1"], {"x": 1}])
+def test_spacings_of_a_wrong_type(tmp_path, spacing):
+    folder = picture_folder(tmp_path, spacing=spacing)
+    with pytest.raises(ValueError, match=r'"spacing": \[numbers\] may be added'):
+        data.load(str(folder))
+
+
 def case(label, **keys):
     return Case(
         np.zeros((*label.shape, 1), "float32"), label, (1.0,) * label.ndim, "a", "g", **keys

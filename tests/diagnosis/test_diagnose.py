@@ -136,9 +136,9 @@ def test_an_iteration_that_overshoots_or_has_not_ended():
     crf = dict(compatibility=np.eye(2), spatial_weight=30.0, bilateral_weight=0.0)
     found = verdict(image, probs, **crf)
     assert "the updates overshoot" in found and "still change in the last iteration" in found
-    assert (
-        "do more than 1" in verdict(image, probs, num_iterations=1, unsure=0.5) if False else True
-    )
+    image, probs, _ = case(unsure=0.3)
+    assert "do more than 1." in verdict(image, probs, num_iterations=1)
+    assert "do more than" not in verdict(image, probs, num_iterations=20)
 
 
 def test_numbers_are_those_of_refine():
@@ -263,7 +263,7 @@ def test_printed():
 
 
 class TestPlot:
-    """The figure can be drawn in every situation; how it looks has been looked at."""
+    """The figure can be drawn in every situation, and its panels show what the numbers say."""
 
     def drawn(self, diagnosis, **options):
         pytest.importorskip("matplotlib")
@@ -277,6 +277,34 @@ class TestPlot:
         for labels in (None, truth):
             titles = self.drawn(diagnose(image, probs, labels, **{**GOOD, **crf}))
             assert "what changed" in titles
+
+    def test_panels_show_the_numbers(self):
+        pytest.importorskip("matplotlib")
+        found = diagnose(*case()[:2], **GOOD)
+        panels = {axes.get_title(): axes for axes in found.plot().get_axes()}
+        before, after = found.before.argmax(-1), found.after.argmax(-1)
+        assert (before != after).any()
+
+        marked = panels["what changed"].get_images()[-1].get_array()  # (H, W, 4)
+        np.testing.assert_array_equal(marked[..., 3] > 0, before != after)
+        for title, labels in (("before the CRF", before), ("after the CRF", after)):
+            painted = panels[title].get_images()[-1].get_array()
+            zero, one = (np.unique(painted[labels == label], axis=0) for label in (0, 1))
+            assert len(zero) == len(one) == 1 and not np.array_equal(zero, one)
+
+        lines = {line.get_label(): line for line in panels["changes per iteration"].get_lines()}
+        for label, values in (
+            ("largest change of a probability", found.max_change),
+            ("mean change of a probability", found.mean_change),
+            ("labels that change", found.flips),
+            ("labels that differ from the start", found.changed),
+        ):
+            np.testing.assert_array_equal(np.nan_to_num(lines[label].get_ydata()), values)
+        (line,) = panels["divergence from the CRF, nats per point"].get_lines()
+        np.testing.assert_array_equal(line.get_ydata(), found.kl)
+        bars = panels["share of each label; x: after / before"].patches
+        shares = found.label_shares[np.argsort(-found.label_shares.max(-1))]
+        assert [bar.get_height() for bar in bars] == pytest.approx(shares.T.ravel())
 
     def test_volumes(self):
         rng = np.random.default_rng(0)

@@ -1,10 +1,14 @@
 """The table of made-up results, whose numbers are worked out in comments."""
 
 import dataclasses
+import json
+
+import numpy as np
 
 from experiments.config import Config
 from experiments.score.metrics import METRICS
 from experiments.show import run_table as table
+from experiments.show import speed
 from experiments.studies.main_job import comparison
 
 ROWS = comparison().rows
@@ -47,6 +51,27 @@ def test_scores():
     assert line(f"| {ROWS['offline'].title} |").startswith(
         f"| {ROWS['offline'].title} | 67.00 ± 14.14 | 1.00 ± 0.00 |"
     )
+
+
+def test_many_labels_are_shown_by_label_too():
+    def row(*labels):
+        """Dice of labels 1, 2, ... in two cases; in the first of them label 4 is invented."""
+        results = made_up()
+        for seed in results["seeds"]:
+            for case, dice in zip(seed["joint"]["cases"], labels, strict=True):
+                case |= {f"dice_{label}": value for label, value in enumerate(dice, start=1)}
+                case["dice"] = float(np.nanmean(dice))
+        lines = table.render(results).splitlines()
+        heads = [line for line in lines if line.startswith("|  | Dice %")]
+        return heads[0], next(one for one in lines if one.startswith("| U-Net + CRF-RNN |"))
+
+    nan = float("nan")
+    # By case: (90 + 0) / 2 and (60 + 70 + 80) / 3; by label: 75, 70, 80 and 0.
+    head, line = row([90.0, nan, nan, 0.0], [60.0, 70.0, 80.0, nan])
+    assert head.startswith("|  | Dice % | Dice by label % | IoU % |")
+    assert line.startswith("| U-Net + CRF-RNN | 57.50 ± 0.00 | 56.25 ± 0.00 | 1.00 ± 0.00 |")
+    head, line = row([90.0, nan, 0.0], [60.0, 70.0, nan])
+    assert head.startswith("|  | Dice % | IoU % |")
 
 
 def test_only_rows_with_a_crf_have_changed_points():
@@ -113,3 +138,17 @@ def test_a_search_that_chose_off_says_so():
     assert line("- seed 1:") == (
         '- seed 1: theta_beta 0.125; validation Dice 60.00 without, 59.50 with: so "off" was chosen'
     )
+
+
+def test_speed_is_measured_within_one_run(tmp_path):
+    def one(workload, threads, ours, theirs):
+        times = {"refine": {"ms": ours}, "pydensecrf": {"ms": theirs}}
+        return {"workload": workload, "threads": threads, "times": times}
+
+    # Theirs is slower by chance while ours had two threads: its factor is of that run.
+    measured = [one(name, 2, 10.0, 50.0) for name in "ABCD"]
+    measured += [one(name, 1, 20.0, 40.0) for name in "ABCD"]
+    (tmp_path / "speed.json").write_text(json.dumps({"offline": measured}))
+    head, _, first, *_ = speed.table(tmp_path / "speed.json").splitlines()
+    assert head == "|  | pydensecrf | crfrnn, 1 thread | crfrnn, 2 threads |"
+    assert first.endswith(", 21 labels | 40 ms | 20 ms (2.0 x) | 10 ms (5.0 x) |")

@@ -82,9 +82,17 @@ def huge_hdf5(path):
         file.create_dataset("a", (10**6, 10**6), chunks=(1000, 1000))
 
 
+def huge_jpeg(path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    content = path.read_bytes()
+    start = content.index(b"\xff\xc0") + 5  # of the frame: height and width
+    path.write_bytes(content[:start] + struct.pack(">HH", 65500, 65500) + content[start + 4 :])
+
+
 @pytest.mark.parametrize(
     ("name", "make"),
     [
+        ("a.jpg", huge_jpeg),
         ("a.npy", huge_npy),
         ("a.npz", huge_npz),
         ("a.nii", huge_nii),
@@ -99,7 +107,7 @@ def test_small_files_that_ask_for_much(tmp_path, name, make):
     with pytest.raises(ValueError, match=rf"{name}: its header asks for [\d,]+ bytes, and at most"):
         if ".nii" in name:
             files.open_volume(path)
-        elif name.endswith(".png"):
+        elif name.endswith((".png", ".jpg")):
             files.read_picture(path)
         else:
             files.read_array(path)

@@ -356,6 +356,7 @@ def test_xla_is_used_where_there_is_no_custom_op():
         ({"spatial_weight": 1e39}, "`spatial_weight` to be finite"),  # as float32 it is not
         ({"compatibility": [[-1.0, np.nan], [0.0, -1.0]]}, "`compatibility` to be finite"),
         ({"compatibility": -1e30 * np.eye(3), "bilateral_weight": 1e30}, "times compatibility"),
+        ({"native": "yes"}, "`native` to be True, False or None"),
     ],
 )
 def test_wrong_arguments(arguments, message):

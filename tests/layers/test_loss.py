@@ -179,6 +179,64 @@ def test_extreme_logits_have_finite_values_and_gradients(size):
     assert np.isfinite(gradient).all()
 
 
+# ---- Points that do not count --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["lattice", "exact", "local"])
+def test_masked_points_take_no_part(method):
+    """A padded image costs what the image costs, whatever stands in the padding, NaN included."""
+    loss = DenseCRFLoss(
+        **BILATERAL, theta_gamma=1.0, spatial_weight=0.5, method=method, window=9, reduction=None
+    )
+    expected = [backend.array(loss(IMAGE[i : i + 1], LOGITS[i : i + 1])) for i in range(2)]
+    around = ((0, 0), (0, 2), (0, 1), (0, 0))
+    image = np.pad(IMAGE, around, constant_values=np.nan)
+    logits = np.pad(LOGITS, around, constant_values=np.inf)
+    mask = np.pad(np.ones(IMAGE.shape[:-1], "float32"), around[:-1])
+    assert_close(backend.array(loss(image, logits, mask)), np.concatenate(expected), FLOAT32)
+    assert_close(
+        backend.array(loss(image, logits, mask[..., None])), np.concatenate(expected), FLOAT32
+    )
+    (gradient,) = backend.gradients(lambda x: ops.sum(loss(image, x, mask)), logits)
+    assert np.isfinite(gradient).all()
+    assert not gradient[:, 3:].any() and gradient[:, :3, :4].any()
+    nothing = backend.array(loss(image, logits, 0 * mask))
+    assert_close(nothing, np.zeros(2), EXACT)
+
+
+def test_weights_of_points_are_those_of_the_equation():
+    weights = RNG.integers(0, 3, IMAGE.shape[:-1]).astype("float32")
+    q = probabilities(LOGITS.astype("float64"))
+    expected = 0.0
+    for labelling, picture, weight in zip(q, IMAGE, weights, strict=True):
+        thetas = (ARGUMENTS["theta_alpha"], ARGUMENTS["theta_beta"], ARGUMENTS["theta_gamma"])
+        _, kernel = kernel_matrices(picture, *thetas, None)
+        here = np.flatnonzero(weight)
+        kernel = normalized(kernel[np.ix_(here, here)], "after")
+        own = labelling.reshape(-1, LABELS)[here]
+        energy = np.sum(own * (1 - kernel @ own), -1)
+        expected += np.sum(energy * weight.ravel()[here]) / len(here) / len(q)
+    loss = DenseCRFLoss(
+        theta_alpha=ARGUMENTS["theta_alpha"], theta_beta=ARGUMENTS["theta_beta"], method="exact"
+    )
+    assert_close(backend.array(loss(IMAGE, LOGITS, weights)), expected, FLOAT32)
+
+
+def test_training_with_a_mask():
+    model, features, targets, _ = scribbled(1.0)
+    mask = np.ones(targets["energy"].shape[:-1], "float32")
+    mask[:, 8:] = 0
+    targets["energy"][:, 8:] = np.nan
+    weights = {"energy": mask, "logits": np.ones(2)}
+    losses = model.fit(features, targets, sample_weight=weights, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+
+
+def test_weights_that_fit_nothing():
+    with pytest.raises(ValueError, match=r"\(2,\), one per image, or \(2, 3, 4\), one per point"):
+        DenseCRFLoss(**BILATERAL)(IMAGE, LOGITS, np.ones((2, 4, 3)))
+
+
 # ---- Dtypes and configuration --------------------------------------------------------------------
 
 

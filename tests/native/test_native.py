@@ -252,11 +252,126 @@ def test_step_is_the_mean_field_iteration(labels, full):
     assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
 
 
+def softmax_of(logits):
+    wide = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    return np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
+
+
 @pytest.mark.parametrize("labels", [1, 2, 5, 21, 50])
 def test_softmax_of_any_size_of_logits(labels):
     logits = random(1000, labels, scale=30)
     logits[0] = 1e30
     logits[1, 0] = -3e38
-    wide = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    expected = np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
+    expected = softmax_of(logits)
     assert_close(library.softmax(logits), expected, FLOAT32)
+
+
+@pytest.mark.parametrize("labels", [1, 2, 5, 21, 50])
+def test_nan_in_a_row_of_logits_stays_in_it(labels):
+    logits = random(100, labels)
+    bad = np.arange(0, 100, 3)
+    logits[bad, bad % labels] = np.nan
+    logits[bad, (bad + 1) % labels] += 1e30 * (labels > 1)  # what the NaN hides from the maximum
+    q = library.softmax(logits)
+    good = np.setdiff1d(np.arange(100), bad)
+    assert_close(q[good], softmax_of(logits[good]), FLOAT32)
+    assert np.isnan(q[bad]).any(-1).all()
+
+
+# The last of the F + 1 coordinates is the sum of all others, and so may be the only large one.
+@pytest.mark.parametrize("features", [1, 2, 5, 6, 8, 13, 32])
+def test_weights_near_the_limit_of_positions_are_weights(features):
+    accepted = 0
+    for size in 2.0 ** np.arange(15, 24, 0.5):
+        for positions in (np.eye(features)[None, -1:], random(1, 50, features)):
+            positions = positions / np.abs(positions).max(-1, keepdims=True) * size
+            try:
+                lattice = library.build(positions)
+            except ValueError as error:
+                assert "beyond the range of lattice keys" in str(error)
+            else:
+                accepted += 1
+                # Below zero by rounding only: positions of this size resolve a tenth of a cell.
+                assert lattice.weights.min() >= -0.1
+                assert_close(lattice.weights.sum(-1), np.ones((1, positions.shape[1])), FLOAT32)
+    assert accepted
+
+
+def test_the_limit_holds_for_the_last_coordinate():
+    positions = np.zeros((1, 1, 8))
+    positions[..., -1] = 1e6  # elevated: eight coordinates within the limit, and the last beyond
+    with pytest.raises(ValueError, match="elevated coordinate 8"):
+        library.build(positions)
+
+
+SMALL_STACKS = """
+import threading
+import numpy as np
+from crfrnn.native import library
+threading.stack_size(64 * 1024)  # a quarter of what was needed; some systems give little more
+positions = np.random.default_rng(0).normal(0, 1e3, (1, 300, 32)).astype(np.float32)
+thread = threading.Thread(target=library.build, args=(positions,))
+thread.start()
+thread.join()
+"""
+
+
+def test_little_stack_is_enough():
+    subprocess.run([sys.executable, "-c", SMALL_STACKS], check=True, timeout=60)
+
+
+def lattice_and_step():
+    positions = random(1, 60, 3)
+    lattice = library.build(positions)
+    unaries, ones = random(60, 4), np.ones((1, 60, 1), np.float32)
+    return lattice, unaries, library.softmax(unaries), ones, np.ones(4, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.update(lattice=library.build(random(1, 59, 3))), "of the 60 points"),
+        (lambda s: s.update(mixing=np.ones(5, np.float32)), r"mixing .* received shape \(5,\)"),
+        (lambda s: s.update(mixing=np.ones((4, 5), np.float32)), "mixing"),
+        (lambda s: s.update(mixing=np.ones(4)), "mixing .* dtype float64"),
+        (lambda s: s.update(scale_in=np.ones((1, 59, 1), np.float32)), "scale_in"),
+        (lambda s: s.update(scale_out=np.ones((1, 60, 2), np.float32)[..., :1]), "scale_out"),
+        (lambda s: s.update(unaries=random(60, 3)), "q to be"),
+        (lambda s: s.update(unaries=random(60, 8)[:, ::2]), "unaries .* contiguous=False"),
+        (lambda s: s.update(q=random(60, 4).astype(np.float64)), "q .* dtype float64"),
+        (lambda s: s["q"].setflags(write=False), "q .* writeable=False"),
+        (lambda s: s.update(q=[[0.0] * 4] * 60), "q .* received list"),
+        (lambda s: s.update(none=True), "Expected one pairwise term or more"),
+    ],
+)
+def test_a_step_refuses_arrays_that_do_not_fit(change, message):
+    lattice, unaries, q, ones, mixing = lattice_and_step()
+    s = dict(lattice=lattice, unaries=unaries, q=q, scale_in=ones, scale_out=None, mixing=mixing)
+    change(s)
+    term = library.PairwiseTerm(s["lattice"], s["scale_in"], s["scale_out"], s["mixing"])
+    with pytest.raises(ValueError, match=f"(?i){message}"):
+        library.mean_field_step([] if "none" in s else [term], s["unaries"], s["q"])
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("vertex_ids", lambda a: a.astype(np.int64)),
+        ("vertex_ids", lambda a: a[..., :1]),
+        ("vertex_ids", lambda a: a[0]),
+        ("weights", lambda a: a[:, :30]),
+        ("weights", lambda a: a.astype(np.float64)),
+        ("weights", lambda a: np.asfortranarray(a)),
+        ("chains", lambda a: a[:-1]),
+        ("chains", lambda a: a.astype(np.int64)),
+        ("chain_splits", lambda a: a[:-1]),
+        ("chain_splits", lambda a: a.astype(np.int32)),
+        ("seen", lambda a: a[:-1]),
+        ("seen", lambda a: a.tolist()),
+    ],
+)
+def test_a_filter_refuses_arrays_that_are_no_lattice(field, change):
+    lattice = library.build(random(1, 60, 3))
+    lattice = lattice._replace(**{field: change(getattr(lattice, field))})
+    with pytest.raises(ValueError, match=r"^Expected (?s:.*) Received"):
+        library.apply(lattice, random(1, 60, 2))

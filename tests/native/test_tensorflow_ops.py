@@ -72,6 +72,40 @@ def test_errors_name_the_argument(ops, changed, message):
         ops.crfrnn_filter(**arguments, **lattice._asdict())
 
 
+def changed(array, index, value):
+    array = array.numpy().copy()
+    array.flat[index] = value
+    return array
+
+
+# Those of a saved model may be anything; each of these read or wrote outside the arrays.
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        ("vertex_ids", lambda a: changed(a, 77, 10**6), "vertex_ids are out of range"),
+        ("vertex_ids", lambda a: changed(a, 477, -1), "vertex_ids are out of range"),
+        ("vertex_ids", lambda a: changed(a, 3, a.numpy().max()), "vertex_ids are out of range"),
+        ("vertex_ids", lambda a: a[..., :1], "Expected a lattice"),
+        ("weights", lambda a: a[:, :30], "Expected a lattice"),
+        ("chains", lambda a: changed(a, 5, 10**6), "chains are out of range"),
+        ("chains", lambda a: changed(a, -1, -(10**6)), "chains are out of range"),
+        ("chains", lambda a: a[:-1], "chain_splits do not split"),
+        ("chain_splits", lambda a: changed(a, 0, -5), "chain_splits do not split"),
+        ("chain_splits", lambda a: changed(a, 2, 10**9), "chain_splits do not split"),
+        ("chain_splits", lambda a: a[:-1], "Expected a lattice"),
+        ("seen", lambda a: changed(a, -1, 2**40), "`seen` does not count"),
+        ("seen", lambda a: changed(a, 9, -1), "`seen` does not count"),
+        ("seen", lambda a: a[:-1], "Expected a lattice"),
+    ],
+)
+def test_a_foreign_lattice_is_refused(ops, field, change, message):
+    none = np.zeros(0, np.float32)
+    lattice = ops.crfrnn_lattice(POSITIONS)._asdict()
+    lattice[field] = change(lattice[field])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        ops.crfrnn_filter(values=VALUES, scale_in=none, scale_out=none, **lattice)
+
+
 def test_bad_positions_fail_in_the_graph_with_the_point():
     bad = POSITIONS.copy()
     bad[1, 3, 2] = np.nan

@@ -22,7 +22,10 @@ NAMES = ("tensorflow", "jax", "torch")
 
 def of(*tensors: Any) -> Any:
     """The module that serves these arrays; RuntimeError if none does."""
-    return _module("numpy") if arrays.namespace(*tensors) is arrays else running()
+    ops = arrays.namespace(*tensors)
+    if ops is arrays:
+        return _module("numpy")
+    return _module("torch") if type(ops).__name__ == "TorchOps" else running()
 
 
 def running() -> Any:

@@ -21,12 +21,7 @@ from experiments.show.tables import COLUMNS, OF_A_RUN
 
 
 def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, Any]:
-    """All that the case browser needs, as JSON has it.
-
-    Args:
-        results: content of ``results.json``.
-        folder: of the run, with the label maps of seed 0.
-        number: of cases; fewer if there are fewer.
+    """All that the case browser needs of some test cases, as JSON has it.
 
     Returns:
         ``sides``, titles of what can be shown on either side: the rows, then the truth;

@@ -18,14 +18,10 @@ RUNS = Path("runs")  # the default of --runs
 
 
 def command(folder: Path) -> str:
-    """The command that makes a run, and finishes it where it was interrupted.
+    """The command that makes a run, or finishes it, as a line for a shell in the repository's root.
 
-    Args:
-        folder: with ``run.json``.
-
-    Returns:
-        One line for a shell, to be typed in the root of the repository. Of a study whose file is
-        not among ``experiments/studies``, or has changed since, STUDY.toml stands for the file.
+    Of a study whose file is not among ``experiments/studies``, or has changed since, STUDY.toml
+    stands for the file.
     """
     folder, run = folder.resolve(), runs.read_json(folder / "run.json")
     config, rows = configuration.make(run["config"]), compared(run)

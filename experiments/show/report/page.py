@@ -21,15 +21,10 @@ from experiments.show.results import of_run
 MARKDOWN = MarkdownIt("js-default").disable(["image", "link", "autolink"])
 
 
+# "$" in the names of others is no mathematics; the same bytes for the same figure.
+@matplotlib.rc_context({"text.parse_math": False, "svg.hashsalt": "report"})
 def render(folder: Path, number: int) -> str:
-    """The page of a finished run, as HTML.
-
-    Args:
-        folder: of the run.
-        number: of test cases to show.
-
-    Returns:
-        The same text for the same run and data.
+    """The page of a finished run as HTML, with a number of test cases; always the same text.
 
     Raises:
         FileNotFoundError, ValueError: from ``browser.browser``.
@@ -75,8 +70,7 @@ def _html(text: str) -> Markup:
 
 
 def _svg(figure: Figure) -> str:
-    """A figure as a data URI; the same bytes for the same figure."""
+    """A figure as a data URI."""
     file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "report"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
+    figure.savefig(file, format="svg", metadata={"Date": None})
     return browser.data_uri(file.getvalue(), "image/svg+xml")

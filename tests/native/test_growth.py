@@ -1,0 +1,71 @@
+"""Memory of a process that calls the native library ten thousand times."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from crfrnn.filtering.native import available
+
+if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
+    pytest.skip("no native library", allow_module_level=True)
+
+CALLS = """
+import contextlib, sys, warnings
+import numpy as np
+import psutil
+from crfrnn import DenseCRF, gaussian_filter, refine
+
+calls, allowed = map(int, sys.argv[1:])
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+shape = (16, 20)
+image = rng.uniform(0, 255, (*shape, 3)).astype(np.float32)
+probs = rng.dirichlet((1.0, 1.0, 1.0), shape)
+points = rng.normal(0, 3, (320, 5)).astype(np.float32)
+unfinished = np.where(np.arange(5) == 4, np.nan, points)
+thetas = dict(theta_alpha=9.0, theta_beta=20.0, theta_gamma=2.0)
+weights = dict(bilateral_weight=3.0, spatial_weight=1.0)
+
+def stepwise(energies):
+    crf = DenseCRF(image, 3, **thetas, **weights)
+    crf.set_unary(energies)
+    crf.step(2)
+
+def fails(call):
+    with contextlib.suppress(ValueError):
+        call()
+        raise AssertionError("an error was expected")
+
+def once():
+    refine(image, probs, **thetas, **weights)
+    gaussian_filter(probs.reshape(-1, 3), points, native=True)
+    stepwise(-np.log(probs))
+    fails(lambda: refine(image, probs, **{**thetas, "theta_alpha": 1e-9}, **weights))
+    fails(lambda: gaussian_filter(probs.reshape(-1, 3), unfinished, native=True))
+    fails(lambda: stepwise(probs[:-1]))
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+for _ in range(calls // 10):  # until every buffer that is kept has been made
+    once()
+before = resident()
+for _ in range(calls):
+    once()
+growth = resident() - before
+print(f"{growth / 2**10:.0f} KiB more after {calls} calls")
+assert growth < allowed
+"""
+
+
+def grown(calls, allowed):
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", CALLS, str(calls), str(allowed)]
+    subprocess.run(command, check=True, env=environment)
+
+
+@pytest.mark.nightly
+def test_ten_thousand_calls_do_not_grow():
+    grown(10_000, 4 * 2**20)  # a lattice of this size has 20 KiB: one in fifty lost would be seen
