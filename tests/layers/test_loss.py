@@ -210,7 +210,7 @@ def test_weights_of_points_are_those_of_the_equation():
     expected = 0.0
     for labelling, picture, weight in zip(q, IMAGE, weights, strict=True):
         thetas = (ARGUMENTS["theta_alpha"], ARGUMENTS["theta_beta"], ARGUMENTS["theta_gamma"])
-        _, kernel = kernel_matrices(picture, *thetas, None)
+        _, kernel = kernel_matrices(picture, *thetas, [1.0, 1.0])
         here = np.flatnonzero(weight)
         kernel = normalized(kernel[np.ix_(here, here)], "after")
         own = labelling.reshape(-1, LABELS)[here]
@@ -227,7 +227,7 @@ def test_training_with_a_mask():
     mask = np.ones(targets["energy"].shape[:-1], "float32")
     mask[:, 8:] = 0
     targets["energy"][:, 8:] = np.nan
-    weights = {"energy": mask, "logits": np.ones(2)}
+    weights = {"energy": mask, "logits": np.ones_like(mask)}
     losses = model.fit(features, targets, sample_weight=weights, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
 
