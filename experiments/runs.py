@@ -109,7 +109,8 @@ def check(folder: Path, repair: bool = False) -> None:
     run.json, which only --force replaces.
     """
     for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
-        if path.name.startswith("."):  # of a process that was killed as it wrote
+        # Of a process that was killed as it wrote; and what training reads, and checks, itself.
+        if path.name.startswith(".") or path.name.endswith(".checkpoint.npz"):
             continue
         try:
             (read_json if path.suffix == ".json" else read_arrays)(path)

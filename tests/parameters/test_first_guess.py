@@ -7,7 +7,9 @@ import data
 from crfrnn import refine
 from crfrnn.parameters import first_guess as guess
 from crfrnn.parameters import measures
-from crfrnn.parameters.first_guess import first_guess
+from crfrnn.parameters.first_guess import first_guess, together
+from crfrnn.parameters.formulas import formulas
+from crfrnn.parameters.measures import statistics
 from crfrnn.parameters.scores import label_map_score
 from data import corruption
 from tests.real_sets import needs
@@ -166,10 +168,15 @@ PAPERS = {
 }
 
 
+def full(image, probs, spacing=None):
+    """What the formulas say, before it is asked how far they can be trusted."""
+    return together([formulas(statistics(image, probs), spacing=spacing)])
+
+
 @pytest.mark.filterwarnings("ignore:theta_beta")
-# Not vnc_em: there the image does not show the labels, and the guess leaves the CRF out.
-@pytest.mark.parametrize("name", ["hippocampus", "wbc1", "nuclei_stain", "hc18"])
+@pytest.mark.parametrize("name", ["hippocampus", "wbc1", "nuclei_stain", "hc18", "vnc_em"])
 def test_it_beats_the_settings_of_the_papers_on_real_cases(name):
+    """The formulas do; the guess, which may leave the CRF out, is never worse than nothing."""
     needs(name)
     labels, volume = len(data.labels(name)), name == "hippocampus"
     options = dict(blur=1.0, length=1.5) if volume else {}
@@ -179,7 +186,10 @@ def test_it_beats_the_settings_of_the_papers_on_real_cases(name):
         case = case if volume else data.crop(case, (200, 240))
         probs = corruption.blurred(case.label, labels, seed=index, **options)
         score = label_map_score(case.label, labels)
-        crfs = {"first guess": first_guess(case.image, probs, spacing=case.spacing)}
+        crfs = {
+            "formulas": full(case.image, probs, spacing=case.spacing),
+            "first guess": first_guess(case.image, probs, spacing=case.spacing),
+        }
         for paper, (thetas, (bilateral, spatial), normalization) in PAPERS.items():
             weights = dict(bilateral_weight=bilateral, spatial_weight=spatial)
             crfs[paper] = {**thetas, **weights, "normalization": normalization}
@@ -188,7 +198,9 @@ def test_it_beats_the_settings_of_the_papers_on_real_cases(name):
             refined = refine(case.image, probs, spacing=case.spacing, **crf)
             scores.setdefault(row, []).append(score(refined.argmax(-1)))
     means = {row: np.mean(values) for row, values in scores.items()}
-    assert max(means, key=means.get) == "first guess", means
+    assert means["first guess"] >= means["before"] - 0.3, means
+    del means["first guess"]
+    assert max(means, key=means.get) == "formulas", means
 
 
 def test_raw_volumes_of_all_scales_get_the_same_crf():
@@ -223,7 +235,10 @@ def test_colours_in_noise_are_told_apart(noise):
     # From the definition: the mean square distance of two points is that of six differences.
     assert guess["theta_beta"] == pytest.approx(0.62 * np.sqrt(6 * noise**2), rel=0.05)
     assert (probs.argmax(-1) == truth).mean() < 0.75
-    assert (refine(image, probs, **guess).argmax(-1) == truth).mean() > 0.9
+    assert (refine(image, probs, **full(image, probs)).argmax(-1) == truth).mean() > 0.9
+    # So much noise could as well be ignorance: the guess leaves the CRF out, and says so.
+    assert not guess.sure and guess["bilateral_weight"] == guess["spatial_weight"] == 0
+    np.testing.assert_array_equal(refine(image, probs, **guess).argmax(-1), probs.argmax(-1))
 
 
 def test_noisy_channels_of_other_units_share_the_distance():
