@@ -110,7 +110,8 @@ def untrusted(cases: Unaries, i: int) -> dict[str, Any]:
 def lines(name: str, quality: str, folder: Path) -> list[dict[str, Any]]:
     """Of each validation case: agreement, the formulas' weight, and what `WEIGHTS` would gain."""
     path = folder / f"{name}-{quality}-val.json"
-    found = runs.read_json(path)
+    kept = runs.read_json(path)
+    found = kept and kept["cases"]
     if found is None:
         cases, found = unaries.load(name, quality, "val", folder), []
         for i, label in enumerate(cases.labels):
@@ -119,7 +120,7 @@ def lines(name: str, quality: str, folder: Path) -> list[dict[str, Any]]:
             gains = [refined(cases, i, _weighted(seen["crf"], w)) - before for w in WEIGHTS]
             weight = seen["crf"]["bilateral_weight"]
             found.append({"agreement": seen["agreement"], "weight": weight, "gains": gains})
-        runs.write_json(path, found)
+        runs.write_json(path, {"cases": found})
     return found
 
 
