@@ -9,6 +9,8 @@ from scipy.ndimage import gaussian_filter, zoom
 from skimage.data import astronaut
 from skimage.transform import resize
 
+from crfrnn.meanfield.parameters import THETAS
+
 # Part of a photograph, 319 x 319, enlarged for A and D. The astronaut is nearly free of noise;
 # with that of a usual camera (5 grey levels) the bilateral lattices get as many vertices as those
 # of the photograph measured with the older implementations: A 250 thousand, D 600 thousand.
@@ -52,7 +54,7 @@ class Workload:
 
     @property
     def thetas(self) -> dict[str, float]:
-        return {name: getattr(self, name) for name in ("theta_alpha", "theta_beta", "theta_gamma")}
+        return {name: getattr(self, name) for name in THETAS}
 
 
 # name: grid, image channels K, labels L, iterations, theta_alpha / theta_beta / theta_gamma

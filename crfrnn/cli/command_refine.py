@@ -15,6 +15,7 @@ from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
 from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
+from crfrnn.meanfield.parameters import NAMES
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")
@@ -125,7 +126,7 @@ def _folder(
     processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
     if complete:
         click.echo(f"Complete already, with these parameters: {complete} of {len(paths)} cases.")
-    missing = [name for name in refining.REQUIRED if name not in settings.parameters]
+    missing = [name for name in NAMES if name not in settings.parameters]
     if missing and todo:
         click.echo(f"Guessed for each image: {', '.join(missing)}.")
     for line in found.left_out():

@@ -7,7 +7,7 @@ from typing import Any
 
 from crfrnn import files
 from crfrnn.cli import layouts
-from crfrnn.cli.refining import REQUIRED
+from crfrnn.meanfield.parameters import NAMES
 
 OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")
 
@@ -34,11 +34,11 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(
             f'{path}: expected a JSON object as "parameters". Received {parameters!r}.'
         )
-    unknown = sorted(set(parameters) - {*REQUIRED, *OPTIONAL, *_WORKFLOW})
+    unknown = sorted(set(parameters) - {*NAMES, *OPTIONAL, *_WORKFLOW})
     if unknown:
         raise ValueError(
             f"{path}: expected parameters of crfrnn.refine. Received {', '.join(unknown)}. "
-            f"Known are {', '.join(REQUIRED + OPTIONAL)}."
+            f"Known are {', '.join(NAMES + OPTIONAL)}."
         )
     given = {**parameters, **content}  # both places will do: `spacing` is an argument of refine
     workflow = {name: given[name] for name in _WORKFLOW if given.get(name) is not None}

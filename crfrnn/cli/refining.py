@@ -13,6 +13,7 @@ import numpy as np
 from crfrnn import files
 from crfrnn.cli import cases
 from crfrnn.cli.cases import Case, Paths
+from crfrnn.meanfield.parameters import NAMES
 from crfrnn.offline import slices
 from crfrnn.offline.intensities import normalise
 from crfrnn.offline.refine import refine
@@ -20,7 +21,6 @@ from crfrnn.offline.refine import refine
 if TYPE_CHECKING:
     from crfrnn.parameters.first_guess import Guess
 
-REQUIRED = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
 NO_MEMORY = (
     "There is not enough memory for it. A CRF needs about 100 bytes per point and 16 per point and "
     "label: cut the image into pieces, add --slice-axis for a volume, or use fewer --jobs."
@@ -141,7 +141,7 @@ def complete(
     parameters: Mapping[str, Any], prepared: Prepared, probs: np.ndarray
 ) -> tuple[dict[str, Any], Guess | None]:
     """The parameters with guesses for the required ones that are missing, and the guess, if any."""
-    if all(name in parameters for name in REQUIRED):
+    if all(name in parameters for name in NAMES):
         return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 

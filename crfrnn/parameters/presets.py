@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from crfrnn.meanfield.parameters import NAMES
+
 
 class Preset(dict[str, Any]):
     """Arguments of `refine`, as a paper or library has them, in our conventions.
@@ -44,11 +46,10 @@ def _preset(
     intensities: float = 255.0,
 ) -> Preset:
     """thetas: alpha, beta, gamma; weights: bilateral, spatial."""
-    names = ("theta_alpha", "theta_beta", "theta_gamma", "bilateral_weight", "spatial_weight")
     return Preset(
         source,
         intensities,
-        **dict(zip(names, thetas + weights, strict=True)),
+        **dict(zip(NAMES, thetas + weights, strict=True)),
         num_iterations=num_iterations,
         normalization=normalization,
     )

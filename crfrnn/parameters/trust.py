@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.meanfield.parameters import WEIGHTS
+
 # The agreement of labels and image (crfrnn.parameters.agreement) below which a CRF is left out, and
 # from which on it gets its full weights: python -m experiments.first_guess fit
 LOWEST, FULL = 0.85, 0.9
@@ -37,8 +39,7 @@ def weighed(guess: Mapping[str, Any], agreement: float) -> dict[str, Any]:
     >>> weighed({"bilateral_weight": 6.0, "spatial_weight": 2.0}, (LOWEST + FULL) / 2)
     {'bilateral_weight': 3.0, 'spatial_weight': 1.0}
     """
-    names = ("bilateral_weight", "spatial_weight")
-    return {**guess, **{name: trust(agreement) * guess[name] for name in names}}
+    return {**guess, **{name: trust(agreement) * guess[name] for name in WEIGHTS}}
 
 
 def reasons(agreements: Sequence[float]) -> tuple[str, bool]:

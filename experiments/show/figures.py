@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from crfrnn.meanfield.parameters import THETAS
 from experiments.score import stats
 from experiments.show.results import Outcome
 from experiments.show.verdicts import MARGIN, differences
@@ -17,7 +18,6 @@ from experiments.show.verdicts import MARGIN, differences
 COLOURS = ("black", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BY_VERDICT = {"gain": "#009E73", "loss": "#D55E00", "equivalent": "#0072B2", "not decided": "0.55"}
 KERNELS = ("spatial", "bilateral")
-THETAS = ("theta_alpha", "theta_beta", "theta_gamma")
 DPI = 110
 ROW_INCHES, PANEL_INCHES = 0.3, 2.9
 LABEL_POINTS = 9
