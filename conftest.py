@@ -1,13 +1,19 @@
-"""Leaves out the examples in docstrings that need what is not here: the native library, MONAI."""
+"""Leaves out the examples in docstrings that need what is not here: native library, frameworks."""
 
 import importlib.util
 import os
 
 from crfrnn.native import library
 
-collect_ignore = []
+NEEDED = {
+    "crfrnn/monai.py": ("monai", "torch"),
+    "crfrnn/torch.py": ("torch",),
+    "crfrnn/torch_ops.py": ("torch",),
+    **{f"crfrnn/filtering/backends/{n}.py": (n,) for n in ("jax", "tensorflow", "torch")},
+}
+
+collect_ignore = [
+    file for file, packages in NEEDED.items() if not all(map(importlib.util.find_spec, packages))
+]
 if library.path() is None and os.environ.get("CRFRNN_REQUIRE_NATIVE") != "1":
     collect_ignore.append("crfrnn/filtering/native.py")
-for _module, _package in (("monai", "monai"), ("torch", "torch"), ("torch_ops", "torch")):
-    if importlib.util.find_spec(_package) is None:
-        collect_ignore.append(f"crfrnn/{_module}.py")

@@ -138,6 +138,8 @@ def folder(made, tmp_path, monkeypatch) -> Path:
 def test_the_python_blocks_run_as_printed(page, folder):
     if page.name in ("parameters.md", "joint-training.md", "when-not.md"):
         pytest.importorskip("optuna")
+    if page.name == "pytorch.md":
+        pytest.importorskip("torch")
     names: dict = {"__name__": "__main__"}
     for block in python_blocks(page):
         exec(compile(block, str(page), "exec"), names)
