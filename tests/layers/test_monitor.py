@@ -41,7 +41,7 @@ def written(folder):
 
     Read by TensorFlow; another library has written them.
     """
-    import tensorflow as tf
+    tf = pytest.importorskip("tensorflow", reason="it reads event files")
 
     found = {}
     for path in sorted((folder / "crf").iterdir()):
