@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 
@@ -62,6 +63,9 @@ class TorchOps:
 
     def clip(self, x: torch.Tensor, least: float, most: float) -> torch.Tensor:
         return torch.clamp(x, least, most)
+
+    def multiply(self, x: Any, y: Any) -> torch.Tensor:
+        return self.convert_to_tensor(x) * self.convert_to_tensor(y)
 
     def minimum(self, x: Any, y: Any) -> torch.Tensor:
         return torch.minimum(x, self.convert_to_tensor(y, x.dtype))
@@ -139,4 +143,6 @@ class _WithGradient(torch.autograd.Function):
 
 
 def _dtype(dtype: Any) -> Any:
-    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    if dtype is None or isinstance(dtype, torch.dtype):
+        return dtype
+    return getattr(torch, np.dtype(dtype).name)  # of a name, or of a NumPy array

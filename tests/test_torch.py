@@ -77,7 +77,7 @@ def test_the_gradients_of_the_keras_backend(variant):
             x, IMAGE, **thetas, bilateral_weight=bilateral, spatial_weight=spatial,
             compatibility=compatibility, num_iterations=2, **module.options,
         )  # fmt: skip
-        return keras.ops.sum(refined * upstream)
+        return keras.ops.sum(keras.ops.multiply(refined, upstream))
 
     start = [parameter.detach().numpy() for parameter in module.parameters()]
     expected = backend.gradients(by_backend, UNARIES, *start)

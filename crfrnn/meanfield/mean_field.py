@@ -126,7 +126,8 @@ def mean_field(
         sizes = (len(grid), image.shape[-1])
         bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, *sizes, ops) if learned else None
         kernels.append((gaussian_kernel(positions, bandwidths, **options), bilateral_weight))
-    mixings = [mixing(weight, compatibility, unary.shape[-1]) for _, weight in kernels]
+    labels = unary.shape[-1]
+    mixings = [ops.convert_to_tensor(mixing(w, compatibility, labels)) for _, w in kernels]
 
     x = unary
     for _ in range(num_iterations):
