@@ -119,14 +119,6 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
         return LocalFilter(positions, grid, window)
     if method == "exact" or 0 in positions.shape:  # without points all methods agree
         return ExactFilter(positions)
-    features = positions.shape[-1]
-    if features > library.MAX_FEATURES and native is None and native_lattice.available():
-        warnings.warn(
-            f"Positions with {features} features: the C++ lattice takes at most "
-            f"{library.MAX_FEATURES}, so a many times slower one filters. Use fewer channels, for "
-            "example their principal components, or native=False to say that this is meant.",
-            stacklevel=3,
-        )
     refusal = native_lattice.refusal(positions) if native is not False else None
     if native and refusal:
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {refusal}")
