@@ -6,6 +6,7 @@ import os
 from crfrnn.native import library
 
 NEEDED = {
+    "crfrnn/large/__init__.py": ("dask",),
     "crfrnn/monai.py": ("monai", "torch"),
     "crfrnn/torch.py": ("torch",),
     "crfrnn/torch_ops.py": ("torch",),

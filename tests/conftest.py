@@ -25,11 +25,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # A single test elsewhere says so itself: @pytest.mark.once. tests/test_once.py holds the promise.
 ONCE = (
     *("benchmarks", "data"),
-    *(f"crfrnn/{room}" for room in ("cli", "diagnosis", "files", "native", "offline")),
+    *(f"crfrnn/{room}" for room in ("cli", "diagnosis", "files", "large", "native", "offline")),
     *(f"crfrnn/{room}" for room in ("parameters", "pydensecrf")),
     *("tests/benchmarks", "tests/cli", "tests/data", "tests/diagnosis", "tests/files"),
     *(f"tests/native/test_{name}.py" for name in ("headers", "interrupts", "native")),
-    *("tests/offline", "tests/parameters", "tests/pydensecrf"),
+    *("tests/large", "tests/offline", "tests/parameters", "tests/pydensecrf"),
     *("tests/experiments/rows", "tests/experiments/studies"),
     *(f"tests/experiments/score/test_{name}.py" for name in ("metrics", "stats")),
     "tests/experiments/train/test_inputs.py",

@@ -18,7 +18,7 @@ FLOORS = (
     ("meanfield",),
     ("layers", "offline"),
     ("parameters",),
-    ("diagnosis", "files"),
+    ("diagnosis", "files", "large"),
     ("cli", "pydensecrf", "explorer", "torch", "monai"),
     ("registration", "__main__"),  # beside the front door
 )

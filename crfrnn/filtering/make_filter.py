@@ -106,10 +106,12 @@ def build_filter(
     native: bool | None = None,
     grid: Sequence[Any] | None = None,
     window: int | Sequence[int] = 11,
+    norm: Any = None,
 ) -> NormalizedFilter:
-    """`make_filter` behind the door."""
+    """`make_filter` behind the door; `norm`: see `NormalizedFilter`."""
     positions = namespace(positions).cast(positions, "float32")
-    return NormalizedFilter(_operator(positions, method, native, grid, window), normalization)
+    operator = _operator(positions, method, native, grid, window)
+    return NormalizedFilter(operator, normalization, norm=norm)
 
 
 def _operator(positions: Any, method: str, native: bool | None, grid: Any, window: Any) -> Any:

@@ -28,19 +28,25 @@ class NormalizedFilter:
         normalization: a name of the table.
         present: (B, N, 1) float32, 1 for points and 0 for those that only lend the lattice their
             vertices: their values and they themselves count for nothing. None: all are points.
+        norm: (B, N, 1) float32, n, where it is known: of a part of an image, in the whole. None: it
+            is computed.
 
     Made by `make_filter`, which has an example.
     """
 
-    def __init__(self, operator: Any, normalization: str = "after", present: Any = None):
+    def __init__(
+        self, operator: Any, normalization: str = "after", present: Any = None, norm: Any = None
+    ):
         self.operator = operator
         self.scale_in, self.scale_out = present, None
         if normalization == "none":
             return
         ops = namespace(operator.positions)
-        # One channel: all would be the same.
-        ones = ops.ones_like(operator.positions[..., :1]) if present is None else present
-        norm = operator(ones) + _TINY_NORM
+        if norm is None:
+            # One channel: all would be the same.
+            ones = ops.ones_like(operator.positions[..., :1]) if present is None else present
+            norm = operator(ones)
+        norm = norm + _TINY_NORM
         scale = 1.0 / (ops.sqrt(norm) if normalization == "symmetric" else norm)
         if normalization in ("before", "symmetric"):
             self.scale_in = scale if present is None else scale * present

@@ -23,6 +23,7 @@ def spatial_positions(
     ops: Any = None,
     *,
     coordinates: Any = None,
+    origin: Sequence[int] | None = None,
 ) -> Any:
     """Positions of the points of a regular grid, or of a cloud, in units of the bandwidth.
 
@@ -35,6 +36,8 @@ def spatial_positions(
             `theta`.
         coordinates: (N, S), where N points that form no grid are; `grid` and `spacing` do not
             matter then.
+        origin: where the grid begins in a larger one of which it is a part, in points, one number
+            per axis; its positions are those of the larger one, bit by bit. None: it is no part.
 
     Returns:
         float32 array (1, N, S), last axis of the grid first; N points in row-major order.
@@ -47,7 +50,7 @@ def spatial_positions(
            [4., 0.]], dtype=float32)
     """
     ops = ops or namespace(theta)
-    axes = _axes(grid, spacing, coordinates, ops)
+    axes = _axes(grid, spacing, coordinates, ops, origin)
     return _stack(axes, [], spatial_bandwidths(theta, len(axes), ops), (1, *grid), ops)
 
 
@@ -58,6 +61,7 @@ def bilateral_positions(
     spacing: Any = None,
     *,
     coordinates: Any = None,
+    origin: Sequence[int] | None = None,
 ) -> Any:
     """Positions of the points of an image in space and intensity, in units of the bandwidths.
 
@@ -70,6 +74,7 @@ def bilateral_positions(
         spacing: distance of neighbouring points along each axis; default 1.
         coordinates: (N, S), where the points of images (B, N, K) without a grid are; see
             `spatial_positions`.
+        origin: where images that are parts of larger ones begin there; see `spatial_positions`.
 
     Returns:
         float32 array (B, N, S + K): the coordinates, last axis first, then the channels.
@@ -84,7 +89,7 @@ def bilateral_positions(
     """
     ops = namespace(image, theta_alpha, theta_beta)
     batch, *grid, _ = ops.shape(image)
-    axes = _axes(grid, spacing, coordinates, ops)
+    axes = _axes(grid, spacing, coordinates, ops, origin)
     channels = image.shape[-1]
     bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, len(axes), channels, ops)
     image = ops.cast(image, "float32")
@@ -106,7 +111,9 @@ def bilateral_bandwidths(
     return ops.concatenate([in_space, in_intensity], axis=0)
 
 
-def _axes(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> list[Any]:
+def _axes(
+    grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any, origin: Sequence[int] | None
+) -> list[Any]:
     """The coordinates of the points in the unit of `spacing`, last axis of the grid first.
 
     One array per axis, (N,) or, on a grid, of a shape that broadcasts to the grid.
@@ -115,10 +122,11 @@ def _axes(grid: Sequence[Any], spacing: Any, coordinates: Any, ops: Any) -> list
         columns = ops.cast(coordinates, "float32")
         return [columns[:, axis] for axis in reversed(range(columns.shape[1]))]
     spacing = _per_axis(1.0 if spacing is None else spacing, len(grid), ops)
-    return [
-        ops.reshape(ops.arange(size, dtype="float32") * spacing[i], (-1,) + (1,) * i)
-        for i, size in enumerate(reversed(grid))
-    ]
+    # Whole numbers, exact in float32 up to 2^24.
+    along = [ops.arange(size, dtype="float32") for size in reversed(grid)]
+    if origin is not None:
+        along = [p + float(first) for p, first in zip(along, reversed(origin), strict=True)]
+    return [ops.reshape(p * spacing[i], (-1,) + (1,) * i) for i, p in enumerate(along)]
 
 
 def _stack(axes: list[Any], intensities: list[Any], bandwidths: Any, shape: Any, ops: Any) -> Any:

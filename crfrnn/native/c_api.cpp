@@ -103,6 +103,12 @@ int crfrnn_mean_field_step(const PairwiseTerm* terms, int64_t count, const float
   });
 }
 
+int32_t crfrnn_set_in_order(int32_t value) {
+  const bool before = in_order();
+  in_order() = value != 0;
+  return before;
+}
+
 int32_t crfrnn_max_threads() { return max_threads(); }
 
 const char* crfrnn_instruction_set() { return has_avx2() ? "avx2" : "baseline"; }

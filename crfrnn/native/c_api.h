@@ -48,5 +48,8 @@ CRFRNN_API int crfrnn_softmax(const float* logits, int64_t points, int64_t label
 CRFRNN_API int crfrnn_mean_field_step(const crfrnn::PairwiseTerm* terms, int64_t count, const float* unaries,
                                       int64_t labels, const float* q, float* out, char* message, int64_t message_size);
 
+// Whether sums of later calls from this thread are in the order of the points, whatever their number; returns what was.
+CRFRNN_API int32_t crfrnn_set_in_order(int32_t value);
+
 CRFRNN_API int32_t crfrnn_max_threads();
 CRFRNN_API const char* crfrnn_instruction_set();

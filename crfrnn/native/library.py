@@ -6,9 +6,11 @@ Arrays are handed over without copying. Nothing here knows a deep-learning frame
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ __all__ = [
     "apply",
     "build",
     "contiguous",
+    "in_order",
     "load",
     "mean_field_step",
     "path",
@@ -89,6 +92,8 @@ def load() -> ctypes.CDLL:
         *(ctypes.POINTER(CPairwiseTerm), int64, address, int64, address, address),
         *message,
     )
+    library.crfrnn_set_in_order.argtypes = (int32,)
+    library.crfrnn_set_in_order.restype = int32
     library.crfrnn_max_threads.restype = int32
     library.crfrnn_instruction_set.restype = ctypes.c_char_p
     return library
@@ -100,6 +105,20 @@ def _call(name: str, *arguments) -> None:
     if failure:
         kind = MemoryError if failure == _OUT_OF_MEMORY else ValueError
         raise kind(message.value.decode())
+
+
+@contextlib.contextmanager
+def in_order() -> Iterator[None]:
+    """Sums of this thread's calls are in the order of the points, on one thread.
+
+    A point's result then depends, to the last bit, on the points within reach alone, not on how
+    many others are filtered with it.
+    """
+    before = load().crfrnn_set_in_order(1)
+    try:
+        yield
+    finally:
+        load().crfrnn_set_in_order(before)
 
 
 def contiguous(array) -> np.ndarray:

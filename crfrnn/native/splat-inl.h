@@ -49,7 +49,7 @@ void splat_points(const Lattice& lattice, Range range, const float* values, int 
   // Neighbouring points share corners, and each sum waits for the one before: points far apart, taken in turns, do not.
   // Among many vertices that happens less often than points far apart miss the cache. (Not a matter of P: the order of
   // the sums, and so their rounding, is the same for any number of channels.)
-  const int streams = lattice.vertices() < kManyVertices ? 4 : 1;
+  const int streams = lattice.vertices() < kManyVertices && !in_order() ? 4 : 1;
   const int64_t length = (range.end - range.begin) / streams, end_of_turns = range.begin + streams * length;
   for (int64_t i = range.begin; i < range.begin + length; ++i)
     for (int64_t n = i; n < end_of_turns; n += length) {

@@ -11,8 +11,16 @@
 
 namespace crfrnn {
 
+// Whether this thread's calls add up points in their order, on it alone: then a sum depends on the points that it is of,
+// and neither on how many others there are nor on the number of threads.
+inline bool& in_order() {
+  thread_local bool value = false;
+  return value;
+}
+
 // Small work stays on one thread: waking another costs the time of some thousand points.
 inline int threads_for(int64_t items, int64_t items_per_thread = 4096) {
+  if (in_order()) return 1;
   return static_cast<int>(std::clamp<int64_t>(items / items_per_thread, 1, max_threads()));
 }
 

@@ -1,0 +1,182 @@
+"""How a large image is cut: sizes of tiles, their halos, and how many iterations each pass does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crfrnn.filtering.reach import reach_in_points
+
+Slices = tuple[slice, ...]
+
+# Points of a tile with its halo, unless the user gives its size. A point of a colour image with two
+# labels takes some 170 bytes while its lattice is built: 1.4 GB.
+POINTS = 2**23
+
+# What building the lattices costs, in iterations: half of the time of five, in workload D of
+# benchmarks/mean_field.py (1000 x 1000, colour, two labels).
+BUILDING = 5
+
+# Normalisations that scale what a point sends by its own norm, which reaches one step further.
+_SENDERS = ("symmetric", "before")
+
+
+class Plan(NamedTuple):
+    """How an image is cut; see `plan`.
+
+    tile: points of a tile without its halo, at most, per axis.
+    halo: points that are read around a tile in each pass, per axis.
+    norm_halo: the same of the pass that computes the norms, or None without such a pass.
+    iterations: mean-field iterations of each pass.
+    cost: points filtered, over those of filtering the image whole; buildings count as iterations.
+    """
+
+    tile: tuple[int, ...]
+    halo: tuple[int, ...]
+    norm_halo: tuple[int, ...] | None
+    iterations: tuple[int, ...]
+    cost: float
+
+    def __str__(self) -> str:
+        tile, halo = ("x".join(map(str, sizes)) for sizes in (self.tile, self.halo))
+        passes = f"{len(self.iterations)} pass{'es' * (len(self.iterations) > 1)}"
+        norms = " after one for the norms" if self.norm_halo else ""
+        return (
+            f"tiles of {tile} points, halo {halo}, {passes}{norms}: "
+            f"{self.cost:.1f} x the work of the image whole"
+        )
+
+
+def plan(
+    grid: Sequence[int],
+    thetas: Sequence[Any],
+    num_iterations: int,
+    normalization: str = "symmetric",
+    spacing: Any = None,
+    *,
+    passes: int | None = None,
+    tile: int | Sequence[int] | None = None,
+    halo: int | Sequence[int] | None = None,
+) -> Plan:
+    """The cheapest exact way to refine an image in tiles.
+
+    One pass does all iterations in each tile, whose halo is as many times the kernel's reach; one
+    pass per iteration needs a halo of one reach only, but builds the lattices anew. Anything
+    between is possible.
+
+    Args:
+        grid: sizes of the image, (H, W) or (D, H, W).
+        thetas: theta_alpha, theta_gamma of the kernels in use; each a number or one per axis.
+        num_iterations, normalization, spacing: see `crfrnn.refine`.
+        passes: 1 to num_iterations; None: whichever costs least.
+        tile: points of a tile without its halo; None: as many as fit in 2^23 with it.
+        halo: points around a tile in each pass, instead of the exact number: less is faster, and
+            leaves seams.
+
+    Raises:
+        ValueError: sizes that are not positive, more passes than iterations.
+
+    Example:
+
+    >>> print(plan((20000, 20000), thetas=[10, 3], num_iterations=5))
+    tiles of 2404x2464 points, halo 246x216, 1 pass: 1.4 x the work of the image whole
+    >>> plan((20000, 20000), thetas=[80, 3], num_iterations=5).iterations
+    (1, 1, 1, 1, 1)
+    """
+    grid = tuple(grid)
+    if passes is not None and not 1 <= passes <= max(num_iterations, 1):
+        raise ValueError(
+            f"Expected `passes` from 1 to num_iterations = {num_iterations}. Received {passes}."
+        )
+    each = _furthest(thetas, spacing, len(grid))
+    options = [passes] if passes else range(1, max(num_iterations, 1) + 1)
+    plans = [
+        _plan(grid, each, count, num_iterations, normalization in _SENDERS, tile, halo)
+        for count in options
+    ]
+    return min(plans, key=lambda p: p.cost)
+
+
+def tiles(grid: Sequence[int], tile: Sequence[int]) -> list[list[slice]]:
+    """Along each axis the slices of its tiles, which differ by one point at most.
+
+    >>> tiles((7,), (3,))
+    [[slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)]]
+    """
+    result = []
+    for size, largest in zip(grid, tile, strict=True):
+        parts = np.array_split(np.arange(size), -(-size // largest)) if size else []
+        result.append([slice(int(p[0]), int(p[-1]) + 1) for p in parts])
+    return result
+
+
+def widened(inner: Slices, halo: Sequence[int], grid: Sequence[int]) -> tuple[Slices, Slices]:
+    """A tile with its halo in the image, and the tile within that.
+
+    >>> widened((slice(10, 20),), (4,), (22,))
+    ((slice(6, 22, None),), (slice(4, 14, None),))
+    """
+    each = list(zip(inner, halo, grid, strict=True))
+    outer = tuple(slice(max(s.start - h, 0), min(s.stop + h, n)) for s, h, n in each)
+    within = tuple(
+        slice(s.start - o.start, s.stop - o.start) for s, o in zip(inner, outer, strict=True)
+    )
+    return outer, within
+
+
+def _furthest(thetas: Sequence[Any], spacing: Any, axes: int) -> tuple[int, ...]:
+    """The reach of the kernel that reaches furthest, in points per axis."""
+    reaches = [reach_in_points(theta, spacing, axes) for theta in thetas]
+    return tuple(max(r) for r in zip(*reaches, strict=True)) if reaches else (0,) * axes
+
+
+def _plan(
+    grid: tuple[int, ...],
+    each: tuple[int, ...],
+    passes: int,
+    num_iterations: int,
+    senders: bool,
+    tile: int | Sequence[int] | None,
+    halo: int | Sequence[int] | None,
+) -> Plan:
+    iterations = tuple(_shares(num_iterations, passes))
+    norms = senders and passes > 1
+    # A message depends on the norm of its sender, and that on the points a reach beyond. Where the
+    # norms are not known beforehand, the last points of the halo are there for them alone.
+    steps = iterations[0] + (senders and not norms)
+    exact = tuple(steps * r for r in each)
+    around = exact if halo is None else tuple(map(int, np.broadcast_to(halo, len(grid))))
+    if tile is None:
+        side = math.floor(POINTS ** (1 / len(grid)))
+        # A halo as large as the tile filters each point nine times: as far as it may go.
+        size = tuple(max(side - 2 * a, a, 1) for a in around)
+    else:
+        size = tuple(map(int, np.broadcast_to(tile, len(grid))))
+    size = tuple(min(s, n) for s, n in zip(size, grid, strict=True))
+    if min(size, default=0) < 1 or min(around) < 0:
+        raise ValueError(
+            "Expected `tile` of 1 point or more and `halo` of 0 or more, for an image that is not "
+            f"empty. Received tile={tile}, halo={halo}, an image of {grid}."
+        )
+    work = sum(BUILDING + count for count in iterations) * _padded(grid, size, around)
+    if norms:
+        work += (BUILDING + 1) * _padded(grid, size, each)
+    return Plan(
+        size, around, each if norms else None, iterations, work / (BUILDING + num_iterations)
+    )
+
+
+def _shares(total: int, parts: int) -> Iterator[int]:
+    for part in range(parts):
+        yield total // parts + (part < total % parts)
+
+
+def _padded(grid: Sequence[int], tile: Sequence[int], halo: Sequence[int]) -> float:
+    """Points of all tiles with their halos, over those of the image."""
+    ratio = 1.0
+    for size, parts, around in zip(grid, tiles(grid, tile), halo, strict=True):
+        ratio *= sum(min(p.stop + around, size) - max(p.start - around, 0) for p in parts) / size
+    return ratio

@@ -1,0 +1,185 @@
+"""`crfrnn.refine` on dask arrays; public as `crfrnn.large.refine`."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from crfrnn import checks
+from crfrnn.large import tile as work
+from crfrnn.large.plan import plan as make_plan
+from crfrnn.large.plan import tiles, widened
+from crfrnn.large.window import windowed
+from crfrnn.meanfield.parameters import check_products, declared
+from crfrnn.offline import inputs
+from crfrnn.optional import needed
+
+_DASK = ("Images larger than memory", "large")
+
+
+def _sizes(given: dict[str, Any]) -> checks.Sizes:
+    da = needed("dask.array", *_DASK)
+    image, probs = (_lazy(da, name, given[name]) for name in ("image", "probs"))
+    inputs.same_grid(image, probs)
+    given["image"] = image if image.ndim == probs.ndim else image[..., None]
+    given["probs"] = probs
+    if given.get("mask") is not None:
+        given["mask"] = _lazy(da, "mask", given["mask"])
+        if given["mask"].shape != probs.shape[:-1]:
+            raise ValueError(
+                f"Expected `mask` of shape {probs.shape[:-1]}. "
+                f"Received shape {given['mask'].shape}."
+            )
+    return {"S": probs.ndim - 1, "K": given["image"].shape[-1], "L": probs.shape[-1]}
+
+
+@checks.door(
+    _sizes,
+    inputs.NO_PARAMETERS,
+    **declared("num_iterations", "compatibility", "normalization", "spacing"),
+)
+def refine(
+    image: Any,
+    probs: Any,
+    *,
+    theta_alpha: float | Sequence[float],
+    theta_beta: float | Sequence[float],
+    theta_gamma: float | Sequence[float],
+    bilateral_weight: Any,
+    spatial_weight: Any,
+    num_iterations: int = 5,
+    compatibility: Any = "potts",
+    normalization: str = "symmetric",
+    spacing: float | Sequence[float] | None = None,
+    mask: Any = None,
+    passes: int | None = None,
+    tile: int | Sequence[int] | None = None,
+    halo: int | Sequence[int] | None = None,
+) -> Any:
+    """Refines the probabilities of an image of any size, tile by tile, without seams.
+
+    The lattice's kernel is zero beyond a few bandwidths (`crfrnn.filtering.reach`), so a tile that
+    is read with enough of its surroundings gives what the whole image would give. Results do not
+    depend on tiles, passes, scheduler or number of threads, to the last bit; from `crfrnn.refine`
+    they differ by the rounding of sums in another order. `crfrnn.large.plan` says how an image
+    would be cut.
+
+    Args:
+        image: (*S,) or (*S, K), S = (H, W) or (D, H, W): a dask array, or what
+            `dask.array.from_array` takes.
+        probs: (*S, L), probabilities that sum to 1, likewise.
+        theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations,
+            compatibility, normalization, spacing: see `crfrnn.refine`.
+        mask: (*S) of bool, likewise: the points that take part. None: all.
+        passes: how often the image is gone through, 1 to num_iterations. None: what costs least.
+        tile: points of a tile, a number or one per axis. None: as many as fit in about 1.4 GB per
+            worker, for a colour image with two labels.
+        halo: points that each pass reads around a tile, fewer than exactness needs: faster, with
+            seams. None: as many as it needs.
+
+    Returns:
+        A dask array (*S, L) float32, one chunk per tile; nothing is computed yet.
+
+    Raises:
+        ValueError: as `crfrnn.refine`; what is wrong with numbers is found, and said with the place
+            in the image, when they are computed.
+        ImportError: dask is missing.
+
+    Reference:
+        A. Adams, J. Baek, M. A. Davis, "Fast High-Dimensional Filtering Using the Permutohedral
+        Lattice", Eurographics 2010, for the kernel's support.
+
+    Example: see `crfrnn.large`.
+    """
+    check_products(bilateral_weight, spatial_weight, compatibility)
+    crf = dict(
+        theta_alpha=theta_alpha,
+        theta_beta=theta_beta,
+        theta_gamma=theta_gamma,
+        bilateral_weight=bilateral_weight,
+        spatial_weight=spatial_weight,
+        compatibility=compatibility,
+        normalization=normalization,
+        spacing=spacing,
+        coordinates=None,
+        method="lattice",
+        window=None,
+    )
+    weights = {"bilateral": bilateral_weight, "spatial": spatial_weight}
+    thetas = {"bilateral": theta_alpha, "spatial": theta_gamma}
+    names = [name for name, weight in weights.items() if np.any(weight)]
+    grid = probs.shape[:-1]
+    cut = make_plan(
+        grid,
+        [thetas[name] for name in names],
+        num_iterations,
+        normalization,
+        spacing,
+        passes=passes,
+        tile=tile,
+        halo=halo,
+    )
+    norms = None
+    if cut.norm_halo:
+        norms = _tiled(
+            work.norms_of, (image, mask), cut.tile, cut.norm_halo, len(names), names=names, crf=crf
+        )
+    q = None
+    for count in cut.iterations:
+        q = _tiled(
+            work.iterated,
+            (image, probs, mask, q, norms),
+            cut.tile,
+            cut.halo,
+            probs.shape[-1],
+            num_iterations=count,
+            names=names,
+            crf=crf,
+        )
+    return q
+
+
+def _tiled(
+    function: Callable[..., np.ndarray],
+    arrays: Sequence[Any],
+    tile: Sequence[int],
+    halo: Sequence[int],
+    channels: int,
+    **options: Any,
+) -> Any:
+    """A dask array (*S, channels) of what a function makes of each tile with its halo.
+
+    arrays: (*S) or (*S, ...), the first of them the image; None is handed on as None.
+    """
+    da = needed("dask.array", *_DASK)
+    graphs = needed("dask.highlevelgraph", *_DASK)
+    grid = arrays[0].shape[:-1]
+    along = tiles(grid, tile)
+    given = [a for a in arrays if a is not None]
+    name = f"crfrnn-{function.__name__}-{uuid.uuid4().hex}"
+    tasks = {}
+    for index in np.ndindex(*map(len, along)):
+        inner = tuple(parts[i] for parts, i in zip(along, index, strict=True))
+        outer, within = widened(inner, halo, grid)
+        origin = tuple(part.start for part in outer)
+        run = functools.partial(function, origin=origin, within=within, **options)
+        windows = (None if array is None else windowed(array, outer) for array in arrays)
+        key = (name, *index, 0)
+        tasks[key] = (run, *windows)
+    graph = graphs.HighLevelGraph.from_collections(name, tasks, dependencies=given)
+    chunks = [tuple(part.stop - part.start for part in parts) for parts in along]
+    return da.Array(graph, name, (*chunks, (channels,)), dtype=np.float32)
+
+
+def _lazy(da: Any, name: str, value: Any) -> Any:
+    """`value` as a dask array with one chunk along its last axis if that is no axis of the grid."""
+    if isinstance(value, da.Array):
+        return value
+    if not hasattr(value, "shape"):
+        value = checks.array(name, value)
+    # Without a name of its own dask would read all of the array to make one.
+    return da.from_array(value, name=False)
