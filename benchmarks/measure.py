@@ -185,7 +185,7 @@ def wait_until_quiet(minutes: float, others: float = 0.15) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that both benchmarks share."""
+    """The options that the benchmarks of the four workloads share."""
     parser.add_argument("--workloads", default=workloads.NAMES, help="some of ABCD")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--scale", type=float, default=1.0, help="of the grids, for a quick trial")
@@ -195,6 +195,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("KERAS_BACKEND", "tensorflow"),
     )
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options that all benchmarks share."""
     parser.add_argument("--output", help="JSON file; default: a new one under runs/benchmarks/")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
     parser.add_argument(

@@ -58,7 +58,7 @@ def refine(
     mask: Any = None,
     passes: int | None = None,
     tile: int | Sequence[int] | None = None,
-    halo: int | Sequence[int] | None = None,
+    halo: float = 1.0,
 ) -> Any:
     """Refines the probabilities of an image of any size, tile by tile, without seams.
 
@@ -78,8 +78,7 @@ def refine(
         passes: how often the image is gone through, 1 to num_iterations. None: what costs least.
         tile: points of a tile, a number or one per axis. None: as many as fit in about 1.4 GB per
             worker, for a colour image with two labels.
-        halo: points that each pass reads around a tile, fewer than exactness needs: faster, with
-            seams. None: as many as it needs.
+        halo: share of the halo that exactness needs, 0 to 1: less is faster, and leaves seams.
 
     Returns:
         A dask array (*S, L) float32, one chunk per tile; nothing is computed yet.
