@@ -92,7 +92,8 @@ def test_a_smaller_halo_leaves_seams_and_the_exact_one_is_needed():
     refine = functools.partial(large.refine, image, probs, **COLOUR, passes=1, tile=20)
     assert exact.halo == (17 * 4, 19 * 4)
     seams = [
-        np.abs(refine(halo=halo).compute(scheduler="sync") - expected).max() for halo in (0, 0.06, 0.25)
+        np.abs(refine(halo=share).compute(scheduler="sync") - expected).max()
+        for share in (0, 0.06, 0.25)
     ]
     assert seams[0] > seams[1] > seams[2] > 0
 
