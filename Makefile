@@ -45,7 +45,7 @@ experiment: $(STAMPS)/experiments $(STAMPS)/$(BACKEND)  ## train, compare and pr
 	$(PY) -m experiments.compare --dataset $(DATASET) $(ARGS)
 
 test: $(STAMPS)/dev $(STAMPS)/$(BACKEND)  ## run the tests (BACKEND=, ARGS=)
-	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(STAMPS)/dev  ## check style, formatting and types
 	$(PY) -m ruff check .
