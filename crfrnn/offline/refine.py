@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.meanfield.in_place import MeanField
-from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield import absent
 from crfrnn.meanfield.parameters import declared
 from crfrnn.offline import inputs
-from crfrnn.offline.kernels import image_kernels
+from crfrnn.offline.present import refine_present
 
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
@@ -45,6 +44,7 @@ def refine(
     method: str = "lattice",
     window: int | Sequence[int] = 11,
     mask: np.ndarray | None = None,
+    ignore_below: float = 0.0,
 ) -> np.ndarray:
     """Refines the probabilities of a segmentation by a dense CRF that follows the image's edges.
 
@@ -67,9 +67,13 @@ def refine(
             kernel and keep their probabilities. Not with method="local". None: all take part.
         method: "lattice", "exact" or "local"; see `gaussian_filter`.
         window: width in points of method="local"; see `gaussian_filter`.
+        ignore_below: leave out labels whose probability is below this at every point, such as 1e-3:
+            the time is in proportion to the labels that remain. Only those that can be proven to
+            stay rare (docs/pruning.md); they keep their probabilities. 0: all are kept. Needs
+            "potts" and weights of 0 or more, none of them (L, L).
 
     Returns:
-        Refined probabilities (*S, L), float32.
+        Refined probabilities (*S, L), float32, of all labels.
 
     Raises:
         ValueError: shapes that do not fit together, numbers that are no probabilities, not finite
@@ -91,15 +95,15 @@ def refine(
     >>> refined.argmax(-1)
     array([[0, 0, 0, 1, 1, 1]])
     """
-    num_labels = probs.shape[-1]
-    kernels = image_kernels(
+    found = refine_present(
         image,
-        num_labels,
+        probs,
         theta_alpha=theta_alpha,
         theta_beta=theta_beta,
         theta_gamma=theta_gamma,
         bilateral_weight=bilateral_weight,
         spatial_weight=spatial_weight,
+        num_iterations=num_iterations,
         compatibility=compatibility,
         normalization=normalization,
         spacing=spacing,
@@ -107,12 +111,14 @@ def refine(
         mask=mask,
         method=method,
         window=window,
+        ignore_below=ignore_below,
     )
-    rows = probs.reshape(-1, num_labels) if mask is None else probs[mask]
-    crf = MeanField(list(kernels.values()), np.ascontiguousarray(logits_from_probabilities(rows)))
-    crf.step(num_iterations)
+    num_labels = probs.shape[-1]
+    rows, refined = probs.reshape(-1, num_labels) if mask is None else probs[mask], found.probs
+    if len(found.labels) < num_labels:
+        refined = absent.restored(refined, rows, found.labels)
     if mask is None:
-        return crf.q.reshape(probs.shape)
-    refined = probs.astype(np.float32)
-    refined[mask] = crf.q
-    return refined
+        return refined.reshape(probs.shape)
+    everywhere = probs.astype(np.float32)
+    everywhere[mask] = refined
+    return everywhere
