@@ -30,7 +30,9 @@ from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 
 RECORD = "crfrnn-refine.jsonl"
-_LATER = ("logits", "labels_as_probs")
+_LATER = (
+    *("logits", "labels_as_probs", "upsample", "palette", "confidence", "packed", "agree_with"),
+)
 
 
 class Job(NamedTuple):

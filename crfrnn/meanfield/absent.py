@@ -87,12 +87,12 @@ def restored(q: np.ndarray, start: np.ndarray, labels: np.ndarray) -> np.ndarray
     """Probabilities of all labels.
 
     Args:
-        q: (N, K) of the labels that were kept.
-        start: (N, L) what mean field started from; rows sum to 1 within rounding.
+        q: (..., K) of the labels that were kept.
+        start: (..., L) what mean field started from; rows sum to 1 within rounding.
         labels: (K,) which were kept.
 
     Returns:
-        (N, L) float32, rows sum to 1: the others have what they had, the kept ones share the rest.
+        (..., L) float32, rows sum to 1: the others have what they had, the kept ones the rest.
 
     Example:
 
@@ -102,8 +102,6 @@ def restored(q: np.ndarray, start: np.ndarray, labels: np.ndarray) -> np.ndarray
     """
     result = start.astype(np.float32)
     # A matrix product: ten times as fast as a sum over a short axis.
-    totals = result @ np.ones(result.shape[1], np.float32)
-    result /= totals[:, None]
-    kept = result[:, labels]
-    result[:, labels] = q * kept.sum(1, keepdims=True)
+    result /= (result @ np.ones(result.shape[-1], np.float32))[..., None]
+    result[..., labels] = q * result[..., labels].sum(-1, keepdims=True)
     return result

@@ -14,15 +14,15 @@ from crfrnn.offline.upsampling import upsample
 
 
 class Present(NamedTuple):
-    """Refined probabilities of the labels that are present.
+    """Probabilities of the K labels that are present, before and after.
 
-    probs: (N, K) float32, of the points that take part; rows sum to 1.
-    start: (N, K) float32 logits that the iteration started from.
-    labels: (K,) the number of each of the K labels, ascending.
+    probs: (*S, K) float32; points that take no part have those of before.
+    before: (*S, K), at the size of the image.
+    labels: (K,) the number of each label, ascending.
     """
 
     probs: np.ndarray
-    start: np.ndarray
+    before: np.ndarray
     labels: np.ndarray
 
 
@@ -39,25 +39,27 @@ def refine_present(
 
     Args:
         image: (*S, K).
-        probs: (*S, L), or (*s, L) of fewer points, which are upsampled: only the labels present.
+        probs: (*S, L), or (*s, L) of fewer points: the labels present are upsampled.
         num_iterations, ignore_below, mask, crf: all arguments of `refine`, checked.
     """
     num_labels, grid = probs.shape[-1], image.shape[:-1]
+    small = probs.shape[:-1] != grid
     kernels = list(image_kernels(image, num_labels, mask=mask, **crf).values())
     labels = np.arange(num_labels)
     if ignore_below and kernels:
-        rows = (
-            probs.reshape(-1, num_labels)
-            if mask is None or probs.shape[:-1] != grid
-            else probs[mask]
-        )
+        # Upsampled probabilities are means of these, and none is larger.
+        rows = probs.reshape(-1, num_labels) if mask is None or small else probs[mask]
         labels = absent.present(rows.max(0, initial=0), absent.reach(kernels), ignore_below)
     if len(labels) < num_labels:
         kernels = absent.of_labels(kernels, labels)
         probs = probs[..., labels]
-    if probs.shape[:-1] != grid:
+    if small:
         probs = upsample(probs, grid)
     rows = probs.reshape(-1, len(labels)) if mask is None else probs[mask]
-    crf_of_image = MeanField(kernels, np.ascontiguousarray(logits_from_probabilities(rows)))
-    crf_of_image.step(num_iterations)
-    return Present(crf_of_image.q, crf_of_image.unary, labels)
+    state = MeanField(kernels, np.ascontiguousarray(logits_from_probabilities(rows)))
+    state.step(num_iterations)
+    if mask is None:
+        return Present(state.q.reshape(probs.shape), probs, labels)
+    refined = probs.astype(np.float32)
+    refined[mask] = state.q
+    return Present(refined, probs, labels)

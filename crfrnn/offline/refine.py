@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ from crfrnn import checks
 from crfrnn.meanfield import absent
 from crfrnn.meanfield.parameters import declared
 from crfrnn.offline import inputs
-from crfrnn.offline.present import refine_present
+from crfrnn.offline.present import Present, refine_present
+from crfrnn.offline.upsampling import in_proportion
 
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
@@ -113,12 +115,60 @@ def refine(
         window=window,
         ignore_below=ignore_below,
     )
-    num_labels = probs.shape[-1]
-    rows, refined = probs.reshape(-1, num_labels) if mask is None else probs[mask], found.probs
-    if len(found.labels) < num_labels:
-        refined = absent.restored(refined, rows, found.labels)
-    if mask is None:
-        return refined.reshape(probs.shape)
-    everywhere = probs.astype(np.float32)
-    everywhere[mask] = refined
-    return everywhere
+    if len(found.labels) == probs.shape[-1]:
+        return found.probs
+    taking_part = np.s_[:] if mask is None else mask
+    refined = probs.astype(np.float32)
+    refined[taking_part] = absent.restored(
+        found.probs[taking_part], probs[taking_part], found.labels
+    )
+    return refined
+
+
+def refine_upsampled(image: np.ndarray, probs: np.ndarray, **crf: Any) -> Present:
+    """`refine`, of the labels that are present alone, also from probabilities of fewer points.
+
+    Args:
+        image: as for `refine`.
+        probs: (*S, L), or (*s, L) in proportion to the image: `upsample` says how they become more.
+        crf: the other arguments of `refine`.
+
+    Returns:
+        `Present`: the rest of the L labels is not in it.
+
+    Raises:
+        ValueError: as `refine`, or another proportion.
+
+    Example:
+
+    >>> image = np.repeat([0.0, 1.0], 6)[None]  # (1, 12)
+    >>> coarse = np.array([[[0.9, 0.1, 0], [0.6, 0.4, 0], [0.1, 0.9, 0]]])  # (1, 3, 3)
+    >>> found = refine_upsampled(image, coarse, theta_alpha=10, theta_beta=0.1, theta_gamma=1,
+    ...                          bilateral_weight=5, spatial_weight=0, ignore_below=1e-3)
+    >>> found.labels, found.probs.argmax(-1)
+    (array([0, 1]), array([[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]]))
+    """
+    bound = inspect.signature(refine).bind(image, probs, **crf)
+    bound.apply_defaults()
+    given = bound.arguments
+    checks.fit(refine.declared, given, _sizes_upsampled(given))  # type: ignore[attr-defined]
+    return refine_present(**given)
+
+
+def _sizes_upsampled(given: dict[str, Any]) -> checks.Sizes:
+    image, probs = (checks.array(name, given[name]) for name in ("image", "probs"))
+    axes = probs.ndim - 1
+    grid, small = image.shape[:axes], probs.shape[:-1]
+    if grid == small:
+        return _sizes(given)
+    if given["coordinates"] is not None or not in_proportion(small, grid):
+        raise ValueError(
+            "Expected probabilities (*s, L) in the proportions of the image (*S,) or (*S, K), and "
+            f"no larger. Received: image of shape {image.shape}, probs of shape {probs.shape}. "
+            "Crop both alike."
+        )
+    given["mask"] = mask = inputs.mask_of(given["mask"], grid)
+    given["probs"] = inputs.probabilities(probs)
+    given["image"] = inputs.finite_image(image if image.ndim > axes else image[..., None], mask)
+    inputs.check_points(given, grid)
+    return inputs.sizes_of(given["image"], given, probs.shape[-1])
