@@ -150,7 +150,7 @@ def _folder(
     outcomes: list[Outcome] = []
     try:
         with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
-            for job, outcome in batch.run(todo, output, settings, processes):
+            for job, outcome in batch.run(todo, output, settings, processes, at_most=jobs is None):
                 bar.update()
                 if isinstance(outcome, str):
                     failed[job.paths.name] = outcome
