@@ -11,6 +11,7 @@ from crfrnn import files
 from crfrnn.cli.cases import Case
 from crfrnn.cli.packing import dense
 
+_FEW = 8  # labels
 UNKNOWN = 255  # VOC's value of points that have no part in a loss
 
 
@@ -30,11 +31,11 @@ class Refined(NamedTuple):
 
     def label_map(self) -> np.ndarray:
         """(*S) the most likely labels."""
-        return self.labels[self.probs.argmax(-1)]
+        return self.labels[likeliest(self.probs)]
 
     def changed(self) -> float:
         """The share of the points whose most likely label changed."""
-        return float(np.mean(self.probs.argmax(-1) != self.before.argmax(-1)))
+        return float(np.mean(likeliest(self.probs) != likeliest(self.before)))
 
 
 class How(NamedTuple):
@@ -105,6 +106,23 @@ def write(path: Path, found: Refined, case: Case, how: How, other: np.ndarray | 
             _write_palette(path, labels)
         else:
             files.write_labels(path, labels, case.nifti)
+
+
+def likeliest(probs: np.ndarray) -> np.ndarray:
+    """probs.argmax(-1) of (*S, K), label by label where they are few: many times as fast.
+
+    Example:
+
+    >>> likeliest(np.array([[0.2, 0.8, 0.0], [0.5, 0.5, 0.0]]))
+    array([1, 0])
+    """
+    if probs.shape[-1] > _FEW:
+        return probs.argmax(-1)
+    found, most = np.zeros(probs.shape[:-1], np.int64), probs[..., 0].copy()
+    for label in range(1, probs.shape[-1]):
+        found[probs[..., label] > most] = label
+        np.maximum(most, probs[..., label], out=most)
+    return found
 
 
 def voc_palette() -> np.ndarray:
