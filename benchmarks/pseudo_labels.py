@@ -196,7 +196,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 grid=tuple(round(n * options.scale) for n in WORKLOADS[workload].grid)
             )
             make(scaled, folder, max(options.images, options.fast_images))
-            counts = {who: _count(who, scaled, options) for who in CONTENDERS if _is_here(who)}
+            counts = {who: _count(who, scaled, options) for who in CONTENDERS}
+            counts = {who: count for who, count in counts.items() if count}
             runs: dict[str, list[dict[str, Any]]] = {who: [] for who in counts}
             part: dict[str, Any] = {"workload": workload, "title": scaled.title, "runs": runs}
             result["parts"].append(part)
@@ -225,14 +226,17 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _is_here(who: str) -> bool:
-    return not who.startswith("pydensecrf") or measure.has_pydensecrf()
-
-
 def _count(who: str, workload: Workload, options: argparse.Namespace) -> int:
-    """Images of a run: more where they take little time, so that starting does not count."""
-    slow = who == "pydensecrf" or workload.present > 20
-    return options.images if slow else options.fast_images
+    """Images of a run: more where they take little time, so that starting does not count.
+
+    0: it does not take part. An even number, for two processes.
+    """
+    everything = workload.present == workload.labels
+    if who.startswith("pydensecrf"):
+        same = everything and who != "pydensecrf"
+        return 0 if same or not measure.has_pydensecrf() else options.images
+    count = options.images if everything else options.fast_images
+    return count // 2 if who.endswith("one process") else count
 
 
 def summary(part: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -269,7 +273,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--repeats", type=int, default=3, help="rounds of all contenders")
     parser.add_argument("--images", type=int, default=4, help="of a run of pydensecrf")
-    parser.add_argument("--fast-images", type=int, default=32, help="of a run of the fast ones")
+    parser.add_argument("--fast-images", type=int, default=40, help="of a run of the fast ones")
     parser.add_argument("--scale", type=float, default=1.0, help="of the grids, for a quick trial")
     parser.add_argument("--output", help="JSON file; default: a new one under runs/benchmarks/")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")

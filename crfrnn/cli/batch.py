@@ -17,8 +17,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from crfrnn import files
 from crfrnn.cli import refining, workers
 from crfrnn.cli.cases import Paths
@@ -85,6 +83,8 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: another command does.
     """
+    from filelock import FileLock, Timeout  # here, since workers need none
+
     workshop = folder / files.WORKSHOP
     workshop.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workshop / "lock")

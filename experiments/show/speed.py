@@ -57,7 +57,9 @@ def pseudo_labels(path: Path) -> str:
             for who, runs in part["runs"].items()
         }
         for who, title in CONTENDERS.items():
-            runs = part["runs"][who]
+            runs = part["runs"].get(who)
+            if not runs:
+                continue
             core = statistics.median(run["core_seconds"] / run["images"] for run in runs)
             factor = "" if who == "pydensecrf" else f"{rates[who] / rates['pydensecrf']:.1f} x"
             lines.append([part["title"], title, f"{rates[who]:.2f}", factor, f"{core:.2f} s"])
