@@ -55,6 +55,7 @@ lint: $(STAMPS)/dev  ## check style, formatting and types
 bench: $(STAMPS)/bench $(STAMPS)/$(BACKEND)  ## measure speed and error beside the peers (BACKEND=, ARGS=)
 	$(PY) -m benchmarks.filtering $(ARGS)
 	$(PY) -m benchmarks.mean_field $(ARGS)
+	$(PY) -m benchmarks.pseudo_labels
 
 table: $(STAMPS)/experiments  ## write the pages of results and the numbers of README and docs from experiments/results (ARGS=)
 	OPENBLAS_NUM_THREADS=1 $(PY) -m experiments.publish $(ARGS)

@@ -26,6 +26,8 @@ from crfrnn.offline.refine import refine
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 
 if TYPE_CHECKING:
+    from crfrnn.cli.many import refine_many
+    from crfrnn.cli.packing import pack, unpack
     from crfrnn.diagnosis.diagnose import diagnose
     from crfrnn.layers.attach import attach
     from crfrnn.layers.crf_rnn import CRFRNN
@@ -45,8 +47,11 @@ _LAZY = {
     "crf_parameters": "crfrnn.layers.monitor",
     "diagnose": "crfrnn.diagnosis.diagnose",
     "first_guess": "crfrnn.parameters.first_guess",
+    "pack": "crfrnn.cli.packing",
     "presets": "crfrnn.parameters.presets",
+    "refine_many": "crfrnn.cli.many",
     "search": "crfrnn.parameters.search",
+    "unpack": "crfrnn.cli.packing",
 }
 
 __all__ = [
@@ -63,11 +68,14 @@ __all__ = [
     "gaussian_filter",
     "mean_field",
     "native_status",
+    "pack",
     "presets",
     "probs_from_labels",
     "probs_from_logits",
     "refine",
+    "refine_many",
     "search",
+    "unpack",
 ]
 
 

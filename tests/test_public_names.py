@@ -29,7 +29,7 @@ def test_signatures_are_the_contract():
     assert names(crfrnn.refine) == [
         *("image", "probs", "theta_alpha", "theta_beta", "theta_gamma"),
         *("bilateral_weight", "spatial_weight", "num_iterations", "compatibility"),
-        *("normalization", "spacing", "coordinates", "method", "window", "mask"),
+        *("normalization", "spacing", "coordinates", "method", "window", "mask", "ignore_below"),
     ]
     assert names(crfrnn.DenseCRF)[:2] == ["image", "num_labels"]
     assert names(crfrnn.search)[:6] == ["images", "probs", "labels", "metric", "trials", "seed"]

@@ -71,8 +71,9 @@ def explain(
                 f"np.transpose(probs, {axes}), or see --layout."
             )
     return (
-        f"{message} If the network worked at another size, resize its probabilities to the image; "
-        "if the files belong to different images, pair the right ones."
+        f"{message} If the network worked at another size, add --upsample (of `crfrnn refine`), "
+        "or resize its probabilities to the image; if the files belong to different images, pair "
+        "the right ones."
     )
 
 

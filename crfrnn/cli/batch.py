@@ -9,28 +9,23 @@ it, which holds the lock in the folder of unfinished files.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
-
 from crfrnn import files
-from crfrnn.cli import refining
+from crfrnn.cli import refining, workers
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
-from crfrnn.cores import num_cores
 
 RECORD = "crfrnn-refine.jsonl"
-_LATER = ("logits", "labels_as_probs")
+_LATER = (
+    *("logits", "labels_as_probs", "upsample", "palette", "confidence", "packed", "agree_with"),
+)
 
 
 class Job(NamedTuple):
@@ -88,6 +83,8 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: another command does.
     """
+    from filelock import FileLock, Timeout  # here, since workers need none
+
     workshop = folder / files.WORKSHOP
     workshop.mkdir(parents=True, exist_ok=True)
     lock = FileLock(workshop / "lock")
@@ -109,7 +106,12 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def run(
-    jobs: Sequence[Job], folder: Path, settings: Settings, processes: int
+    jobs: Sequence[Job],
+    folder: Path,
+    settings: Settings,
+    processes: int,
+    *,
+    at_most: bool = False,
 ) -> Iterator[tuple[Job, Outcome | str]]:
     """Do the jobs and record the finished ones, in the order in which they finish.
 
@@ -120,15 +122,22 @@ def run(
         folder: of the results; see `alone`.
         settings: the same for all.
         processes: how many at a time. One works here, in this process.
+        at_most: whether fewer will do, where starting them takes longer than the work.
 
     Yields:
         Each job with its outcome, or with the text of the error that it failed with.
     """
     _end_last_line(folder / RECORD)
-    outcomes = _here(jobs, settings) if processes == 1 else _beside(jobs, settings, processes)
+    work = functools.partial(_work, settings=settings)
+    if processes == 1:
+        outcomes = workers.here(work, jobs)
+    elif at_most:
+        outcomes = workers.as_many_as_pay(work, jobs, processes)
+    else:
+        outcomes = workers.beside(work, jobs, processes)
     try:
         for job, outcome in outcomes:
-            with _interrupts_later():  # nor between the result and the caller's count of it
+            with workers.interrupts_later():  # nor between the result and the caller's count of it
                 if isinstance(outcome, Outcome):
                     _keep(job, folder, outcome)
                 yield job, outcome
@@ -152,95 +161,6 @@ def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     os.replace(job.part, job.output)
 
 
-def _here(
-    jobs: Sequence[Job], settings: Settings
-) -> Generator[tuple[Job, Outcome | str], None, None]:
-    for job in jobs:
-        yield job, _work(job, settings)
-
-
-def _beside(
-    jobs: Sequence[Job], settings: Settings, processes: int
-) -> Generator[tuple[Job, Outcome | str], None, None]:
-    waiting = list(reversed(jobs))
-    working: dict[Future, Job] = {}
-    interrupted = None
-    # Spawned, not forked: the threads of the native library would not survive a fork.
-    with ProcessPoolExecutor(
-        processes,
-        get_context("spawn"),
-        initializer=_prepare_worker,
-        initargs=(max(1, num_cores() // processes),),
-    ) as executor:
-        while waiting or working:
-            try:
-                # No more than can work at once: what is queued in the executor cannot be stopped.
-                with _interrupts_later():
-                    while waiting and len(working) < processes:
-                        future = executor.submit(_work, waiting[-1], settings)
-                        working[future] = waiting.pop()
-                done, _ = wait(working, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt as error:
-                interrupted, waiting = error, []
-                continue
-            except BrokenProcessPool:
-                break
-            for future in done:
-                yield working.pop(future), _result(future)
-    for job in [*working.values(), *reversed(waiting)]:
-        yield job, _DIED
-    if interrupted:
-        raise interrupted
-
-
-_DIED = (
-    "not done, because a worker process died, most likely for lack of memory. Run the same command "
-    "again with fewer --jobs."
-)
-
-
-def _result(future: Future) -> Outcome | str:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return _DIED
-
-
-@contextlib.contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Ctrl-C takes effect at the end, and never in processes that are started meanwhile."""
-    came: list[int] = []
-    # A handler, since a signal that only this thread blocks reaches the process by another thread
-    # (a BLAS has some); a mask besides, since a started process inherits that and no handler.
-    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    masks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
-    try:
-        yield
-    finally:
-        if masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def _prepare_worker(threads: int) -> None:
-    # The parent alone reacts to Ctrl-C, which a terminal sends to all of them. (Until a worker gets
-    # here it has inherited a blocked signal, but for Windows.)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read when the native library is loaded
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed parent cannot end its workers, which would go on for minutes."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _work(job: Job, settings: Settings) -> Outcome | str:
     try:
         for path in (job.output, job.part):
@@ -258,8 +178,11 @@ def _entry(case: Paths, ending: str, settings: Settings) -> dict[str, Any]:
     # A list: the image and its probabilities may have one name, in two folders.
     inputs = []
     for path in case.inputs():
-        status = path.stat()
-        inputs.append([path.name, status.st_size, status.st_mtime_ns])
+        try:
+            status = path.stat()
+            inputs.append([path.name, status.st_size, status.st_mtime_ns])
+        except OSError:  # its case will say so
+            inputs.append([path.name, None, None])
     # Records of earlier versions have not all settings.
     given = {k: v for k, v in settings._asdict().items() if v or k not in _LATER}
     entry = {"ending": ending, "settings": given, "inputs": inputs}

@@ -1,4 +1,4 @@
-"""One case from files: image, probabilities, perhaps labels and mask; and what is written."""
+"""One case from files: image, probabilities, perhaps labels and mask."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli import layouts, probabilities, reading
-from crfrnn.cli.fitting import Layout
+from crfrnn.cli.fitting import Layout, full_grid, small_grids
+from crfrnn.cli.packing import dense
+from crfrnn.offline.upsampling import upsample
 
 
 class Paths(NamedTuple):
@@ -39,22 +41,28 @@ class Kind(NamedTuple):
     layout: see `layouts.find`.
     logits: numbers before the softmax or sigmoid.
     labels_as_probs: None, or label maps are read, each label right with this probability.
+    small: pictures may be larger than their probabilities, which stay as they are.
+    sparse: of a file that has some labels only, those alone are wanted.
     """
 
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    small: bool = False
+    sparse: bool = False
 
 
 class Case(NamedTuple):
     """What is in the files of one case.
 
     image: (*S, K), the values of the file.
-    probs: (*S, L) float32.
+    probs: (*S, L) float32; (*s, L) where they are small.
     labels: (*S) integers, or None. mask: (*S) of bool, True where a point counts, or None.
     spacing: distance of neighbouring points along each axis, from NIfTI (mm); else None.
     layout: of the probabilities in their file; key: their name in a .npz.
     nifti: the opened NIfTI file of the image, or None.
+    keys: of which labels the probabilities are, (L,), where the file names them; None: of all.
+    num_labels: how many there are of those, or None.
     """
 
     image: np.ndarray
@@ -65,6 +73,18 @@ class Case(NamedTuple):
     layout: Layout
     key: str | None
     nifti: Any
+    keys: np.ndarray | None = None
+    num_labels: int | None = None
+
+
+class _Probs(NamedTuple):
+    """What is in the files of probabilities; the attributes of `Case`."""
+
+    probs: np.ndarray
+    layout: Layout
+    key: str | None = None
+    keys: np.ndarray | None = None
+    num_labels: int | None = None
 
 
 def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) -> Case:
@@ -80,36 +100,31 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
         ValueError: a file that cannot be read, or files that do not belong together.
     """
     image = reading.image(paths.image)
-    probs, layout, key = _probs(paths, image, kind or Kind(), num_labels)
-    grid, count, volume = layout.grid, probs.shape[-1], image.volume
+    found = _probs(paths, image, kind or Kind(), num_labels)
+    grid, count, volume = found.layout.grid, found.probs.shape[-1], image.volume
     truth = None if paths.labels is None else reading.labels(paths.labels, grid, count, volume)
     mask = None if paths.mask is None else reading.mask(paths.mask, grid, volume)
     spacing = None
     if volume is not None:
         spacing = tuple(float(s) for s in volume.header.get_zooms()[: len(grid)])
     values = image.values.reshape(*grid, -1)  # (*S, K)
-    return Case(values, probs, truth, mask, spacing, layout, key, volume)
+    return Case(
+        image=values,
+        probs=found.probs,
+        labels=truth,
+        mask=mask,
+        spacing=spacing,
+        layout=found.layout,
+        key=found.key,
+        nifti=volume,
+        keys=found.keys,
+        num_labels=found.num_labels,
+    )
 
 
-def write(path: Path, probs: np.ndarray, case: Case) -> None:
-    """Write refined probabilities, in the layout of the ones read, or their label map.
-
-    Args:
-        path: .npy or .npz for probabilities; .png, .tif or NIfTI for the most likely labels.
-        probs: (*S, L) float32.
-        case: what they were made of.
-    """
-    if files.suffix(path) in files.ARRAYS:
-        # nnU-Net's name means nnU-Net's order of axes, so that another one must not have it.
-        files.write_array(path, case.layout.from_probs(probs), case.key or "probs")
-    else:
-        files.write_labels(path, probs.argmax(-1), case.nifti)
-
-
-def _probs(
-    paths: Paths, image: reading.Image, kind: Kind, num_labels: int | None
-) -> tuple[np.ndarray, Layout, str | None]:
-    """Probabilities (*S, L), their layout and their name in a .npz."""
+def _probs(paths: Paths, image: reading.Image, kind: Kind, num_labels: int | None) -> _Probs:
+    if files.is_packed(paths.probs):
+        return _of_some_labels(paths, image, kind)
     as_labels = kind.labels_as_probs is not None
     array, key, other = reading.array(paths.probs, classes=as_labels)
     reading.same_orientation(paths.probs, other, image.volume)
@@ -120,10 +135,13 @@ def _probs(
         if kind.labels_as_probs is not None:
             grid = next((g for g in image.grids if g == array.shape), image.grids[-1])
             probs = probabilities.from_labels(array, grid, kind.labels_as_probs, num_labels)
-            return probs, Layout("last", probs.shape, grid), None
+            return _Probs(probs, Layout("last", probs.shape, grid))
+        if not (kind.logits or is_picture):
+            array = probabilities.of_eight_bits(array)
+        small = small_grids(array.shape, image.grids) if kind.small else []
         layout = layouts.find(
             array.shape,
-            image.grids,
+            small or image.grids,
             kind.layout,
             is_nnunet=key in (files.NNUNET_KEY, files.NNUNET_V1_KEY),
             is_nifti=image.volume is not None,
@@ -133,14 +151,42 @@ def _probs(
         sizes = f"image {paths.image[0]} of shape {image.values.shape}"
         cut = _CUT if key == files.NNUNET_V1_KEY else ""
         raise ValueError(f"{paths.probs} does not fit the {sizes}. {error}{cut}") from None
+    grid = full_grid(layout.grid, image.grids)
     try:
         if kind.logits:
-            return probabilities.from_logits(array, layout), layout, key
+            # As in the network: numbers are upsampled, then the softmax is taken.
+            return _Probs(probabilities.from_logits(array, layout, grid), layout.on(grid), key)
         sure = kind.layout == "foreground"
         probs = probabilities.from_probabilities(array, layout, is_picture=is_picture, sure=sure)
     except ValueError as error:
         raise ValueError(f"{paths.probs}: {error}") from None
-    return probs, layout, key
+    return _Probs(probs, layout.on(grid), key)
+
+
+def _of_some_labels(paths: Paths, image: reading.Image, kind: Kind) -> _Probs:
+    packed = files.read_packed(paths.probs)
+    small = packed.maps.shape[1:]
+    layout = Layout("first", packed.maps.shape, small)
+    if small not in image.grids and not (kind.small and small_grids((*small, 1), image.grids)):
+        sizes = f"image {paths.image[0]} of shape {image.values.shape}"
+        raise ValueError(
+            f"{paths.probs} does not fit the {sizes}. Expected maps of its size, or smaller "
+            f"ones in its proportions and --upsample. Received maps of shape {small}."
+        )
+    grid = full_grid(small, image.grids)
+    try:
+        if kind.logits:
+            probs = probabilities.from_logits(packed.maps, layout, grid)
+        else:
+            probs = probabilities.from_maps(packed.maps)
+    except ValueError as error:
+        raise ValueError(f"{paths.probs}: {error}") from None
+    name = None if packed.name == files.ENERGIES else packed.name
+    if kind.sparse:
+        return _Probs(probs, layout.on(grid), name, packed.keys, packed.num_labels)
+    if probs.shape[:-1] != grid:
+        probs = upsample(probs, grid)
+    return _Probs(dense(probs, packed.keys, packed.num_labels), layout.on(grid), name)
 
 
 _CUT = (

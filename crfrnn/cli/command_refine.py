@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from crfrnn import files
-from crfrnn.cli import batch, options, pairing, refining, summary
+from crfrnn.cli import batch, making, options, pairing, refining, summary
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
 from crfrnn.cli.refining import Outcome, Settings
@@ -29,7 +29,7 @@ from crfrnn.meanfield.parameters import NAMES
     help="File, or folder where IMAGE is one. The extension decides: .png, .tif, .nii.gz: most "
     "likely labels; .npy, .npz: probabilities, laid out like the input.",
 )
-@options.add(*options.CRF, *options.INPUT, options.MASK, *options.FOLDERS)
+@options.add(*options.CRF, *options.INPUT, options.MASK, *making.OPTIONS, *options.FOLDERS)
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
@@ -55,6 +55,12 @@ def refine(
     suffix: str | None,
     jobs: int | None,
     overwrite: bool,
+    ignore_below: float | None,
+    upsample: bool,
+    confidence: float | None,
+    agree_with: Path | None,
+    palette: bool,
+    packed: bool,
     **given: Any,
 ) -> None:
     """Refine the probabilities of one image, or of a folder of them.
@@ -63,8 +69,9 @@ def refine(
     (.npy, .npz, .h5) of shape (H, W), (H, W, K) or (D, H, W[, K]).
 
     PROBS are its probabilities: .npy or .npz with the labels last (H, W, L) or first (L, H, W); a
-    .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); a grey picture of one foreground; or
-    a file of each label, such as scan_prob_{label}.nii.gz.
+    .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); a grey picture of one foreground; a
+    file of each label, such as scan_prob_{label}.nii.gz; or some of the labels, as `crfrnn pack`
+    writes them.
 
     Parameters that are not given are guessed from the image and shown.
 
@@ -80,7 +87,15 @@ def refine(
       crfrnn refine scan_0000.nii.gz scan.npz -o scan.nii.gz
       crfrnn refine imagesTs/ predictions/ -o refined/ --parameters best.json
     """
-    settings = options.settings(**given)
+    settings = making.settings(
+        ignore_below=ignore_below,
+        agree_with=agree_with,
+        upsample=upsample,
+        confidence=confidence,
+        palette=palette,
+        packed=packed,
+        given=given,
+    )
     parameters = given["parameters"]
     if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
         raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
@@ -95,7 +110,7 @@ def refine(
         sys.exit(status)
     first, *others = pairing.numbered(probs)
     paths = Paths(output.name, (image,), first, None, mask, tuple(others))
-    options.check_output(output, overwrite, *paths.inputs(), parameters)
+    options.check_output(output, overwrite, *paths.inputs(), parameters, agree_with)
     files.suffix(output)
     with files.replacing(output) as part:
         outcome = refining.run(paths, settings, part)
@@ -135,7 +150,7 @@ def _folder(
     outcomes: list[Outcome] = []
     try:
         with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
-            for job, outcome in batch.run(todo, output, settings, processes):
+            for job, outcome in batch.run(todo, output, settings, processes, at_most=jobs is None):
                 bar.update()
                 if isinstance(outcome, str):
                     failed[job.paths.name] = outcome

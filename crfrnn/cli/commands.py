@@ -11,6 +11,7 @@ from crfrnn._version import __version__
 from crfrnn.cli import refining
 from crfrnn.cli.command_diagnose import diagnose
 from crfrnn.cli.command_info import info
+from crfrnn.cli.command_pack import pack
 from crfrnn.cli.command_refine import refine
 from crfrnn.cli.command_search import search
 from crfrnn.cli.options import INTERRUPTED
@@ -48,5 +49,5 @@ def crfrnn() -> None:
     """
 
 
-for command in (refine, search, diagnose, info):
+for command in (refine, search, diagnose, pack, info):
     crfrnn.add_command(command)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crfrnn.offline.upsampling import in_proportion
+
 _SUM_TOLERANCE = 1e-2  # as `crfrnn.refine` takes them
 
 
@@ -53,6 +55,33 @@ class Layout(NamedTuple):
         elif self.name not in ("last", "foreground"):
             probs = np.moveaxis(probs, -1, 0)
         return np.ascontiguousarray(probs.reshape(self.shape))
+
+    def on(self, grid: tuple[int, ...]) -> Layout:
+        """The same layout of another grid."""
+        if grid == self.grid:
+            return self
+        last, alone = self.name == "last", self.name == "foreground"
+        labels = () if alone else (self.num_labels,)
+        return Layout(self.name, (*grid, *labels) if last else (*labels, *grid), grid)
+
+
+def small_grids(shape: tuple[int, ...], grids: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """What s may be in an array of probabilities of this shape, smaller than an image (H, W).
+
+    None where s is S: of two readings the one without upsampling is meant.
+    """
+    if any(grid in (shape, shape[:-1], shape[1:]) for grid in grids):
+        return []
+    pictures = [grid for grid in grids if len(grid) == 2]
+    found = [
+        s for s in (shape[:-1], shape[1:], shape) if any(in_proportion(s, g) for g in pictures)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def full_grid(small: tuple[int, ...], grids: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The grid of the image: `small` itself, or what is in proportion to it."""
+    return small if small in grids else next(grid for grid in grids if in_proportion(small, grid))
 
 
 def candidates(

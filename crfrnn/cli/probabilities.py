@@ -8,7 +8,9 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli.fitting import Layout
+from crfrnn.offline.inputs import probabilities
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
+from crfrnn.offline.upsampling import upsample
 
 _IGNORED = 255  # the usual value of points without a label
 # A soft map of 8 bits has more values than this, but for small ones; label maps rarely do.
@@ -66,9 +68,41 @@ def scaled(array: np.ndarray, is_picture: bool) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def from_logits(array: np.ndarray, layout: Layout) -> np.ndarray:
-    """(*S, L) float32 from logits: their softmax; the sigmoid of a single one."""
-    return probs_from_logits(layout.labels_last(np.asarray(array, np.float32)))
+def of_eight_bits(array: np.ndarray) -> np.ndarray:
+    """float32 from an array of 8 bits that sums to 255 over its first or last axis; else as it is.
+
+    Each label is rounded by half a step, so that the sums are off by that for each of them; they
+    are made 1.
+
+    Example:
+
+    >>> of_eight_bits(np.array([[200, 54], [0, 255]], np.uint8)).round(3)
+    array([[0.787, 0.213],
+           [0.   , 1.   ]], dtype=float32)
+    """
+    if array.dtype != np.uint8 or array.ndim < 2:
+        return array
+    for axis in (-1, 0):
+        sums = array.sum(axis, np.float32, keepdims=True)
+        if np.all(np.abs(sums - 255) <= array.shape[axis] / 2):
+            return array / sums
+    return array
+
+
+def from_maps(maps: np.ndarray) -> np.ndarray:
+    """(*s, K) float32 from maps of some labels (K, *s), probabilities that sum to 1 or 255."""
+    return probabilities(np.moveaxis(of_eight_bits(maps), 0, -1)).astype(np.float32)
+
+
+def from_logits(
+    array: np.ndarray, layout: Layout, grid: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """(*S, L) float32 from logits: their softmax; the sigmoid of a single one.
+
+    grid: S, if they are fewer: the logits are upsampled.
+    """
+    logits = layout.labels_last(np.asarray(array, np.float32))
+    return probs_from_logits(logits if grid in (None, layout.grid) else upsample(logits, grid))
 
 
 def from_labels(

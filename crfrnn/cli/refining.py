@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli import cases
+from crfrnn.cli import cases, outputs
 from crfrnn.cli.cases import Case, Paths
-from crfrnn.meanfield.parameters import NAMES
+from crfrnn.cli.outputs import Refined
+from crfrnn.meanfield.parameters import NAMES, WEIGHTS
 from crfrnn.offline import slices
 from crfrnn.offline.intensities import normalise
-from crfrnn.offline.refine import refine
+from crfrnn.offline.refine import refine, refine_upsampled
+from crfrnn.offline.upsampling import upsample
 
 if TYPE_CHECKING:
     from crfrnn.parameters.first_guess import Guess
@@ -37,6 +39,10 @@ class Settings(NamedTuple):
     slice_axis: refine each slice across this axis by itself.
     rescale: map the percentiles of each channel to 0 and 1 first; see `intensities.normalise`.
     layout, logits, labels_as_probs: of the probabilities; see `cases.Kind`.
+    upsample: the probabilities may be smaller than their picture.
+    palette, confidence, packed: of the output; see `outputs.How`.
+    agree_with: parameters of a second CRF, in place of those of the first; label maps are 255 where
+        the two disagree.
     """
 
     parameters: Mapping[str, Any]
@@ -46,11 +52,21 @@ class Settings(NamedTuple):
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    upsample: bool = False
+    palette: bool = False
+    confidence: float | None = None
+    packed: bool = False
+    agree_with: Mapping[str, Any] | None = None
 
     @property
     def kind(self) -> cases.Kind:
         """What the files of probabilities hold."""
         return cases.Kind(self.layout, self.logits, self.labels_as_probs)
+
+    @property
+    def how(self) -> outputs.How:
+        """What the outputs shall be like."""
+        return outputs.How(self.palette, self.confidence, self.packed)
 
 
 class Prepared(NamedTuple):
@@ -84,7 +100,7 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     Args:
         paths: of the case.
         settings: how.
-        output: where to; see `cases.write`.
+        output: where to; see `outputs.write`.
 
     Raises:
         ValueError, OSError, ImportError: whatever keeps it from being done.
@@ -92,24 +108,28 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        case = cases.read(paths, settings.kind)
-        if files.suffix(output) not in files.ARRAYS:
-            files.check_label_format(output, case.probs.ndim - 1, case.nifti)  # before the work
+        case = cases.read(paths, settings.kind._replace(small=settings.upsample, sparse=True))
+        outputs.check(output, case, settings.how, settings.agree_with is not None)
         prepared = prepare(case, settings)
         parameters, guess = complete(settings.parameters, prepared, case.probs)
-        refined = _refine(prepared, case.probs, settings.slice_axis, parameters)
-    changed = np.mean(refined.argmax(-1) != case.probs.argmax(-1))
+        # A whole array is asked for: of small probabilities all labels are upsampled.
+        whole = files.suffix(output) in files.ARRAYS and not settings.packed
+        refined, other = _refined(prepared, case, settings.slice_axis, parameters, whole), None
+        if settings.agree_with is not None:
+            second = {**parameters, **settings.agree_with}
+            other = _refined(prepared, case, settings.slice_axis, second, whole).label_map()
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    cases.write(output, refined, case)
+    changed = refined.changed()
+    outputs.write(output, refined, case, settings.how, other)
     seconds = time.perf_counter() - start
     guessed = tuple(name for name in guess or () if name not in settings.parameters)
     reasons, sure = ("", True) if guess is None else (guess.reasons, guess.sure)
-    return Outcome(parameters, guessed, float(changed), seconds, texts, reasons, sure)
+    return Outcome(parameters, guessed, changed, seconds, texts, reasons, sure)
 
 
 def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
     """What the CRF gets of a case; without `masks` an image with points to leave out is refused."""
-    axes = case.probs.ndim - 1
+    axes = case.image.ndim - 1
     if settings.slice_axis is not None and axes != 3:
         raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
     if settings.spacing is not None and np.size(settings.spacing) not in (1, axes):
@@ -145,6 +165,7 @@ def complete(
         return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
+    probs = upsample(probs, prepared.image.shape[:-1])
     guess = first_guess([prepared.image], [probs], spacing=prepared.spacing)
     return {**guess, **parameters}, guess
 
@@ -171,13 +192,61 @@ def _rescaled(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     return rescaled
 
 
-def _refine(
-    prepared: Prepared, probs: np.ndarray, slice_axis: int | None, parameters: Mapping[str, Any]
-) -> np.ndarray:
+def _refined(
+    prepared: Prepared,
+    case: Case,
+    slice_axis: int | None,
+    parameters: Mapping[str, Any],
+    whole: bool,
+) -> Refined:
+    """A case through the CRF; `whole`: with all labels that the file has."""
     image, mask, spacing = prepared
-    how = dict(parameters) if mask is None else {**parameters, "mask": mask}
+    probs, count = case.probs, case.probs.shape[-1]
+    keys = np.arange(count) if case.keys is None else case.keys
+    num_labels = count if case.keys is None else case.num_labels
+    how = _of_labels(parameters, keys, num_labels)
+    if mask is not None:
+        how["mask"] = mask
+    if count == 1:  # one label is everywhere
+        probs = upsample(probs, image.shape[:-1])
+        return Refined(probs, probs, keys, num_labels)
+    if slice_axis is not None or (whole and how.get("ignore_below")):
+        probs = upsample(probs, image.shape[:-1])
+        refined = _by_slices(image, probs, spacing, slice_axis, how)
+        return Refined(refined, probs, keys, num_labels)
+    found = refine_upsampled(image, probs, spacing=spacing, **how)
+    return Refined(found.probs, found.before, keys[found.labels], num_labels)
+
+
+def _of_labels(
+    parameters: Mapping[str, Any], keys: np.ndarray, num_labels: int | None
+) -> dict[str, Any]:
+    """The parameters for some labels alone, of those that have a number for each or each pair."""
+    how = dict(parameters)
+    if num_labels is not None and len(keys) == num_labels:
+        return how
+    for name in (*WEIGHTS, "compatibility"):
+        if name in how and not isinstance(how[name], str) and np.ndim(how[name]):
+            value = np.asarray(how[name])
+            if max(keys) >= len(value):
+                raise ValueError(
+                    f"Expected `{name}` with a number for each of the labels up to {max(keys)}. "
+                    f"Received {len(value)}."
+                )
+            how[name] = value[np.ix_(*[keys] * value.ndim)]
+    return how
+
+
+def _by_slices(
+    image: np.ndarray,
+    probs: np.ndarray,
+    spacing: tuple[float, ...] | None,
+    slice_axis: int | None,
+    how: dict[str, Any],
+) -> np.ndarray:
     if slice_axis is None:
         return refine(image, probs, spacing=spacing, **how)
+    mask = how.get("mask")
     pieces, spacing = slices.cut(image, probs, spacing, slice_axis)
     refined = []
     for number, (piece, likely) in enumerate(pieces):

@@ -7,6 +7,7 @@ The doors (cli) and the data sets may import it; it uses the ground floor alone.
 from crfrnn.files.arrays import NNUNET_KEY, NNUNET_V1_KEY, read_array, write_array
 from crfrnn.files.labels import ROUNDING, check_label_format, whole_numbers, write_labels
 from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
+from crfrnn.files.packed import ENERGIES, is_packed, read_packed, write_packed
 from crfrnn.files.pictures import read_bands, read_picture
 from crfrnn.files.text import read_json
 from crfrnn.files.volumes import open_volume, volume_values
@@ -15,6 +16,7 @@ from crfrnn.optional import needed
 
 __all__ = [
     "ARRAYS",
+    "ENERGIES",
     "HDF5",
     "NIFTI",
     "NNUNET_KEY",
@@ -24,11 +26,13 @@ __all__ = [
     "VOLUMES",
     "WORKSHOP",
     "check_label_format",
+    "is_packed",
     "needed",
     "open_volume",
     "read_array",
     "read_bands",
     "read_json",
+    "read_packed",
     "read_picture",
     "replacing",
     "stem",
@@ -38,4 +42,5 @@ __all__ = [
     "whole_numbers",
     "write_array",
     "write_labels",
+    "write_packed",
 ]

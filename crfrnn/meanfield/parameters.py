@@ -59,6 +59,7 @@ _DECLARED: dict[str, Constraint] = {
     "native": Flag(optional=True),
     "window": Odd(),
     "spacing": Reals(above=0, per="axis of the grid", optional=True),
+    "ignore_below": Reals(least=0),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.checks import Whole
+from crfrnn.meanfield import absent
 from crfrnn.meanfield.in_place import MeanField
 from crfrnn.meanfield.logits import bounded, logits_from_probabilities
 from crfrnn.meanfield.parameters import declared
@@ -37,6 +38,7 @@ class DenseCRF:
         num_labels: L >= 2.
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, compatibility,
             normalization, spacing, coordinates, mask, method, window: see `refine`.
+        ignore_below: see `refine`; which labels it leaves out is found by every `set_unary`.
 
     Raises:
         ValueError, and warns: see `refine`.
@@ -76,6 +78,7 @@ class DenseCRF:
         method: str = "lattice",
         window: int | Sequence[int] = 11,
         mask: np.ndarray | None = None,
+        ignore_below: float = 0.0,
     ):
         self.shape = (*image.shape[:-1], num_labels)
         self.kernels = image_kernels(
@@ -95,8 +98,12 @@ class DenseCRF:
             window=window,
         )
         self._mask = mask
-        self._crf: MeanField | None = None  # of the points that take part
-        self._others: np.ndarray | None = None  # (N, L) what the points outside the mask keep
+        self._ignore_below = ignore_below
+        kernels = list(self.kernels.values())
+        self._reach = absent.reach(kernels) if ignore_below and kernels else None
+        self._crf: MeanField | None = None  # of the points that take part and the labels present
+        self._labels = np.arange(num_labels)  # (K,) those
+        self._start: np.ndarray | None = None  # (N, L) what all others keep; None: there are none
 
     def set_unary(
         self, energies: np.ndarray | None = None, *, probs: np.ndarray | None = None
@@ -119,10 +126,17 @@ class DenseCRF:
             logits = -bounded(self._checked(energies))
         # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.
         unary = np.ascontiguousarray(logits.reshape(-1, self.shape[-1]), np.float32)
+        kernels, self._start = list(self.kernels.values()), None
+        if self._mask is not None or self._reach is not None:
+            self._start = MeanField([], unary).q
         if self._mask is not None:
-            self._others = MeanField([], unary).q
             unary = unary[self._mask.ravel()]
-        self._crf = MeanField(list(self.kernels.values()), unary)
+        if self._reach is not None and self._start is not None:
+            rows = self._start if self._mask is None else self._start[self._mask.ravel()]
+            self._labels = absent.present(rows.max(0), self._reach, self._ignore_below)
+            kernels = absent.of_labels(kernels, self._labels)
+            unary = np.ascontiguousarray(unary[:, self._labels])
+        self._crf = MeanField(kernels, unary)
 
     def _checked(self, energies: Any) -> np.ndarray:
         energies = checks.array("energies", energies)
@@ -148,7 +162,7 @@ class DenseCRF:
         step; updates of all points at once may raise it now and then. It is the divergence
         D(Q || P) from the CRF's distribution, less log Z, but for the pair of each point with
         itself, which the filters contain; see `MeanField.free_energy`. (pydensecrf's
-        `klDivergence` counts each pair twice.)
+        `klDivergence` counts each pair twice.) Labels that `ignore_below` leaves out are not in it.
 
         Reference:
             Krahenbuhl and Koltun 2011, section 3.
@@ -166,10 +180,15 @@ class DenseCRF:
 
     def _rows(self) -> np.ndarray:
         """The current probabilities of all points, (N, L)."""
-        if self._mask is None or self._others is None:
-            return self._state.q
-        self._others[self._mask.ravel()] = self._state.q
-        return self._others
+        state, start = self._state.q, self._start
+        if start is None:
+            return state
+        taking_part = np.s_[:] if self._mask is None else self._mask.ravel()
+        if len(self._labels) < self.shape[-1]:
+            state = absent.restored(state, start[taking_part], self._labels)
+        result = start.copy()
+        result[taking_part] = state
+        return result
 
     @property
     def _state(self) -> MeanField:

@@ -21,7 +21,7 @@ _SAMPLE = 2**14
 
 
 # The arguments of an offline CRF beside the five parameters, for its doors.
-OPTIONS = ("compatibility", "normalization", "spacing", "method", "window")
+OPTIONS = ("compatibility", "normalization", "spacing", "method", "window", "ignore_below")
 NO_PARAMETERS = "`crfrnn.first_guess(image, probs)` proposes them, `crfrnn.search` finds them."
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.meanfield.in_place import MeanField
-from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield import absent
 from crfrnn.meanfield.parameters import declared
 from crfrnn.offline import inputs
-from crfrnn.offline.kernels import image_kernels
+from crfrnn.offline.present import Present, refine_present
+from crfrnn.offline.upsampling import in_proportion
 
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
@@ -45,6 +46,7 @@ def refine(
     method: str = "lattice",
     window: int | Sequence[int] = 11,
     mask: np.ndarray | None = None,
+    ignore_below: float = 0.0,
 ) -> np.ndarray:
     """Refines the probabilities of a segmentation by a dense CRF that follows the image's edges.
 
@@ -67,9 +69,13 @@ def refine(
             kernel and keep their probabilities. Not with method="local". None: all take part.
         method: "lattice", "exact" or "local"; see `gaussian_filter`.
         window: width in points of method="local"; see `gaussian_filter`.
+        ignore_below: leave out labels whose probability is below this at every point, such as 1e-3:
+            the time is in proportion to the labels that remain. Only those that can be proven to
+            stay rare (docs/pruning.md); they keep their probabilities. 0: all are kept. Needs
+            "potts" and weights of 0 or more, none of them (L, L).
 
     Returns:
-        Refined probabilities (*S, L), float32.
+        Refined probabilities (*S, L), float32, of all labels.
 
     Raises:
         ValueError: shapes that do not fit together, numbers that are no probabilities, not finite
@@ -91,15 +97,15 @@ def refine(
     >>> refined.argmax(-1)
     array([[0, 0, 0, 1, 1, 1]])
     """
-    num_labels = probs.shape[-1]
-    kernels = image_kernels(
+    found = refine_present(
         image,
-        num_labels,
+        probs,
         theta_alpha=theta_alpha,
         theta_beta=theta_beta,
         theta_gamma=theta_gamma,
         bilateral_weight=bilateral_weight,
         spatial_weight=spatial_weight,
+        num_iterations=num_iterations,
         compatibility=compatibility,
         normalization=normalization,
         spacing=spacing,
@@ -107,12 +113,62 @@ def refine(
         mask=mask,
         method=method,
         window=window,
+        ignore_below=ignore_below,
     )
-    rows = probs.reshape(-1, num_labels) if mask is None else probs[mask]
-    crf = MeanField(list(kernels.values()), np.ascontiguousarray(logits_from_probabilities(rows)))
-    crf.step(num_iterations)
-    if mask is None:
-        return crf.q.reshape(probs.shape)
+    if len(found.labels) == probs.shape[-1]:
+        return found.probs
+    taking_part = np.s_[:] if mask is None else mask
     refined = probs.astype(np.float32)
-    refined[mask] = crf.q
+    refined[taking_part] = absent.restored(
+        found.probs[taking_part], probs[taking_part], found.labels
+    )
     return refined
+
+
+def refine_upsampled(image: np.ndarray, probs: np.ndarray, **crf: Any) -> Present:
+    """`refine`, of the labels that are present alone, also from probabilities of fewer points.
+
+    Args:
+        image: as for `refine`.
+        probs: (*S, L), or (*s, L) in proportion to the image: `upsample` says how they become more.
+        crf: the other arguments of `refine`.
+
+    Returns:
+        `Present`: the rest of the L labels is not in it.
+
+    Raises:
+        ValueError: as `refine`, or another proportion.
+
+    Example:
+
+    >>> image = np.repeat([0.0, 1.0], 6)[None]  # (1, 12)
+    >>> coarse = np.array([[[0.9, 0.1, 0], [0.6, 0.4, 0], [0.1, 0.9, 0]]])  # (1, 3, 3)
+    >>> found = refine_upsampled(image, coarse, theta_alpha=10, theta_beta=0.1, theta_gamma=1,
+    ...                          bilateral_weight=5, spatial_weight=0, ignore_below=1e-3)
+    >>> found.labels, found.probs.argmax(-1)
+    (array([0, 1]), array([[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]]))
+    """
+    bound = inspect.signature(refine).bind(image, probs, **crf)
+    bound.apply_defaults()
+    given = bound.arguments
+    checks.fit(refine.declared, given, _sizes_upsampled(given))  # type: ignore[attr-defined]
+    return refine_present(**given)
+
+
+def _sizes_upsampled(given: dict[str, Any]) -> checks.Sizes:
+    image, probs = (checks.array(name, given[name]) for name in ("image", "probs"))
+    axes = probs.ndim - 1
+    grid, small = image.shape[:axes], probs.shape[:-1]
+    if grid == small:
+        return _sizes(given)
+    if given["coordinates"] is not None or not in_proportion(small, grid):
+        raise ValueError(
+            "Expected probabilities (*s, L) in the proportions of the image (*S,) or (*S, K), and "
+            f"no larger. Received: image of shape {image.shape}, probs of shape {probs.shape}. "
+            "Crop both alike."
+        )
+    given["mask"] = mask = inputs.mask_of(given["mask"], grid)
+    given["probs"] = inputs.probabilities(probs)
+    given["image"] = inputs.finite_image(image if image.ndim > axes else image[..., None], mask)
+    inputs.check_points(given, grid)
+    return inputs.sizes_of(given["image"], given, probs.shape[-1])

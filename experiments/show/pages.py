@@ -93,6 +93,9 @@ class Page:
             studies=studies,
             margin=verdicts.MARGIN,
             speed=lambda name: speed.table(root / "benchmarks" / "results" / f"{name}.json"),
+            pseudo_labels=lambda name: speed.pseudo_labels(
+                root / "benchmarks" / "results" / f"{name}.json"
+            ),
             **{function.__name__: self._with_study(function) for function in OF_STUDY},
             **{name: self._with_setting(function) for name, function in OF_SETTING.items()},
             **{draw.__name__: self._figure(draw, several=True) for draw in OF_SETTINGS},

@@ -1,8 +1,9 @@
-"""The table of speed, from the committed measurements of `python -m benchmarks.mean_field`."""
+"""The tables of speed, from the committed measurements of `benchmarks`."""
 
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 
 from experiments.show import markdown
@@ -33,3 +34,37 @@ def table(path: Path) -> str:
         lines.append([title, f"{times[workload, threads[0]]['pydensecrf']['ms']:.0f} ms", *ours])
     counts = [f"crfrnn, {number} thread{'s' * (number > 1)}" for number in threads]
     return markdown.table(["", "pydensecrf", *counts], lines)
+
+
+CONTENDERS = {  # of benchmarks/pseudo_labels.py
+    "crfrnn": "`refine_many`",
+    "crfrnn, packed": "`refine_many`, packed files",
+    "pydensecrf": "pydensecrf, all labels",
+    "pydensecrf, labels present": "pydensecrf, labels present",
+}
+
+
+def pseudo_labels(path: Path) -> str:
+    """Images per second and core-seconds per image, of whole folders, and where that was measured.
+
+    Args:
+        path: a file of ``benchmarks/results``, of `python -m benchmarks.pseudo_labels`.
+    """
+    measured, lines = json.loads(path.read_text("utf-8")), []
+    for part in measured["parts"]:
+        rates = {
+            who: statistics.median(run["images"] / run["seconds"] for run in runs)
+            for who, runs in part["runs"].items()
+        }
+        for who, title in CONTENDERS.items():
+            runs = part["runs"].get(who)
+            if not runs:
+                continue
+            core = statistics.median(run["core_seconds"] / run["images"] for run in runs)
+            factor = "" if who == "pydensecrf" else f"{rates[who] / rates['pydensecrf']:.1f} x"
+            lines.append([part["title"], title, f"{rates[who]:.2f}", factor, f"{core:.2f} s"])
+    head = ["", "", "images per second", "", "core-seconds per image"]
+    machine = measured["machine"]
+    others = max(part["load"]["cores_busy_with_others"] for part in measured["parts"])
+    where = f"{machine['cores']} cores of {machine['processor']}; others used {others:.1f} of them."
+    return f"{markdown.table(head, lines)}\n\nMeasured on {where}"

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from crfrnn import refine
-from crfrnn.cli import batch, cases, layouts, pairing
+from crfrnn.cli import batch, cases, layouts, pairing, workers
 from crfrnn.cli.refining import Settings
 from tests.tolerances import FLOAT32, assert_close
 
@@ -405,11 +405,11 @@ def test_processes_give_the_same(tmp_path):
 def test_a_worker_that_dies_is_reported(tmp_path, monkeypatch):
     arguments, _ = folder(tmp_path, 3)
 
-    class Broken(batch.ProcessPoolExecutor):
+    class Broken(workers.ProcessPoolExecutor):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **{**kwargs, "initializer": os._exit, "initargs": (1,)})
 
-    monkeypatch.setattr(batch, "ProcessPoolExecutor", Broken)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Broken)
     text = run(*arguments, *OPTIONS, "--jobs=2", status=1)
     assert "0 refined, 0 complete already, 3 failed" in text and "fewer --jobs" in text
     assert results(tmp_path / "out") == []

@@ -242,7 +242,7 @@ def test_too_little_memory_gets_a_reason(tmp_path, monkeypatch):
     def no_memory(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("crfrnn.cli.refining.refine", no_memory)
+    monkeypatch.setattr("crfrnn.cli.refining.refine_upsampled", no_memory)
     assert "There is not enough memory" in run(*arguments, *OPTIONS, "--jobs=1", status=1)
     single = ["refine", tmp_path / "images/case0.png", tmp_path / "probs/case0.npy"]
     text = run(*single, "-o", tmp_path / "o.png", *OPTIONS, status=1)

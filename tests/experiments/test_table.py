@@ -152,3 +152,27 @@ def test_speed_is_measured_within_one_run(tmp_path):
     head, _, first, *_ = speed.table(tmp_path / "speed.json").splitlines()
     assert head == "|  | pydensecrf | crfrnn, 1 thread | crfrnn, 2 threads |"
     assert first.endswith(", 21 labels | 40 ms | 20 ms (2.0 x) | 10 ms (5.0 x) |")
+
+
+def test_pseudo_labels_are_medians_of_rounds_beside_the_same_part(tmp_path):
+    def runs(images, *seconds):
+        return [{"images": images, "seconds": s, "core_seconds": 2 * s} for s in seconds]
+
+    who = {
+        "crfrnn": runs(40, 10.0, 4.0, 5.0),
+        "crfrnn, packed": runs(40, 4.0, 4.0, 4.0),
+        "crfrnn, one process": runs(40, 9.0, 9.0, 9.0),
+        "pydensecrf": runs(8, 10.0, 8.0, 80.0),
+        "pydensecrf, labels present": runs(8, 2.0, 2.0, 2.0),
+    }
+    part = {"title": "small", "runs": who, "load": {"cores_busy_with_others": 0.26}}
+    machine = {"cores": 2, "processor": "a processor"}
+    (tmp_path / "p.json").write_text(json.dumps({"parts": [part], "machine": machine}))
+    _, _, ours, packed, theirs, present, _, where = speed.pseudo_labels(
+        tmp_path / "p.json"
+    ).splitlines()
+    assert ours == "| small | `refine_many` | 8.00 | 10.0 x | 0.25 s |"
+    assert packed.endswith("| 10.00 | 12.5 x | 0.20 s |")
+    assert theirs == "| small | pydensecrf, all labels | 0.80 |  | 2.50 s |"
+    assert present.endswith("| 4.00 | 5.0 x | 0.50 s |")
+    assert where == "Measured on 2 cores of a processor; others used 0.3 of them."
