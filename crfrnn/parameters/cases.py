@@ -95,7 +95,7 @@ class Cases:
             try:
                 image, prob, label, step, mask = _checked(*case, unknown)
                 self._units += _units(image, prob, step, mask, slice_axis)
-                known = _known(label, mask, unknown)
+                known = known_points(label, mask, unknown)
             except ValueError as error:
                 raise ValueError(f"Case {len(self._measures)}: {error}") from error
             self._measures.append(
@@ -247,7 +247,9 @@ def _checked(
     return image, probs, labels, spacing, mask
 
 
-def _known(labels: np.ndarray, mask: np.ndarray | None, unknown: int | None) -> np.ndarray | None:
+def known_points(
+    labels: np.ndarray, mask: np.ndarray | None, unknown: int | None
+) -> np.ndarray | None:
     """Which points (*S) count in scores; None: all."""
     known = None if unknown is None else labels != unknown
     if mask is not None:
