@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-_SUM_TOLERANCE = 1e-2  # as `crfrnn.refine` takes them
+from crfrnn.offline.inputs import SUM_TOLERANCE
 
 
 class Layout(NamedTuple):
@@ -83,7 +83,7 @@ def candidates(
 def sums_to_one(probs: np.ndarray) -> bool:
     """Whether all rows (*S, L) sum to 1."""
     sums = probs.sum(-1, dtype=np.float64)
-    return bool(np.all(np.abs(sums - 1) <= _SUM_TOLERANCE))
+    return bool(np.all(np.abs(sums - 1) <= SUM_TOLERANCE))
 
 
 def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ...] | None:

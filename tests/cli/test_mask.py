@@ -4,9 +4,6 @@ import json
 
 import numpy as np
 import pytest
-
-pytest.importorskip("click")
-
 from PIL import Image, TiffImagePlugin
 
 from crfrnn import diagnose, first_guess, refine, search

@@ -1,6 +1,5 @@
 """What the command says about its guesses, and what it records."""
 
-import importlib.util
 import json
 import pickle
 
@@ -8,20 +7,8 @@ import numpy as np
 import pytest
 
 from crfrnn import first_guess, refine
+from tests.cli.scenes import run
 from tests.tolerances import FLOAT32, assert_close
-
-if importlib.util.find_spec("click") is None:
-    pytest.skip("the command needs click", allow_module_level=True)
-
-from click.testing import CliRunner
-
-from crfrnn.cli.commands import crfrnn
-
-
-def run(*arguments):
-    result = CliRunner().invoke(crfrnn, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def case(seen, seed=0):
