@@ -275,7 +275,7 @@ def _iteration(d: Findings) -> Iterator[Advice]:
     if d.flips[-1] > FEW:
         yield Advice(
             f"{percent(d.flips[-1])} of the labels still change in the last iteration.",
-            f"Do more than {len(d.flips)}, such as {2 * len(d.flips)}.",
+            f"Do {2 * len(d.flips)} in place of {len(d.flips)}.",
             {"num_iterations": 2 * len(d.flips)},
         )
 

@@ -137,8 +137,8 @@ def test_an_iteration_that_overshoots_or_has_not_ended():
     found = verdict(image, probs, **crf)
     assert "the updates overshoot" in found and "still change in the last iteration" in found
     image, probs, _ = case(unsure=0.3)
-    assert "Do more than 1," in verdict(image, probs, num_iterations=1)
-    assert "Do more than" not in verdict(image, probs, num_iterations=20)
+    assert "Do 2 in place of 1." in verdict(image, probs, num_iterations=1)
+    assert "in place of" not in verdict(image, probs, num_iterations=20)
 
 
 def test_no_advice_against_a_crf_that_the_labels_show_to_help():
