@@ -60,7 +60,11 @@ def test_a_folder_ends_with_a_summary_and_records_what_was_used(tmp_path):
     assert kept >= 2  # those of which the image shows nothing
     assert f"median {median:.2f} %, from 0.00 to {max(changed.values()):.2f} %" in text
     assert f"Left as they were: {kept} of 3" in text
-    assert "not sure for 2 of 3 cases" in text and text.count("crfrnn search") == 1
+    assert (
+        "not sure for 2 of 3 cases" in text
+        and "leaves the CRF out for 2" in text
+        and text.count("crfrnn search") == 1
+    )
 
     record = {}
     for line in (tmp_path / "out/crfrnn-refine.jsonl").read_text().splitlines():
