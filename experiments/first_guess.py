@@ -198,13 +198,15 @@ def guesses(name: str, quality: str, other: Rule, folder: Path) -> dict[str, lis
 
 
 def search(val: Unaries) -> dict[str, Any]:
-    """What `crfrnn.search` finds; it knows no void points, so they get the network's own label."""
-    labels = [
-        np.where(label == unaries.IGNORE, probs.argmax(-1), label)
-        for label, probs in zip(val.labels, val.probs, strict=True)
-    ]
+    """What `crfrnn.search` finds."""
     return crfrnn.search(
-        val.images, val.probs, labels, spacing=val.spacing, trials=TRIALS, progress=False
+        val.images,
+        val.probs,
+        val.labels,
+        spacing=val.spacing,
+        trials=TRIALS,
+        unknown=unaries.IGNORE,
+        progress=False,
     ).best
 
 

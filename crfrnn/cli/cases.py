@@ -57,7 +57,8 @@ class Case(NamedTuple):
 
     image: (*S, K), the values of the file.
     probs: (*S, L) float32; (*s, L) where they are small.
-    labels: (*S) integers, or None. mask: (*S) of bool, True where a point counts, or None.
+    labels: (*S) integers, 255 where there is none, or None.
+    mask: (*S) of bool, True where a point counts, or None.
     spacing: distance of neighbouring points along each axis, from NIfTI (mm); else None.
     layout: of the probabilities in their file; key: their name in a .npz.
     nifti: the opened NIfTI file of the image, or None.

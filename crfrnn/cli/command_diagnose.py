@@ -10,22 +10,28 @@ import click
 from crfrnn import files
 from crfrnn.cli import cases, options, pairing, refining
 from crfrnn.cli.cases import Paths
+from crfrnn.cli.probabilities import unknown_among
 from crfrnn.optional import needed
 
 
 @click.command(short_help="Why a CRF does nothing to an image, or too much.")
 @click.argument("image", type=options.EXISTING)
 @click.argument("probs", type=options.PROBS)
-@click.option("--labels", type=options.EXISTING, help="The true label map, if it is known.")
+@click.option(
+    "--labels",
+    type=options.EXISTING,
+    help="The true label map, if it is known; 255: no label, which does not count.",
+)
 @click.option(
     "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
 )
-@options.add(*options.CRF, *options.INPUT, options.OVERWRITE)
+@options.add(*options.CRF, *options.INPUT, options.MASK, options.OVERWRITE)
 def diagnose(
     image: Path,
     probs: Path,
     labels: Path | None,
     output: Path | None,
+    mask: Path | None,
     overwrite: bool,
     **given: Any,
 ) -> None:
@@ -42,7 +48,7 @@ def diagnose(
     from crfrnn.diagnosis.diagnose import diagnose as find
 
     first, *others = pairing.numbered(probs)
-    paths = Paths(files.stem(image), (image,), first, labels, None, tuple(others))
+    paths = Paths(files.stem(image), (image,), first, labels, mask, tuple(others))
     if output is not None:
         needed("matplotlib", "Figures", "plot")
         options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
@@ -51,11 +57,10 @@ def diagnose(
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
     with options.told():
         case = cases.read(paths, settings.kind)
-        prepared = refining.prepare(case, settings, masks=False)
+        image, points, spacing = prepared = refining.prepare(case, settings)
         parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
-        found = find(
-            prepared.image, case.probs, case.labels, spacing=prepared.spacing, **parameters
-        )
+        how = {"spacing": spacing, "mask": points, "unknown": unknown_among(case.probs.shape[-1])}
+        found = find(image, case.probs, case.labels, **how, **parameters)
     options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:

@@ -10,7 +10,7 @@ import click
 from tqdm import tqdm
 
 from crfrnn import files
-from crfrnn.cli import batch, making, options, pairing, refining, summary
+from crfrnn.cli import batch, making, options, pairing, parameter_file, refining, summary
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
 from crfrnn.cli.refining import Outcome, Settings
@@ -97,6 +97,7 @@ def refine(
         given=given,
     )
     parameters = given["parameters"]
+    verdict = parameters and parameter_file.verdict(parameters)
     if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
         raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
     if image.is_dir():
@@ -107,6 +108,8 @@ def refine(
         found = pairing.find(image, probs, None, mask, names=names, results=output)
         with batch.alone(output):
             status = _folder(found, output, settings, suffix, jobs, overwrite)
+        if verdict and status != options.INTERRUPTED:
+            click.echo(verdict)
         sys.exit(status)
     first, *others = pairing.numbered(probs)
     paths = Paths(output.name, (image,), first, None, mask, tuple(others))
@@ -117,6 +120,8 @@ def refine(
     options.show(outcome.parameters, outcome.guessed)
     if outcome.reasons:
         click.echo(summary.why(outcome))
+    if verdict:
+        click.echo(verdict)
     for text in outcome.warnings:
         click.echo(f"Warning: {text}", err=True)
     click.echo(

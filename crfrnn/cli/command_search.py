@@ -17,9 +17,11 @@ from crfrnn._version import __version__
 from crfrnn.cli import cases, options, pairing, reading, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.cli.pairing import Names
+from crfrnn.cli.probabilities import unknown_among
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.optional import needed
+from crfrnn.parameters.metrics import METRICS
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
@@ -36,10 +38,12 @@ from crfrnn.optional import needed
 @click.option("--plot", type=options.FILE, help="Figure of what mattered, such as search.png.")
 @click.option(
     "--metric",
-    type=click.Choice(["dice", "iou", "boundary"]),
-    default="dice",
+    type=click.Choice(["auto", *METRICS]),
+    default="auto",
     show_default=True,
-    help="What to maximise; boundary is Dice near the true boundary.",
+    help="What to maximise: dice, iou, boundary (Dice near the true boundary), mean over the "
+    "foreground of each case; mdice, miou, of the points of all cases together. auto: dice up to "
+    "three labels, else mdice.",
 )
 @click.option(
     "--width",
@@ -78,13 +82,14 @@ from crfrnn.optional import needed
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
-@options.add(*options.INPUT, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
+@options.add(*options.INPUT, options.MASK, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
     images: Path,
     probs: Path,
     labels: Path,
     output: Path,
     plot: Path | None,
+    mask: Path | None,
     glob: str,
     probs_glob: str,
     image_name: str,
@@ -102,7 +107,8 @@ def search(
     """Find the best parameters on cases with known labels.
 
     IMAGES and PROBS are as for `crfrnn refine`. LABELS are label maps: pictures whose grey values
-    or palette indices are the labels 0, 1, ... (one mask may be 0 and 255), NIfTI or arrays.
+    or palette indices are the labels 0, 1, ... (one mask may be 0 and 255), NIfTI or arrays. Points
+    of 255 beside other labels have no label and do not count.
 
     Use cases that the network was not trained on. The printed gain is measured on cases that had no
     part in the choice.
@@ -124,12 +130,12 @@ def search(
         probs_name=probs_name,
         labels_name=labels_name,
     )
-    paths = _paths(images, probs, labels, names)
+    paths = _paths(images, probs, labels, mask, names)
     options.check_distinct(output, plot, search_options["storage"])
     for path in (output, plot):
         if path is not None:
             inputs = [file for case in paths for file in case.inputs()]
-            options.check_output(path, overwrite, images, probs, labels, *inputs)
+            options.check_output(path, overwrite, images, probs, labels, mask, *inputs)
     settings = options.settings(
         spacing=spacing,
         layout=layout,
@@ -140,12 +146,14 @@ def search(
     )
     with options.told():
         read = _read(paths, settings)
-        prepared = [refining.prepare(case, settings, masks=False) for case in read]
+        prepared = [refining.prepare(case, settings) for case in read]
         result = find(
             [case.image for case in prepared],
             [case.probs for case in read],
             [case.labels for case in read if case.labels is not None],
             spacing=[case.spacing for case in prepared],
+            masks=[case.mask for case in prepared],
+            unknown=unknown_among(read[0].probs.shape[-1]),
             slice_axis=slice_axis,
             **search_options,
         )
@@ -158,12 +166,14 @@ def search(
         "search": {
             "cases": len(read),
             **how,
+            "metric": result.metric,
             "trials": len(result.trials),
             "score_before": result.baseline,
             "score": result.score,
             "gain": result.gain.mean,
             "interval": result.gain.interval,
             "p_value": result.gain.p_value,
+            "verdict": result.verdict,
             "crfrnn": __version__,
         },
     }
@@ -188,15 +198,17 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _paths(images: Path, probs: Path, labels: Path, names: Names) -> list[Paths]:
+def _paths(images: Path, probs: Path, labels: Path, mask: Path | None, names: Names) -> list[Paths]:
     """The files of one case, or of all cases of several folders."""
-    folders = [path.is_dir() for path in (images, probs, labels)]
+    folders = [path.is_dir() for path in (images, probs, labels, mask) if path is not None]
     if not any(folders):
         first, *others = pairing.numbered(probs)
-        return [Paths(files.stem(images), (images,), first, labels, None, tuple(others))]
+        return [Paths(files.stem(images), (images,), first, labels, mask, tuple(others))]
     if not all(folders):
-        raise click.UsageError("IMAGES, PROBS and LABELS are three files, or three folders.")
-    found = pairing.find(images, probs, labels, names=names)
+        raise click.UsageError(
+            "IMAGES, PROBS and LABELS (and --mask) are three files, or three folders."
+        )
+    found = pairing.find(images, probs, labels, mask, names=names)
     for line in (*found.left_out(), *(": ".join(pair) for pair in found.problems.items())):
         click.echo(f"Left out: {line}", err=True)
     return found.cases

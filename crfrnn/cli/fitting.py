@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crfrnn.offline.inputs import SUM_TOLERANCE
 from crfrnn.offline.upsampling import in_proportion
-
-_SUM_TOLERANCE = 1e-2  # as `crfrnn.refine` takes them
 
 
 class Layout(NamedTuple):
@@ -112,7 +111,7 @@ def candidates(
 def sums_to_one(probs: np.ndarray) -> bool:
     """Whether all rows (*S, L) sum to 1."""
     sums = probs.sum(-1, dtype=np.float64)
-    return bool(np.all(np.abs(sums - 1) <= _SUM_TOLERANCE))
+    return bool(np.all(np.abs(sums - 1) <= SUM_TOLERANCE))
 
 
 def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ...] | None:

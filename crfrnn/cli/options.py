@@ -17,6 +17,7 @@ from crfrnn.cli.pairing import Names
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.make_filter import METHODS
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.meanfield.parameters import meaning
 from crfrnn.parameters.presets import presets
 
 # What Python's users write, and what the command's users do.
@@ -78,17 +79,16 @@ CRF = (
     click.option(
         "--theta-alpha",
         type=Numbers(),
-        help="Spatial bandwidth of the bilateral kernel, in pixels; in mm for NIfTI. "
-        "Commas separate one number per axis.",
+        help=f"{meaning('theta_alpha')}. In pixels; in mm for NIfTI. Commas separate one number "
+        "per axis.",
     ),
     click.option(
         "--theta-beta",
         type=Numbers(),
-        help="Intensity bandwidth of the bilateral kernel, in the image's units: grey levels for "
-        "8-bit pictures.",
+        help=f"{meaning('theta_beta')}. In the image's units: grey levels for 8-bit pictures.",
     ),
     click.option(
-        "--theta-gamma", type=Numbers(), help="Bandwidth of the spatial kernel, in pixels or mm."
+        "--theta-gamma", type=Numbers(), help=f"{meaning('theta_gamma')}. As --theta-alpha."
     ),
     click.option(
         "--bilateral-weight", type=Numbers(), help="Weight of the bilateral kernel; 0: none."

@@ -50,6 +50,17 @@ def read(path: Path) -> dict[str, Any]:
     return {**workflow, "parameters": crf}
 
 
+def verdict(path: Path) -> str | None:
+    """What the search that wrote a parameter file says of its gain, in one line; else None."""
+    content = files.read_json(path).get("search")
+    if not isinstance(content, dict) or not isinstance(content.get("verdict"), str):
+        return None
+    return (
+        f"{path.name}: {content.get('gain') or 0:+.2f} {content.get('metric')} on cases that had "
+        f"no part in the choice. {content['verdict']}"
+    )
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

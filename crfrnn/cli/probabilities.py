@@ -12,7 +12,7 @@ from crfrnn.offline.inputs import probabilities
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 from crfrnn.offline.upsampling import upsample
 
-_IGNORED = 255  # the usual value of points without a label
+UNKNOWN = 255  # the usual value of points without a label
 # A soft map of 8 bits has more values than this, but for small ones; label maps rarely do.
 _FEW = 32
 
@@ -131,11 +131,11 @@ def from_labels(
             f"[{array.min()}, {array.max()}]; without --labels-as-probs they are probabilities."
         )
     values = np.unique(labels)
-    if set(values) <= {0, _IGNORED}:
-        labels, values = labels // _IGNORED, values // _IGNORED
-    known = values[values != _IGNORED] if values[-1] == _IGNORED else values
+    if set(values) <= {0, UNKNOWN}:
+        labels, values = labels // UNKNOWN, values // UNKNOWN
+    known = values[values != UNKNOWN] if values[-1] == UNKNOWN else values
     count = num_labels or max(2, int(known.max()) + 1)
-    unknown = _IGNORED if count <= _IGNORED else None
+    unknown = unknown_among(count)
     return probs_from_labels(labels, count, confidence=confidence, unknown=unknown)
 
 
@@ -152,3 +152,8 @@ def _labels_in(array: np.ndarray) -> str | None:
         return None
     text = ", ".join(str(value) for value in values[:4])
     return f"the values {text}{', ...' if len(values) > 4 else ''} only"
+
+
+def unknown_among(num_labels: int) -> int | None:
+    """What points without a label have in maps of so many labels; None: 255 is one of them."""
+    return UNKNOWN if num_labels <= UNKNOWN else None

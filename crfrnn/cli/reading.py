@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import files
+from crfrnn.cli.probabilities import UNKNOWN
 
 
 class Image(NamedTuple):
@@ -73,7 +74,7 @@ def array(path: Path, *, classes: bool = False) -> tuple[np.ndarray, str | None,
 
 
 def labels(path: Path, grid: tuple[int, ...], num_labels: int, volume: Any) -> np.ndarray:
-    """Read a label map (*S) of integers 0..L-1; one mask may be 0 and 255."""
+    """Read a label map (*S) of integers 0..L-1 or 255, for none; one mask may be 0 and 255."""
     values = _on_grid(path, grid, volume, "labels")
     found = files.whole_numbers(values)
     if found is None:
@@ -85,11 +86,12 @@ def labels(path: Path, grid: tuple[int, ...], num_labels: int, volume: Any) -> n
     classes = np.unique(found)
     if num_labels == 2 and set(classes) <= {0, 255}:
         return (found // 255).astype(np.uint16)  # the usual way to store one mask
-    wrong = classes[(classes < 0) | (classes >= num_labels)]
+    wrong = classes[((classes < 0) | (classes >= num_labels)) & (classes != UNKNOWN)]
     if wrong.size:
         raise ValueError(
             f"{path}: expected labels 0..{num_labels - 1}, one for each of the "
-            f"{num_labels} probabilities. Received also {wrong[:8].tolist()}."
+            f"{num_labels} probabilities, or {UNKNOWN} for none. Received also "
+            f"{wrong[:8].tolist()}."
         )
     return found.astype(np.uint16)
 

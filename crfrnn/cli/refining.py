@@ -127,8 +127,8 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
     return Outcome(parameters, guessed, changed, seconds, texts, reasons, sure)
 
 
-def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
-    """What the CRF gets of a case; without `masks` an image with points to leave out is refused."""
+def prepare(case: Case, settings: Settings) -> Prepared:
+    """What the CRF gets of a case."""
     axes = case.image.ndim - 1
     if settings.slice_axis is not None and axes != 3:
         raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
@@ -145,11 +145,6 @@ def prepare(case: Case, settings: Settings, masks: bool = True) -> Prepared:
             stacklevel=2,
         )
     image, mask = _without_missing(case.image, case.mask)
-    if mask is not None and not masks:
-        raise ValueError(
-            f"Expected an image with a value at every point. Received {np.sum(~mask)} points of "
-            "NaN or without data, which only `crfrnn refine` can leave out. Cut them off."
-        )
     if settings.rescale:
         image = _rescaled(image, mask)
     if settings.spacing is None:
@@ -165,23 +160,23 @@ def complete(
         return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
-    probs = upsample(probs, prepared.image.shape[:-1])
-    guess = first_guess([prepared.image], [probs], spacing=prepared.spacing)
+    image, mask, spacing = prepared
+    probs = upsample(probs, image.shape[:-1])
+    guess = first_guess([image], [probs], spacing=spacing, mask=[mask])
     return {**guess, **parameters}, guess
 
 
 def _without_missing(
     image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The image with its NaN (no data, background) filled, and a mask that leaves them out."""
+    """The image and a mask that leaves out its NaN (no data, background)."""
     there = ~np.isnan(image).any(-1) if image.dtype.kind == "f" else np.ones(image.shape[:-1], bool)
     if there.all():
         return image, mask
     mask = there if mask is None else mask & there
     if not mask.any():
         raise ValueError("Expected an image with some point that counts. Received none but NaN.")
-    # A value of the image, so that what is guessed from its intensities stays right.
-    return np.where(there[..., None], image, np.median(image[mask], 0)), mask
+    return image, mask
 
 
 def _rescaled(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from crfrnn.cli.refining import Outcome
+from crfrnn.meanfield.parameters import WEIGHTS
 
 ADVICE = "A few labelled cases and `crfrnn search` would tell."
 
@@ -38,6 +39,11 @@ def of_folder(outcomes: Sequence[Outcome]) -> Iterator[str]:
         f"{min(changed):.2f} to {max(changed):.2f} %. "
         f"Left as they were: {changed.count(0)} of {len(changed)}."
     )
-    unsure = sum(not outcome.sure for outcome in outcomes)
+    unsure = [outcome for outcome in outcomes if not outcome.sure]
     if unsure:
-        yield f"The guess is not sure for {unsure} of {len(outcomes)} cases. {ADVICE}"
+        out = sum(not any(outcome.parameters[name] for name in WEIGHTS) for outcome in unsure)
+        left_out = f", and leaves the CRF out for {out}" if out else ""
+        yield (
+            f"The guess is not sure for {len(unsure)} of {len(outcomes)} cases, whose images do "
+            f"not show all that the probabilities say{left_out}. {ADVICE}"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,15 @@ import numpy as np
 from crfrnn import checks
 from crfrnn.checks import Whole
 from crfrnn.diagnosis import edges, verdicts
+from crfrnn.diagnosis.advice import Judge
 from crfrnn.diagnosis.record import Findings, Messages
 from crfrnn.meanfield.in_place import energies
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.offline import inputs
 from crfrnn.offline.dense_crf import DenseCRF
 from crfrnn.offline.unaries import probs_from_logits
+from crfrnn.parameters.cases import known_points
+from crfrnn.parameters.metrics import default, metric
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,6 +73,7 @@ def diagnose(
     labels: np.ndarray | None = None,
     *,
     num_iterations: int = 5,
+    unknown: int | None = None,
     **crf: Any,
 ) -> Diagnosis:
     """Says what a CRF does to one case, and why it does nothing or too much.
@@ -76,10 +81,13 @@ def diagnose(
     Args:
         image: (*S,) or (*S, K), as for `refine`.
         unaries: (*S, L): probabilities, if they are not negative and sum to 1, else logits.
-        labels: (*S) integers 0..L-1, the truth, if it is known.
+        labels: (*S) integers 0..L-1, or `unknown`: the truth, if it is known. Then the verdict
+            goes by it: what would usually be advised is tried, and said only if it scores better.
         num_iterations: T, 0 or more.
+        unknown: the value of points without a label, often 255, which do not count in scores.
         crf: the other arguments of `refine`: theta_alpha, theta_beta, theta_gamma,
-            bilateral_weight, spatial_weight, and the optional ones but `coordinates`.
+            bilateral_weight, spatial_weight, and the optional ones but `coordinates`. Points
+            outside a `mask` take no part in kernels, numbers and scores.
 
     Returns:
         `Diagnosis`; `print` it, or `plot` it.
@@ -107,14 +115,12 @@ def diagnose(
     grid, num_labels = probs.shape[:-1], probs.shape[-1]
     if not probs.size:
         raise ValueError(f"Expected an image with points. Received shape {image.shape}.")
-    image = image.reshape(*grid, -1)  # (*S, K)
-    labels = None if labels is None else inputs.label_map(labels, num_labels, grid)
+    mask = inputs.mask_of(crf.get("mask"), grid)
+    image = inputs.finite_image(image.reshape(*grid, -1), mask)  # (*S, K)
+    labels = None if labels is None else inputs.label_map(labels, num_labels, grid, unknown)
 
-    # The verdict says what these warnings say, and more.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        model = DenseCRF(image, num_labels, **crf)
-    model.set_unary(probs=probs)
+    model = _model(image, probs, crf)
+    inside = ... if mask is None else mask
     start = model.labels()
     before = previous = model.probs()
     steps, kl = [], [model.kl()]
@@ -122,16 +128,23 @@ def diagnose(
         model.step()
         q = model.probs()
         change = np.abs(q - previous)
-        current = q.argmax(-1)
-        flips = np.mean(current != previous.argmax(-1))
-        steps.append((change.max(), change.mean(), flips, np.mean(current != start)))
+        current = q.argmax(-1)[inside]
+        flips = np.mean(current != previous.argmax(-1)[inside])
+        changed_so_far = np.mean(current != start[inside])
+        steps.append((change.max(), change[inside].mean(), flips, changed_so_far))
         kl.append(model.kl())
         previous = q
     largest, mean, flips, changed = np.array(steps, np.float64).reshape(-1, 4).T
     after = previous
 
     parameters = {"num_iterations": num_iterations, **crf}
-    shares = [np.bincount(q.argmax(-1).ravel(), minlength=num_labels) for q in (before, after)]
+    scores, metrics = None, {}
+    if labels is not None:
+        scores = _scorer(labels, num_labels, mask, unknown)
+        both = [scores(q.argmax(-1)) for q in (before, after)]
+        metrics = {name: (both[0][name], both[1][name]) for name in both[0]}
+    rows = [np.ascontiguousarray(q[inside].reshape(-1, num_labels)) for q in (before, after)]
+    shares = [np.bincount(q.argmax(-1), minlength=num_labels) for q in rows]
     found = Findings(
         before=before,
         after=after,
@@ -139,18 +152,38 @@ def diagnose(
         mean_change=mean,
         flips=flips,
         changed=changed,
-        kl=np.array(kl) / start.size,
-        label_shares=np.stack(shares, -1) / start.size,
-        edges=edges.measure(image, before, **_for_edges(crf))
+        kl=np.array(kl) / len(rows[0]),
+        label_shares=np.stack(shares, -1) / len(rows[0]),
+        edges=edges.measure(image, before, mask=mask, **_for_edges(crf))
         if np.any(crf["bilateral_weight"])
         else None,
-        messages=_messages(model, before, after),
-        metrics={} if labels is None else _metrics(labels, before, after),
+        messages=_messages(model, *rows),
+        metrics=metrics,
         image=image,
         labels=labels,
+        mask=mask,
         parameters=parameters,
     )
-    return Diagnosis(**vars(found), verdict=verdicts.find(found))
+    if scores is None:
+        return Diagnosis(**vars(found), verdict=verdicts.find(found))
+
+    def otherwise(change: Mapping[str, Any]) -> dict[str, float]:
+        given = {**parameters, **change}
+        iterations = given.pop("num_iterations")
+        other = _model(image, probs, given)
+        other.step(iterations)
+        return scores(other.labels())
+
+    return Diagnosis(**vars(found), verdict=verdicts.find(found, _judge(metrics, otherwise)))
+
+
+def _model(image: np.ndarray, probs: np.ndarray, crf: Mapping[str, Any]) -> DenseCRF:
+    # The verdict says what these warnings say, and more.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = DenseCRF(image, probs.shape[-1], **crf)
+    model.set_unary(probs=probs)
+    return model
 
 
 def _probabilities(unaries: Any) -> np.ndarray:
@@ -168,16 +201,16 @@ def _for_edges(crf: dict[str, Any]) -> dict[str, Any]:
 
 def _kernel_messages(model: DenseCRF, q: np.ndarray) -> dict[str, np.ndarray]:
     """What each kernel adds to the logits (N, L) of the next iteration."""
-    flat = np.ascontiguousarray(q.reshape(-1, q.shape[-1]))
-    return {name: -energies(kernel, flat) for name, kernel in model.kernels.items()}
+    return {name: -energies(kernel, q) for name, kernel in model.kernels.items()}
 
 
 def _messages(model: DenseCRF, before: np.ndarray, after: np.ndarray) -> Messages:
-    logits = logits_from_probabilities(before.reshape(-1, before.shape[-1]))
+    """before, after: (N, L), of the points that take part."""
+    logits = logits_from_probabilities(before)
     points = np.arange(len(logits))
     top, second = np.argsort(logits, axis=-1)[:, :-3:-1].T
     total = sum(_kernel_messages(model, before).values(), np.zeros_like(logits))
-    old, new = (q.reshape(len(logits), -1).argmax(-1) for q in (before, after))
+    old, new = before.argmax(-1), after.argmax(-1)
     moved = old != new
     pushes = {"bilateral": 0.0, "spatial": 0.0}
     if moved.any():
@@ -193,12 +226,32 @@ def _messages(model: DenseCRF, before: np.ndarray, after: np.ndarray) -> Message
     )
 
 
-def _metrics(
-    labels: np.ndarray, before: np.ndarray, after: np.ndarray
-) -> dict[str, tuple[float, float]]:
-    from crfrnn.parameters.scores import label_map_score
+def _scorer(
+    labels: np.ndarray, num_labels: int, mask: np.ndarray | None, unknown: int | None
+) -> Callable[[np.ndarray], dict[str, float]]:
+    """A function of a label map (*S) to its scores, percent; the one that judges comes first."""
+    known = known_points(labels, mask, unknown)
+    judging = default(num_labels)
+    some = {name: metric(name) for name in (judging, judging.replace("dice", "iou"))}
+    measures = {
+        name: one.case(labels, num_labels, spacing=None, width=2.0, known=known)
+        for name, one in some.items()
+    }
+    points = ... if known is None else known
 
-    maps = before.argmax(-1), after.argmax(-1)
-    scores = {name: label_map_score(labels, before.shape[-1], name) for name in ("dice", "iou")}
-    scores["correct"] = lambda map_: float(100 * np.mean(labels == map_))
-    return {name: (score(maps[0]), score(maps[1])) for name, score in scores.items()}
+    def scores(map_: np.ndarray) -> dict[str, float]:
+        found = {
+            name: float(one.total(np.array([measures[name](map_)]))) for name, one in some.items()
+        }
+        return {**found, "correct": float(100 * np.mean(labels[points] == map_[points]))}
+
+    return scores
+
+
+def _judge(
+    metrics: Mapping[str, tuple[float, float]], scores: Callable[[Mapping[str, Any]], Any]
+) -> Judge:
+    """Judges by the first score that is defined; scores: all of them, with other arguments."""
+    name = next(name for name, values in metrics.items() if not np.isnan(values).any())
+    words = "share of correct points" if name == "correct" else "mean Dice"
+    return Judge(words, *metrics[name], score=lambda change: scores(change)[name])

@@ -52,6 +52,7 @@ def measure(
     theta_alpha: Any,
     theta_beta: Any,
     spacing: Any = None,
+    mask: np.ndarray | None = None,
     seed: int = 0,
 ) -> Edges:
     """Measures what the bilateral kernel sees.
@@ -60,6 +61,7 @@ def measure(
         image: (*S, K).
         probs: (*S, L), whose boundaries are where edges matter.
         theta_alpha, theta_beta, spacing: see `refine`.
+        mask: (*S) of bool, the points that count; None: all.
         seed: of the sample of points.
 
     Returns:
@@ -78,17 +80,20 @@ def measure(
         np.asarray(theta_alpha, np.float64) / (1.0 if spacing is None else np.asarray(spacing)),
         image.ndim - 1,
     )
-    flat = scaled.reshape(-1, scaled.shape[-1])
+    noisy = noise(scaled, mask)
+    flat = scaled.reshape(-1, scaled.shape[-1]) if mask is None else scaled[mask]
+    if mask is not None:
+        scaled[~mask] = np.nan  # whatever is reckoned with these points is NaN, too
     low, high = np.percentile(flat[:: -(-len(flat) // SAMPLE)], PERCENTILES, axis=0)
     contrast = _contrast(scaled)
     rng = np.random.default_rng(seed)
-    sums = [kernel_sums(scaled, theta, point) for point in _points(probs, theta, rng)]
+    sums = [kernel_sums(scaled, theta, point) for point in _points(probs, theta, mask, rng)]
     neighbours, without = np.median(sums, axis=0)
     return Edges(
         contrast=contrast,
         factor=np.exp(-0.5 * contrast**2),
         range=float(np.linalg.norm(high - low)),
-        noise=float(np.linalg.norm(noise(scaled))),
+        noise=float(np.linalg.norm(noisy)),
         neighbours=float(neighbours),
         without_edges=float(without),
         theta=theta,
@@ -101,7 +106,7 @@ def kernel_around(
     """The bilateral kernel between one point and those around it.
 
     Args:
-        scaled: (*S, K), intensities over theta_beta.
+        scaled: (*S, K), intensities over theta_beta; NaN where a point does not count.
         theta: (S,) theta_alpha in points.
         point: its index.
 
@@ -125,7 +130,7 @@ def kernel_around(
 def kernel_sums(scaled: np.ndarray, theta: np.ndarray, point: Sequence[int]) -> tuple[float, float]:
     """Neighbours of a point with and without intensities; itself, which counts 1, left out."""
     kernel, near, _ = kernel_around(scaled, theta, point)
-    return kernel.sum() - 1, near.sum() - 1
+    return np.nansum(kernel) - 1, near[~np.isnan(kernel)].sum() - 1
 
 
 def boundary(label_map: np.ndarray) -> np.ndarray:
@@ -144,15 +149,19 @@ def _contrast(scaled: np.ndarray) -> np.ndarray:
     for axis in range(scaled.ndim - 1):
         if scaled.shape[axis] > 1:
             distances = np.linalg.norm(np.diff(scaled, axis=axis), axis=-1).ravel()
-            found.append(distances[:: -(-distances.size // SAMPLE)])
+            distances = distances[~np.isnan(distances)]
+            found.append(distances[:: -(-max(distances.size, 1) // SAMPLE)])
     return np.concatenate(found) if found else np.zeros(1)
 
 
-def _points(probs: np.ndarray, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _points(
+    probs: np.ndarray, theta: np.ndarray, mask: np.ndarray | None, rng: np.random.Generator
+) -> np.ndarray:
     """Indices of points near boundaries, few where their kernels are large."""
-    places = np.argwhere(boundary(probs.argmax(-1)))
+    counts = np.ones(probs.shape[:-1], bool) if mask is None else mask
+    places = np.argwhere(boundary(probs.argmax(-1)) & counts)
     if not len(places):
-        places = np.argwhere(np.ones(probs.shape[:-1], bool))
+        places = np.argwhere(counts)
     window = np.minimum(2 * REACH * theta + 1, probs.shape[:-1]).prod()
     count = int(np.clip(PAIRS / window, 4, POINTS))
     return places[rng.permutation(len(places))[:count]]

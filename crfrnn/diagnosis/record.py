@@ -44,7 +44,9 @@ class Findings:
         edges: how strongly the edges of the image act; None where the bilateral kernel is off.
         messages: how strongly the kernels speak, against how sure the unaries are.
         metrics: if labels were given, for "dice" and "iou" the percent before and after, means over
-            the foreground labels, and for "correct" the share of points.
+            the foreground labels, and for "correct" the share of points. With more than three
+            labels "mdice" and "miou" in place of the first two; see `crfrnn.search`.
+        mask: (*S) of bool, the points that all numbers are about; None: all.
     """
 
     before: np.ndarray = field(repr=False)
@@ -60,4 +62,5 @@ class Findings:
     metrics: dict[str, tuple[float, float]]
     image: np.ndarray = field(repr=False)
     labels: np.ndarray | None = field(repr=False)
+    mask: np.ndarray | None = field(repr=False)
     parameters: dict[str, Any]

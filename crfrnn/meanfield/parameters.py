@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypedDict
 
 import numpy as np
@@ -42,6 +43,21 @@ class Parameters(TypedDict):
 NAMES = tuple(Parameters.__annotations__)
 THETAS = tuple(name for name in NAMES if name.startswith("theta"))
 WEIGHTS = tuple(name for name in NAMES if name.endswith("weight"))
+
+
+def meaning(name: str) -> str:
+    """What `Parameters` says of a theta, in a sentence, for the help of commands.
+
+    Example:
+
+    >>> meaning("theta_gamma")
+    'Bandwidth of the spatial kernel, which smooths whatever the image shows'
+    """
+    # There are no docstrings under python -OO.
+    entry = re.search(rf"^\s*{name}: (.+?)\.\s", Parameters.__doc__ or "", re.DOTALL | re.MULTILINE)
+    text = " ".join(entry[1].split()) if entry else name
+    return text[0].upper() + text[1:]
+
 
 _ON_THE_GRID = Reals(above=0, per="axis of the grid")
 

@@ -11,7 +11,7 @@ from crfrnn import checks
 
 # How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay
 # within.
-_SUM_TOLERANCE = 1e-2
+SUM_TOLERANCE = 1e-2
 
 # How far below 0 a probability may be: interpolation and sums in float16 round so.
 _ROUNDING = 1e-3
@@ -117,7 +117,7 @@ def probabilities(probs: Any, shape: tuple[int, ...] | None = None) -> np.ndarra
     # A matrix product: ten times as fast as a sum over a short axis.
     sums = probs @ np.ones(probs.shape[-1], probs.dtype if probs.dtype.kind == "f" else np.float32)
     smallest, least, most = probs.min(), sums.min(), sums.max()
-    if not (smallest >= -_ROUNDING and most < 1 + _SUM_TOLERANCE and least > 1 - _SUM_TOLERANCE):
+    if not (smallest >= -_ROUNDING and most < 1 + SUM_TOLERANCE and least > 1 - SUM_TOLERANCE):
         raise ValueError(
             "Expected probabilities that are not negative and sum to 1 over the last axis. "
             f"Received: values in [{smallest}, {probs.max()}], sums in [{least}, {most}]. "

@@ -21,6 +21,7 @@ def agreement(
     theta_alpha: float,
     theta_beta: Any,
     spacing: Any = None,
+    mask: np.ndarray | None = None,
 ) -> float:
     """How well the bilateral kernel gives back the labels that a network gives.
 
@@ -35,6 +36,7 @@ def agreement(
         image: (*S, K). probs: (*S, L).
         theta_alpha, theta_beta, spacing: of the bilateral kernel; see `crfrnn.refine`. theta_beta
             is a number or (K,).
+        mask: (*S) of bool, the points that count; None: all.
 
     Returns:
         0..1, the mean over the labels that are the most likely one somewhere. Near 1, objects in
@@ -51,16 +53,17 @@ def agreement(
     >>> seen(halves, halves) > 0.99, seen(stripes, halves) > 0.9, seen(halves, stripes) < 0.6
     (True, True, True)
     """
-    image, probs = _middle(image).astype(np.float64), _middle(probs)
+    middle = _middle(probs.shape[:-1], mask)
+    image, probs = image[middle].astype(np.float64), probs[middle]
+    counts = np.ones(probs.shape[:-1], bool) if mask is None else mask[middle]
     # Around 0 and on one scale: the lattice's own error then does not depend on units and offset.
-    image = (image - image.mean(tuple(range(image.ndim - 1)))) / theta_beta
-    grid, labels = probs.shape[:-1], probs.shape[-1]
-    q = probs.reshape(1, -1, labels)
+    image = (image - image[counts].mean(0)) / theta_beta
+    q = probs[counts][None]  # (1, N, L)
     present = np.unique(q.argmax(-1))
-    own = blurred(probs).argmax(-1).reshape(-1)
+    own = blurred(probs, None if mask is None else counts).argmax(-1)[counts]
     positions = bilateral_positions(image[None], theta_alpha, 1.0, spacing)
-    kernel = build_filter(positions, normalization="none")
-    black = np.indices(grid).sum(0).reshape(-1) % 2 == 1
+    kernel = build_filter(positions[:, counts.ravel()], normalization="none")
+    black = np.indices(counts.shape).sum(0)[counts] % 2 == 1
     # A point without any neighbour of the other colour keeps its label.
     found = own.copy()
     for sender in (black, ~black):
@@ -76,14 +79,15 @@ def _dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * np.count_nonzero(one & other) / max(total, 1)
 
 
-def _middle(array: np.ndarray) -> np.ndarray:
-    """The middle of (*S, C), of at most `_MOST_POINTS` points, in the proportions of the whole."""
-    grid = array.shape[:-1]
+def _middle(grid: tuple[int, ...], mask: np.ndarray | None) -> tuple[slice, ...]:
+    """The middle of a grid S, of at most `_MOST_POINTS` points, in the proportions of the whole.
+
+    Where no point of the middle counts it is the whole.
+    """
     share = min(1.0, (_MOST_POINTS / np.prod(grid)) ** (1 / len(grid)))
     sizes = [max(1, int(size * share)) for size in grid]
-    return array[
-        tuple(
-            slice((have - want) // 2, (have - want) // 2 + want)
-            for have, want in zip(grid, sizes, strict=True)
-        )
-    ]
+    middle = tuple(
+        slice((have - want) // 2, (have - want) // 2 + want)
+        for have, want in zip(grid, sizes, strict=True)
+    )
+    return middle if mask is None or mask[middle].any() else (slice(None),) * len(grid)

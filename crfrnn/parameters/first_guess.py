@@ -42,6 +42,7 @@ def first_guess(
     probs: np.ndarray | Sequence[np.ndarray] | None = None,
     *,
     spacing: Any = None,
+    mask: Any = None,
 ) -> Guess:
     """Proposes parameters of a CRF that suit the data, or none where they would rather do harm.
 
@@ -83,6 +84,8 @@ def first_guess(
         spacing: distance of neighbouring points, a number or (S,), or a list of these, one per
             image; default 1. theta_alpha and theta_gamma are then in its unit, and a point is as
             long as its shortest side.
+        mask: (*S) of bool, True for the points that count, or a list of these (None: all), one per
+            image.
 
     Returns:
         A `Guess`: a dictionary of theta_alpha, theta_beta, theta_gamma, bilateral_weight,
@@ -112,13 +115,16 @@ def first_guess(
         probs = None if probs is None else [checks.array("probs", probs)]
         images = [checks.array("images", images)]
         spacing = [spacing] if np.ndim(spacing) else spacing
+        mask = None if mask is None else [mask]
     if not images or (probs is not None and len(probs) != len(images)):
         raise ValueError(
             "Expected at least one image, and as many probabilities as images. "
             f"Received {len(images)} images, {0 if probs is None else len(probs)} probs."
         )
-    maps = [None] * len(images) if probs is None else probs
-    cases = [_checked(image, map_) for image, map_ in zip(images, maps, strict=True)]
+    maps, masks = ([None] * len(images) if given is None else given for given in (probs, mask))
+    if len(masks) != len(images):
+        raise ValueError(f"Expected {len(images)} masks, or None. Received {len(masks)}.")
+    cases = [_checked(*case) for case in zip(images, maps, masks, strict=True)]
     seen = [statistics(*case) for case in cases]
     spaces = per_case(spacing, len(images))
     for space, s in zip(spaces, seen, strict=True):
@@ -154,19 +160,26 @@ def together(guesses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _agreement(
-    image: np.ndarray, probs: np.ndarray | None, guess: Mapping[str, Any], spacing: Any
+    image: np.ndarray,
+    probs: np.ndarray | None,
+    mask: np.ndarray | None,
+    guess: Mapping[str, Any],
+    spacing: Any,
 ) -> float:
     if probs is None:
         return float("nan")
     thetas = {name: guess[name] for name in ("theta_alpha", "theta_beta")}
-    return agreement(image, probs, **thetas, spacing=spacing)
+    return agreement(image, probs, **thetas, spacing=spacing, mask=mask)
 
 
-def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """An image (*S, K) and its probabilities (*S, L), if any, which tell what S is."""
+def _checked(
+    image: Any, probs: Any, mask: Any
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """An image (*S, K), its probabilities (*S, L), if any, which tell what S is, and mask (*S)."""
     image = checks.array("image", image)
     if probs is not None:
-        return inputs.case(image, probs)
+        mask = inputs.mask_of(mask, np.shape(probs)[:-1])
+        return (*inputs.case(image, probs, mask), mask)
     if image.ndim < 3:
         image = image[..., None]
     if image.shape[-1] > library.MAX_FEATURES:
@@ -174,4 +187,5 @@ def _checked(image: Any, probs: Any) -> tuple[np.ndarray, np.ndarray | None]:
             f"Expected an image (*S, K) of at most {library.MAX_FEATURES} channels. Received shape "
             f"{image.shape}. A grey volume gets its channel axis by volume[..., None]."
         )
-    return inputs.finite_image(image), None
+    mask = inputs.mask_of(mask, image.shape[:-1])
+    return inputs.finite_image(image, mask), None, mask

@@ -30,25 +30,28 @@ class Statistics(NamedTuple):
     shape: tuple[int, ...]
 
 
-def statistics(image: np.ndarray, probs: np.ndarray | None = None) -> Statistics:
+def statistics(
+    image: np.ndarray, probs: np.ndarray | None = None, mask: np.ndarray | None = None
+) -> Statistics:
     """What `first_guess` goes by: of an image (*S, K), and of probabilities (*S, L) if there are.
 
-    The most extreme percent of the intensities does not count. A channel without contrast counts
-    as one of the others' mean contrast: any theta_beta will do for it.
+    Points outside a mask (*S) of bool do not count, nor do the most extreme percent of the
+    intensities. A channel without contrast counts as one of the others' mean contrast: any
+    theta_beta will do for it.
     """
-    points = image.reshape(-1, image.shape[-1]).astype(np.float64)
+    points = _rows(image, mask).astype(np.float64)
     points = np.clip(points, *np.percentile(points, _PERCENTILES, axis=0))
     contrast = points.std(axis=0)
     varies = contrast > 0
     if not varies.any():
         contrast, varies = np.ones_like(contrast), ~varies
     contrast = np.where(varies, contrast, contrast[varies].mean())
-    noisy = noise(image)
+    noisy = noise(image, mask)
     detail = float(np.clip(noisy / contrast, 0.01, 1.0)[varies].mean())
     explains, rough = USUAL_EXPLAINED, USUAL_ROUGHNESS
     if probs is not None:
-        explains = explained(points, probs.reshape(len(points), -1))
-        rough = max(roughness(probs), 0.02)
+        explains = explained(points, _rows(probs, mask))
+        rough = max(roughness(probs, mask), 0.02)
     return Statistics(contrast, noisy, detail, explains, rough, image.shape[:-1])
 
 
@@ -83,7 +86,7 @@ def explained(points: np.ndarray, probs: np.ndarray) -> float:
     return float(np.mean(between[varies] / total[varies])) if varies.any() else 0.0
 
 
-def roughness(probs: np.ndarray) -> float:
+def roughness(probs: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Share of the boundaries between most likely labels that a blur by 3 points wipes out.
 
     Noise makes islands and fringes that go at once; the outlines of objects stay. So this tells,
@@ -91,6 +94,7 @@ def roughness(probs: np.ndarray) -> float:
 
     Args:
         probs: (*S, L).
+        mask: (*S) of bool, the points that count; None: all.
 
     Returns:
         0..1; 0 for a map without any boundary.
@@ -102,11 +106,12 @@ def roughness(probs: np.ndarray) -> float:
     >>> [roughness(np.stack([1 - p, p], -1)) > 0.8 for p in (halves, islands)]
     [False, True]
     """
-    before = _boundaries(probs)
-    return float(max(0.0, 1.0 - _boundaries(blurred(probs)) / before)) if before else 0.0
+    before = _boundaries(probs, mask)
+    after = _boundaries(blurred(probs, mask), mask)
+    return float(max(0.0, 1.0 - after / before)) if before else 0.0
 
 
-def noise(image: np.ndarray) -> np.ndarray:
+def noise(image: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Standard deviation of the noise of an image, per channel.
 
     Neighbours differ by sqrt(2) times the noise wherever the picture itself is smooth, that is
@@ -116,6 +121,7 @@ def noise(image: np.ndarray) -> np.ndarray:
 
     Args:
         image: (*S, K).
+        mask: (*S) of bool, the points that count; None: all.
 
     Returns:
         (K,) in the image's units; 0 for a constant channel.
@@ -131,6 +137,8 @@ def noise(image: np.ndarray) -> np.ndarray:
     array([3.])
     """
     image = image.astype(np.float64)
+    if mask is not None:
+        image[~mask] = np.nan  # no difference to NaN is larger than 0
     found = []
     for channel in np.moveaxis(image, -1, 0):
         differences = np.concatenate(
@@ -142,17 +150,34 @@ def noise(image: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def blurred(probs: np.ndarray) -> np.ndarray:
-    """Sums over 3 points along each axis of the grid, of (*S, L), the border repeated."""
+def blurred(probs: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Sums over 3 points along each axis of the grid, of (*S, L), the border repeated.
+
+    Points outside a mask (*S) add nothing.
+    """
+    if mask is not None:
+        probs = np.where(mask[..., None], probs, 0)
     for axis in range(probs.ndim - 1):
         probs = _box(probs, axis)
     return probs
 
 
-def _boundaries(probs: np.ndarray) -> int:
-    """How many pairs of neighbours have different most likely labels."""
+def _boundaries(probs: np.ndarray, mask: np.ndarray | None) -> int:
+    """How many pairs of neighbours, both inside the mask, have different most likely labels."""
     labels = probs.argmax(-1)
-    return sum(int(np.count_nonzero(np.diff(labels, axis=axis))) for axis in range(labels.ndim))
+    found = 0
+    for axis in range(labels.ndim):
+        differ = np.diff(labels, axis=axis) != 0
+        if mask is not None:
+            inside = np.moveaxis(mask, axis, 0)
+            differ &= np.moveaxis(inside[:-1] & inside[1:], 0, axis)
+        found += int(np.count_nonzero(differ))
+    return found
+
+
+def _rows(array: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The points (N, C) of (*S, C) that count."""
+    return array.reshape(-1, array.shape[-1]) if mask is None else array[mask]
 
 
 def _box(array: np.ndarray, axis: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-METRICS = ("dice", "iou", "boundary")
+METRICS = ("dice", "iou", "boundary")  # of one case
 
 
 def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -120,6 +120,7 @@ def label_map_score(
     *,
     spacing: Sequence[float] | None = None,
     width: float = 2.0,
+    known: np.ndarray | None = None,
 ) -> Callable[[np.ndarray], float]:
     """Makes a function that scores predictions of one truth, whose boundaries are found only once.
 
@@ -129,6 +130,8 @@ def label_map_score(
         metric: "dice", "iou" or "boundary" (`boundary_dice`).
         spacing: one number per axis; default 1.
         width: of the band of "boundary", in the unit of the spacing.
+        known: boolean (*S), the points that count; None: all. The truth of the others is not read;
+            where they meet the rest is no boundary.
 
     Returns:
         A function of a label map (*S) to percent: the mean over the foreground labels
@@ -149,9 +152,13 @@ def label_map_score(
             f"Received: metric={metric!r}."
         )
     spacing = (1.0,) * truth.ndim if spacing is None else spacing
-    masks = [truth == label for label in range(1, num_labels)]
+    everywhere = known is None or bool(known.all())
     if metric == "boundary":
+        filled = truth if everywhere else _continued(truth, known, spacing)
+        masks = [filled == label for label in range(1, num_labels)]
         bands = [boundary_band(mask, spacing, width) for mask in masks]
+        if not everywhere:
+            bands = [band & known for band in bands]
 
         def scores(prediction):
             return [
@@ -160,11 +167,24 @@ def label_map_score(
             ]
     else:
         compare = {"dice": dice, "iou": iou}[metric]
+        points = ... if everywhere else known
+        masks = [truth[points] == label for label in range(1, num_labels)]
 
         def scores(prediction):
-            return [compare(mask, prediction == label) for label, mask in enumerate(masks, 1)]
+            seen = prediction[points]
+            return [compare(mask, seen == label) for label, mask in enumerate(masks, 1)]
 
     return lambda prediction: nanmean(scores(prediction))
+
+
+def _continued(truth: np.ndarray, known: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """The truth, continued to the points that are not known from the nearest that are."""
+    from scipy import ndimage
+
+    nearest = ndimage.distance_transform_edt(
+        ~known, sampling=spacing, return_distances=False, return_indices=True
+    )
+    return truth[tuple(nearest)]
 
 
 def nanmean(values: Sequence[float] | np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,8 @@ from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.meanfield.parameters import THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
-from crfrnn.parameters.gain import gain
+from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
-from crfrnn.parameters.scores import METRICS, nanmean
 from crfrnn.parameters.search_result import SearchResult
 from crfrnn.parameters.trials import complete, digest_of, needed_optuna, open_study, quiet
 
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 OFF = dict.fromkeys(WEIGHTS, 0.0)
 
 
+# Share that labels absent from the truth of a case may have in its score.
+_MOST_ABSENT = 1 / 4
+
+
 @checks.door(
-    metric=Choice(METRICS),
+    metric=Choice(("auto", *METRICS)),
     trials=Whole(2),
     num_iterations=Whole(0),
     normalization=Choice(NORMALIZATIONS),
@@ -39,7 +43,7 @@ def search(
     probs: Sequence[np.ndarray],
     labels: Sequence[np.ndarray],
     *,
-    metric: str = "dice",
+    metric: str = "auto",
     trials: int = 100,
     seed: int = 0,
     ranges: Mapping[str, tuple[float, float]] | None = None,
@@ -49,6 +53,8 @@ def search(
     num_iterations: int = 5,
     normalization: str = "after",
     width: float = 2.0,
+    masks: Sequence[np.ndarray | None] | None = None,
+    unknown: int | None = None,
     workers: int | None = None,
     storage: str | Path | None = None,
     progress: bool | Mapping[str, Any] | None = None,
@@ -69,9 +75,11 @@ def search(
         images: N images (*S,) or (*S, K), any real dtype; sizes may differ from case to case. One
             theta_beta serves them all: bring volumes of different intensity scales to one.
         probs: N arrays (*S, L), probabilities of the network to be refined.
-        labels: N integer arrays (*S), the truth, 0..L-1; 0 is the background.
+        labels: N integer arrays (*S), the truth, 0..L-1, or `unknown`; 0 is the background.
         metric: "dice", "iou" or "boundary" (Dice within `width` of the true boundary): the mean
-            over foreground labels, then over cases.
+            over the foreground labels of a case, then over cases. "mdice", "miou": the points of
+            all cases are counted together, and the mean is over all labels in the truth, label 0
+            too. "auto": "dice" for up to three labels, else "mdice".
         trials: how many CRFs to try, both first trials included.
         seed: of the proposals.
         ranges: lowest and highest value of some of theta_alpha, theta_beta, theta_gamma (> 0),
@@ -86,6 +94,10 @@ def search(
             case on its own.
         num_iterations, normalization: of the CRF; see `refine`.
         width: of "boundary", in points or the unit of `spacing`.
+        masks: N masks (*S) of bool, or None: True for the points that take part; the others have no
+            part in any kernel and do not count in scores.
+        unknown: the value of points without a label, often 255: they take part in the CRF, and do
+            not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.
         storage: file that keeps the trials, so that the same call goes on where it was: SQLite if
             its name ends in .db, .sqlite or .sqlite3, else Optuna's journal. None: memory.
@@ -100,6 +112,9 @@ def search(
         ModuleNotFoundError: Optuna or SciPy is not installed.
         ValueError: cases that do not fit together, no foreground, malformed ranges, or a storage
             that holds another search.
+
+    Warns:
+        UserWarning: labels that do not occur in a case decide most of its score.
 
     Reference:
         J. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011. T. Akiba et
@@ -124,6 +139,8 @@ def search(
     for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
         if cases_of is None or isinstance(cases_of, str):
             raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
+    if metric == "auto":
+        metric = default(max((np.shape(p)[-1] for p in probs if np.ndim(p)), default=2))
     options = dict(
         metric=metric,
         width=width,
@@ -135,11 +152,21 @@ def search(
     groups = range(len(labels)) if groups is None else groups
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
-    cases = Cases(images, probs, labels, **options, workers=workers)
-    if not any(np.any(truth) for truth in labels):
-        raise ValueError("Expected labels with some foreground. Received none but 0.")
+    cases = Cases(images, probs, labels, **options, masks=masks, unknown=unknown, workers=workers)
+    if not cases.foreground:
+        raise ValueError(
+            "Expected labels with some foreground. Received none but 0"
+            f"{'' if unknown is None else f' and {unknown}, which is unknown'}."
+        )
+    if metric in ("dice", "iou") and cases.absent > _MOST_ABSENT:
+        warnings.warn(
+            f"{100 * cases.absent:.0f} % of the labels in the {metric} of a case do not occur in "
+            "its truth: each counts 0 until its last stray point is gone, and the search will go "
+            'for that. metric="mdice" or "miou" counts the points of all cases together.',
+            stacklevel=3,
+        )
     guess = {
-        **first_guess(list(images), list(probs), spacing=spacing),
+        **first_guess(list(images), list(probs), spacing=spacing, mask=masks),
         "num_iterations": num_iterations,
         "normalization": normalization,
     }
@@ -159,12 +186,16 @@ def search(
         return {**guess, **rounded}
 
     identity = dict(seed=seed, limits=limits, **options)
+    arrays = [images, probs, labels]
+    if masks is not None or unknown is not None:
+        identity["unknown"] = unknown
+        arrays.append([np.zeros(0) if mask is None else mask for mask in masks or ()])
     with quiet(optuna), contextlib.closing(cases):
-        study = open_study(optuna, storage, repr(identity) + digest_of(images, probs, labels))
+        study = open_study(optuna, storage, repr(identity) + digest_of(*arrays))
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
         )
-    return _result(study, groups, interrupted)
+    return _result(study, cases.metric, groups, interrupted)
 
 
 def _run(
@@ -201,8 +232,8 @@ def _run(
                 )
                 scores = cases.scores(crf)
                 trial.set_user_attr("arguments", crf)
-                trial.set_user_attr("scores", [float(score) for score in scores])
-                study.tell(trial, nanmean(scores))
+                trial.set_user_attr("scores", scores.tolist())
+                study.tell(trial, float(cases.metric.total(scores)))
             except BaseException as error:
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if isinstance(error, KeyboardInterrupt) and number >= len(queue):
@@ -217,9 +248,14 @@ def _run(
     return False
 
 
-def _result(study: optuna.Study, groups: Sequence[Hashable], interrupted: bool) -> SearchResult:
+def _result(
+    study: optuna.Study,
+    metric: Metric,
+    groups: Sequence[Hashable],
+    interrupted: bool,
+) -> SearchResult:
     done = complete(study)
-    scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N)
+    scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N, *M)
     means = np.array([trial.values[0] for trial in done])
     best = int(means.argmax())
     return SearchResult(
@@ -227,23 +263,25 @@ def _result(study: optuna.Study, groups: Sequence[Hashable], interrupted: bool) 
         score=float(means[best]),
         baseline=float(means[0]),
         guess_score=float(means[1]),
-        gain=gain(scores[0], _held_out(scores, groups), groups),
+        gain=metric.gain(scores[0], _held_out(scores, groups, metric), groups),
+        metric=metric.name,
         trials=[{**t.user_attrs["arguments"], "score": t.value} for t in done],
         study=study,
         interrupted=interrupted,
     )
 
 
-def _held_out(scores: np.ndarray, groups: Sequence[Hashable]) -> np.ndarray:
-    """The score of each case under the trial that is best on all cases of other groups.
+def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) -> np.ndarray:
+    """What is measured of each case under the trial that is best on all cases of other groups.
 
-    scores: (trials, N), trial 0 without CRF. Returns (N,); with a single group, that of trial 0.
+    scores: (trials, N, *M), trial 0 without CRF. Returns (N, *M); with a single group, that of
+    trial 0.
     """
     names = np.array(list(groups), dtype=str)
     held_out = scores[0].copy()
     for group in np.unique(names):
         inside = names == group
-        others = [nanmean(row) for row in scores[:, ~inside]]
+        others = metric.total(scores[:, ~inside])
         if not np.isnan(others[0]):
             held_out[inside] = scores[int(np.argmax(others)), inside]
     return held_out

@@ -34,6 +34,7 @@ class SearchResult:
             trial is the best, both weights are 0: `refine` then changes nothing.
         score: its score, percent: the mean over the cases it was chosen on, so optimistic.
         baseline: score without CRF. guess_score: score of the first guess.
+        metric: what the scores are, a name as `search` takes it.
         gain: `Gain` in percent points over no CRF, on cases that had no part in the
             choice: for each group of cases, the trial that is best on all *other* groups is scored
             on it.
@@ -47,6 +48,7 @@ class SearchResult:
     baseline: float
     guess_score: float
     gain: Gain
+    metric: str
     trials: list[dict[str, Any]] = field(repr=False)
     study: optuna.Study = field(repr=False)
     interrupted: bool = False
@@ -55,6 +57,15 @@ class SearchResult:
     def helps(self) -> bool:
         """Whether the gain is beyond what the choice of the cases may explain (95 %)."""
         return self.gain.interval[0] > 0 and self.gain.p_value < 1 - CONFIDENCE
+
+    @property
+    def verdict(self) -> str:
+        """What the gain means, in a sentence."""
+        if self.helps:
+            return "A CRF helps here."
+        if self.gain.groups < _FEWEST and self.gain.mean > 0:
+            return f"Too few cases for proof: search on {_FEWEST} or more."
+        return "Not beyond chance: leave the CRF out, or search on more cases."
 
     def plot(self) -> Figure:
         """A figure of what mattered: progress, importances, and the score along each parameter.
@@ -70,17 +81,11 @@ class SearchResult:
         held_out = f"{self.gain.mean:+.2f}"
         if not math.isnan(low):
             held_out += f" [{low:+.2f}, {high:+.2f}], p = {self.gain.p_value:.2g}"
-        if self.helps:
-            verdict = "A CRF helps here."
-        elif self.gain.groups < _FEWEST and self.gain.mean > 0:
-            verdict = f"Too few cases for proof: search on {_FEWEST} or more."
-        else:
-            verdict = "Not beyond chance: leave the CRF out, or search on more cases."
         return (
             f"{len(self.trials)} trials{', interrupted' if self.interrupted else ''}. "
-            f"Without CRF {self.baseline:.2f}, first guess {self.guess_score:.2f}, "
+            f"Without CRF {self.metric} {self.baseline:.2f}, first guess {self.guess_score:.2f}, "
             f"best {self.score:.2f}.\n"
-            f"Gain on cases that had no part in the choice: {held_out}. {verdict}\n"
+            f"Gain on cases that had no part in the choice: {held_out}. {self.verdict}\n"
             f"{best}"
         )
 

@@ -1,6 +1,5 @@
 """The crfrnn command: every format, folders, and what happens when things go wrong."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -18,11 +17,6 @@ from PIL import Image
 from crfrnn import refine
 from crfrnn.cli import batch, cases, layouts, pairing, workers
 from crfrnn.cli.refining import Settings
-from tests.tolerances import FLOAT32, assert_close
-
-if importlib.util.find_spec("click") is None:
-    pytest.skip("the command needs click", allow_module_level=True)
-
 from tests.cli.scenes import (
     AFFINE,
     CRF,
@@ -39,6 +33,7 @@ from tests.cli.scenes import (
     run,
     scene,
 )
+from tests.tolerances import FLOAT32, assert_close
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".bmp"])

@@ -1,13 +1,12 @@
 """Points that do not count: those outside --mask, NaN, and what a GeoTIFF says to be no data."""
 
+import json
+
 import numpy as np
 import pytest
-
-pytest.importorskip("click")
-
 from PIL import Image, TiffImagePlugin
 
-from crfrnn import refine
+from crfrnn import diagnose, first_guess, refine, search
 from crfrnn.offline.intensities import normalise
 from tests.cli.scenes import (
     CRF,
@@ -110,9 +109,51 @@ def test_points_without_data_take_no_part(tmp_path, kind, rescale):
         values[mask] = normalise(image[mask][:, None])[:, 0]
     expected = refine(values, probs, mask=mask, **crf)
     assert_close(np.load(tmp_path / "o.npy"), expected, FLOAT32)
-    run("refine", i, p, "-o", tmp_path / "guessed.png")  # the guess is not spoilt either
-    text = run("diagnose", i, p, *OPTIONS, status=1)
-    assert "which only `crfrnn refine` can leave out" in text
+    # The guess is not spoilt either.
+    text = run("refine", i, p, "-o", tmp_path / "guessed.png", "--mask", m)
+    guess = first_guess(np.where(mask, image, 0), probs, mask=mask)
+    assert f"theta_beta         {guess['theta_beta']:.4g}  (guessed)" in text
+    text = run("diagnose", i, p, "--mask", m, *OPTIONS)
+    before, after = (q.argmax(-1)[mask] for q in (probs, refine(image, probs, mask=mask, **CRF)))
+    last = text.split("changed\n")[1].split("\n\n")[0].split()[-1]
+    assert last == f"{np.mean(before != after):.2%}"
+
+
+def test_search_and_diagnose_leave_out_points_outside_masks_and_those_without_label(tmp_path):
+    mask, truths, images, maps = inside(SHAPE), [], [], []
+    arguments, _ = folder(tmp_path, 3, labels=2)
+    for number in range(3):
+        image, probs, truth = scene(labels=2, seed=number)
+        truth[mask & (np.indices(SHAPE).sum(0) % 5 == 0)] = 255
+        picture(tmp_path / f"labels/case{number}.png", np.where(mask, truth, 1 - truth // 255))
+        picture(tmp_path / f"masks/case{number}.png", mask.astype(np.uint8))
+        truths.append(truth), images.append(image), maps.append(probs)
+    folders = [tmp_path / name for name in ("images", "probs", "labels")]
+    best = tmp_path / "best.json"
+    given = ["--trials=3", "-o", best, "--mask", tmp_path / "masks"]
+    text = run("search", *folders, *given)
+    expected = search(images, maps, truths, masks=[mask] * 3, unknown=255, trials=3, progress=False)
+    assert str(expected) in text
+    written = json.loads(best.read_text())
+    assert written["parameters"] == expected.best
+    assert written["search"]["score_before"] == expected.baseline
+    assert written["search"]["metric"] == "dice"
+
+    # What the search says of its gain is said again by whoever uses its parameters.
+    one, several = ["refine", *(f / "case0.png" for f in folders[:1])], arguments[:3]
+    one += [tmp_path / "probs/case0.npy", "-o", tmp_path / "o.png"]
+    for command in (one, [*several, "-o", tmp_path / "out"]):
+        text = run(*command, "--parameters", best)
+        assert text.count(f"{expected.gain.mean:+.2f} dice on cases that had no part") == 1
+        assert text.count(expected.verdict) == 1
+    text = run("search", *folders[:2], folders[2] / "case0.png", "-o", best, status=2)
+    assert "three files, or three folders" in text
+
+    files = folders[0] / "case0.png", folders[1] / "case0.npy"
+    labels = ["--labels", folders[2] / "case0.png", "--mask", tmp_path / "masks/case0.png"]
+    text = run("diagnose", *files, *labels, *OPTIONS)
+    found = diagnose(images[0], maps[0], truths[0], mask=mask, unknown=255, **CRF)
+    assert str(found) in text and found.metrics["correct"][0] < 100
 
 
 def test_an_image_of_nothing_but_nan(tmp_path):

@@ -5,8 +5,6 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("click")
-
 from crfrnn import probs_from_labels, probs_from_logits, refine
 from crfrnn.cli import layouts
 from tests.cli.scenes import (

@@ -1,6 +1,5 @@
 """What the command says about its guesses, and what it records."""
 
-import importlib.util
 import json
 import pickle
 
@@ -8,20 +7,8 @@ import numpy as np
 import pytest
 
 from crfrnn import first_guess, refine
+from tests.cli.scenes import run
 from tests.tolerances import FLOAT32, assert_close
-
-if importlib.util.find_spec("click") is None:
-    pytest.skip("the command needs click", allow_module_level=True)
-
-from click.testing import CliRunner
-
-from crfrnn.cli.commands import crfrnn
-
-
-def run(*arguments):
-    result = CliRunner().invoke(crfrnn, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def case(seen, seed=0):
@@ -73,7 +60,11 @@ def test_a_folder_ends_with_a_summary_and_records_what_was_used(tmp_path):
     assert kept >= 2  # those of which the image shows nothing
     assert f"median {median:.2f} %, from 0.00 to {max(changed.values()):.2f} %" in text
     assert f"Left as they were: {kept} of 3" in text
-    assert "not sure for 2 of 3 cases" in text and text.count("crfrnn search") == 1
+    assert (
+        "not sure for 2 of 3 cases" in text
+        and "leaves the CRF out for 2" in text
+        and text.count("crfrnn search") == 1
+    )
 
     record = {}
     for line in (tmp_path / "out/crfrnn-refine.jsonl").read_text().splitlines():

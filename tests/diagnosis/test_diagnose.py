@@ -137,8 +137,97 @@ def test_an_iteration_that_overshoots_or_has_not_ended():
     found = verdict(image, probs, **crf)
     assert "the updates overshoot" in found and "still change in the last iteration" in found
     image, probs, _ = case(unsure=0.3)
-    assert "do more than 1." in verdict(image, probs, num_iterations=1)
-    assert "do more than" not in verdict(image, probs, num_iterations=20)
+    assert "Do 2 in place of 1." in verdict(image, probs, num_iterations=1)
+    assert "in place of" not in verdict(image, probs, num_iterations=20)
+
+
+def test_no_advice_against_a_crf_that_the_labels_show_to_help():
+    """What the numbers suggest is tried, and refused where it scores worse."""
+    image, probs, truth = case(unsure=0.3, noise=2.0)
+    crf = {**GOOD, "bilateral_weight": 60.0}
+    blind = verdict(image, probs, **crf)
+    assert "drown the unaries" in blind and "Lower the weights about" in blind
+    assert "labels would tell" in blind and "helps here" not in blind
+    found = diagnose(image, probs, truth, **crf)
+    assert "the CRF helps here" in found.verdict[1]
+    (sentence,) = [s for s in found.verdict if "drown" in s]
+    assert "But leave it so: to lower the weights about" in sentence
+    assert "labels would tell" not in " ".join(found.verdict)
+    factor = float(sentence.split("about ")[1].split(" times")[0])
+    lower = {**crf, **{name: crf[name] / factor for name in ("bilateral_weight", "spatial_weight")}}
+    metrics = diagnose(image, probs, truth, **lower).metrics["dice"]
+    said = float(sentence.split("mean Dice to ")[1].removesuffix(" %."))
+    assert said == pytest.approx(metrics[1], abs=0.3)  # the factor is shown in two digits
+    assert metrics[1] < found.metrics["dice"][1] - 1
+
+
+def test_advice_that_the_labels_confirm_says_what_it_is_worth():
+    image, probs, truth = case()
+    found = diagnose(image, probs, truth, **{**GOOD, "theta_beta": 4000.0})
+    (sentence,) = [s for s in found.verdict if "Try about" in s]
+    guess = first_guess(image, probs)["theta_beta"]
+    better = diagnose(image, probs, truth, **{**GOOD, "theta_beta": guess}).metrics["dice"][1]
+    assert sentence.endswith(f": the mean Dice is then {better:.2f} %.")
+    assert better > found.metrics["dice"][1]
+
+
+def test_many_labels_are_judged_by_those_that_the_truth_has():
+    image, probs, truth = case()
+    many = np.concatenate([0.9 * probs, np.full((*truth.shape, 6), 0.1 / 6)], -1)
+    many[2, 2], many[3, 3] = 0.01 + 0.92 * np.eye(8)[[5, 6]]  # stray points
+    found = diagnose(image, many, truth, **GOOD)
+    before = many.argmax(-1)
+    each = [
+        200 * np.sum((truth == k) & (before == k)) / (np.sum(truth == k) + np.sum(before == k))
+        for k in (0, 1)
+    ]
+    assert set(found.metrics) == {"mdice", "miou", "correct"}
+    assert found.metrics["mdice"][0] == pytest.approx(np.mean(each))
+
+
+def test_labels_without_foreground_are_judged_by_the_share_of_correct_points():
+    image, probs, truth = case()
+    probs[..., 0] = 0.9
+    probs[..., 1] = 0.1
+    found = diagnose(image, probs, 0 * truth, **GOOD)
+    assert "Dice is not defined" in found.verdict[1]
+    assert found.verdict[2] == "The share of correct points was 100.00 % and stays at 100.00 %."
+
+
+@pytest.mark.parametrize("with_bilateral", [True, False])
+def test_points_outside_a_mask_have_no_part(with_bilateral):
+    image, probs, truth = case()
+    mask = np.zeros(truth.shape, bool)
+    mask[4:25, 6:38] = True
+    crf = GOOD if with_bilateral else {**GOOD, "bilateral_weight": 0.0}
+    labels = np.where(np.indices(truth.shape).sum(0) % 7 == 0, 255, truth)
+    found = diagnose(image, probs, labels, mask=mask, unknown=255, **crf)
+    other = diagnose(
+        np.where(mask, image, np.nan),
+        np.where(mask[..., None], probs, probs[::-1]),
+        np.where(mask, labels, 1 - truth),
+        mask=mask,
+        unknown=255,
+        **crf,
+    )
+    assert other.verdict == found.verdict and other.metrics == found.metrics
+    for name in ("kl", "changed", "flips", "mean_change", "max_change", "label_shares"):
+        assert_close(getattr(other, name), getattr(found, name), FLOAT32)
+    for name in ("margin", "reach", "agreement"):
+        assert len(getattr(found.messages, name)) == mask.sum()
+    after = refine(image, probs, mask=mask, **crf)
+    assert_close(found.after, after, FLOAT32)
+    known = mask & (labels != 255)
+    correct = 100 * np.mean(after.argmax(-1)[known] == truth[known])
+    assert found.metrics["correct"][1] == pytest.approx(correct)
+    assert found.changed[-1] == np.mean((after.argmax(-1) != probs.argmax(-1))[mask])
+    if with_bilateral:
+        alone = diagnose(image[4:25, 6:38], probs[4:25, 6:38], **crf).edges
+        for name in ("range", "noise"):
+            assert getattr(found.edges, name) == pytest.approx(getattr(alone, name))
+        assert np.sort(found.edges.contrast) == pytest.approx(np.sort(alone.contrast))
+    pytest.importorskip("matplotlib")
+    found.plot().draw_without_rendering()
 
 
 def test_numbers_are_those_of_refine():

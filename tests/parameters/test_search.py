@@ -13,6 +13,7 @@ from crfrnn import refine
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.gain import gain
+from crfrnn.parameters.metrics import metric
 from crfrnn.parameters.ranges import FACTORS
 from crfrnn.parameters.scores import label_map_score
 from crfrnn.parameters.search import _held_out, search
@@ -55,6 +56,7 @@ def dice(truth, prediction):
 
 
 CASES = blocks()
+DICE = metric("dice")
 FOUND = search(*CASES, trials=12, progress=False)
 
 
@@ -165,10 +167,10 @@ def test_slices_are_refined_one_by_one_and_scored_together():
     assert whole.scores(crf)[0] != pytest.approx(expected, abs=1e-3)
 
 
-@pytest.mark.parametrize("metric", ["iou", "boundary"])
-def test_other_metrics_are_what_is_maximised(metric):
-    found = search(*CASES, trials=6, metric=metric, progress=False)
-    assert found.baseline != FOUND.baseline
+@pytest.mark.parametrize("name", ["iou", "boundary", "mdice", "miou"])
+def test_other_metrics_are_what_is_maximised(name):
+    found = search(*CASES, trials=6, metric=name, progress=False)
+    assert found.baseline != FOUND.baseline and found.metric == name
     assert found.score > found.baseline
 
 
@@ -205,11 +207,11 @@ def test_no_crf_is_best_where_nothing_can_be_gained():
 def test_a_case_is_scored_by_the_trial_that_is_best_on_the_others():
     scores = np.array([[50.0, 60.0, 70.0], [90.0, 50.0, 50.0], [40.0, 64.0, 74.0]])
     # Without case 0, trial 2 is best (69): 40. Without 1, trial 1 (70): 50; without 2, 1 again.
-    held_out = _held_out(scores, ["a", "b", "c"])
+    held_out = _held_out(scores, ["a", "b", "c"], DICE)
     np.testing.assert_array_equal(held_out, [40, 50, 50])
     # Cases of one group leave together: without "a", trial 2; without "b", trial 1.
-    np.testing.assert_array_equal(_held_out(scores, ["a", "b", "b"]), [40, 50, 50])
-    np.testing.assert_array_equal(_held_out(scores, "aaa"), scores[0])
+    np.testing.assert_array_equal(_held_out(scores, ["a", "b", "b"], DICE), [40, 50, 50])
+    np.testing.assert_array_equal(_held_out(scores, "aaa", DICE), scores[0])
 
 
 def test_the_gain_of_groups_and_how_likely_chance_is():
@@ -265,7 +267,7 @@ WRONG = {
     "logits": (dict(probs=[10 * p for p in PROBS]), "Case 0: .*sum"),
     "no foreground": (dict(labels=[0 * t for t in TRUTHS], probs=[
         np.stack([np.ones(t.shape), np.zeros(t.shape)], -1) for t in TRUTHS]), "foreground"),
-    "a metric": (dict(metric="hausdorff"), "'dice', 'iou', 'boundary'"),
+    "a metric": (dict(metric="hausdorff"), "'auto', 'dice', 'iou', 'boundary', 'mdice', 'miou'"),
     "a range of nothing": (dict(ranges={"theta": (1, 2)}), "'theta'"),
     "a range upside down": (dict(ranges={"theta_beta": (2, 1)}), "theta_beta"),
     "a theta of 0": (dict(ranges={"theta_alpha": (0, 1)}), "theta_alpha"),
