@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 CHANGES = {"mended": "tab:green", "broken": "tab:red", "wrong either way": "gold"}
+_WITHOUT_LABEL = (0, 0, 0, 1)
 _GOLDEN = 0.618034  # of the circle of hues: each new hue falls into the largest gap
 
 
-def palette(count: int) -> np.ndarray:
+def palette(count: int, background: int | None = 0, ignore: int | None = None) -> np.ndarray:
     """Colours of the labels 0..count-1, no two alike; the first, background, is clear.
 
     Args:
         count: number of labels.
+        background: None where label 0 is one like the others, and has a colour, too.
+        ignore: the value, count or more, of points without a label: these are black.
 
     Returns:
-        (count, 4), red, green, blue and opacity in 0..1.
+        (count, 4), red, green, blue and opacity in 0..1; with `ignore`, (ignore + 1, 4).
 
     Example:
         >>> palette(3).shape, palette(3)[:, 3].tolist()
@@ -30,11 +33,18 @@ def palette(count: int) -> np.ndarray:
     from matplotlib import colormaps, colors
 
     count = int(count)  # of a label map's own type, 0..255, it would not hold what is subtracted
+    if background is None:
+        return palette(count + 1, ignore=None if ignore is None else ignore + 1)[1:]
     known = colormaps["Set1"](range(9))[:, :3]
     steps = np.arange(max(count - 1 - len(known), 0))
     shades = np.stack([steps * _GOLDEN % 1, 1 - 0.4 * (steps % 2), 1 - 0.2 * (steps % 3)], -1)
     opaque = np.concatenate([known, colors.hsv_to_rgb(shades)])[: max(count - 1, 0)]
-    return np.concatenate([np.zeros((1, 4)), np.pad(opaque, ((0, 0), (0, 1)), constant_values=1)])
+    colours = np.concatenate(
+        [np.zeros((1, 4)), np.pad(opaque, ((0, 0), (0, 1)), constant_values=1)]
+    )
+    if ignore is None:
+        return colours
+    return np.concatenate([colours, np.tile(_WITHOUT_LABEL, (ignore + 1 - len(colours), 1))])
 
 
 def paint(labels: np.ndarray, colours: np.ndarray, opacity: float = 0.5) -> np.ndarray:
