@@ -39,11 +39,13 @@ class Kind(NamedTuple):
     layout: see `layouts.find`.
     logits: numbers before the softmax or sigmoid.
     labels_as_probs: None, or label maps are read, each label right with this probability.
+    nan_outside: probabilities that are NaN stand for nothing: their points do not count.
     """
 
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    nan_outside: bool = False
 
 
 class Case(NamedTuple):
@@ -84,11 +86,32 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
     grid, count, volume = layout.grid, probs.shape[-1], image.volume
     truth = None if paths.labels is None else reading.labels(paths.labels, grid, count, volume)
     mask = None if paths.mask is None else reading.mask(paths.mask, grid, volume)
+    mask = _without_nan(paths.probs, probs, mask, kind or Kind())
     spacing = None
     if volume is not None:
         spacing = tuple(float(s) for s in volume.header.get_zooms()[: len(grid)])
     values = image.values.reshape(*grid, -1)  # (*S, K)
     return Case(values, probs, truth, mask, spacing, layout, key, volume)
+
+
+def _without_nan(
+    path: Path, probs: np.ndarray, mask: np.ndarray | None, kind: Kind
+) -> np.ndarray | None:
+    """The mask without points whose probabilities are NaN; ValueError where nobody expects some."""
+    missing = np.isnan(probs).any(-1)
+    unexpected = missing if mask is None else missing & mask
+    if not unexpected.any():
+        return mask
+    if not kind.nan_outside:
+        raise ValueError(
+            f"{path}: expected probabilities. Received NaN at {unexpected.sum()} of {missing.size} "
+            "points. If they stand for nothing, as outside of a brain, add --nan-outside, or a "
+            "--mask that is 0 there. If not, the network has failed."
+        )
+    mask = ~missing if mask is None else mask & ~missing
+    if not mask.any():
+        raise ValueError(f"{path}: expected probabilities of some point. Received none but NaN.")
+    return mask
 
 
 def write(path: Path, probs: np.ndarray, case: Case) -> None:

@@ -36,7 +36,7 @@ class Settings(NamedTuple):
         per axis.
     slice_axis: refine each slice across this axis by itself.
     rescale: map the percentiles of each channel to 0 and 1 first; see `intensities.normalise`.
-    layout, logits, labels_as_probs: of the probabilities; see `cases.Kind`.
+    layout, logits, labels_as_probs, nan_outside: of the probabilities; see `cases.Kind`.
     """
 
     parameters: Mapping[str, Any]
@@ -46,11 +46,12 @@ class Settings(NamedTuple):
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    nan_outside: bool = False
 
     @property
     def kind(self) -> cases.Kind:
         """What the files of probabilities hold."""
-        return cases.Kind(self.layout, self.logits, self.labels_as_probs)
+        return cases.Kind(self.layout, self.logits, self.labels_as_probs, self.nan_outside)
 
 
 class Prepared(NamedTuple):
@@ -145,7 +146,9 @@ def complete(
         return dict(parameters), None
     from crfrnn.parameters.first_guess import first_guess
 
-    guess = first_guess([prepared.image], [probs], spacing=prepared.spacing)
+    # Where nothing is known, all labels are equally likely.
+    known = np.where(np.isnan(probs).any(-1, keepdims=True), 1 / probs.shape[-1], probs)
+    guess = first_guess([prepared.image], [known], spacing=prepared.spacing)
     return {**guess, **parameters}, guess
 
 

@@ -87,8 +87,20 @@ def changes(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> dict[st
 def outline(panel: Any, labels: np.ndarray) -> None:
     """Draw the outlines of all labels but the background, in white."""
     for label in np.unique(labels[labels > 0]):
-        if (labels != label).any():
-            panel.contour(labels == label, [0.5], colors="white", linewidths=0.8)
+        border(panel, labels == label)
+
+
+def border(
+    panel: Any, mask: np.ndarray, corner: tuple[int, int] = (0, 0), width: float = 0.8
+) -> None:
+    """Draw the outline of a mask (H, W), if it has one, in white; corner: of the first point."""
+    if mask.all() or not mask.any():
+        return
+    places = [np.arange(size) + first for size, first in zip(mask.shape, corner, strict=True)]
+    for axis in (0, 1):
+        if mask.shape[axis] == 1:  # a contour needs two lines of points: along the sides of the one
+            mask, places[axis] = np.repeat(mask, 2, axis), places[axis] + np.array([-0.5, 0.5])
+    panel.contour(places[1], places[0], mask, [0.5], colors="white", linewidths=width)
 
 
 def mark(
