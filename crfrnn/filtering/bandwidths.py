@@ -56,20 +56,15 @@ def gaussian_kernel(
         return kernel
     if options.get("method", "lattice") != "lattice":
         return kernel
-    return _learning(kernel, positions, bandwidths, present, *_RECEIVED_SENT[normalization])
+    return _learning(kernel, bandwidths, present, *_RECEIVED_SENT[normalization])
 
 
 def _learning(
-    kernel: NormalizedFilter,
-    positions: Any,
-    bandwidths: Any,
-    present: Any,
-    received: float,
-    sent: float,
+    kernel: NormalizedFilter, bandwidths: Any, present: Any, received: float, sent: float
 ) -> Any:
-    ops = namespace(positions, bandwidths)
+    ops = namespace(kernel.operator.positions, bandwidths)
     # The distances do not depend on the origin. Near the mean, the least digits cancel.
-    p = ops.stop_gradient(positions)
+    p = ops.stop_gradient(kernel.operator.positions)
     p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
 
     # d log(n) / d log(theta): the mean squared distance from each point to all. Made once for

@@ -437,7 +437,7 @@ def test_a_masked_border_changes_neither_results_nor_gradients(native, normaliza
 
     def value(u, *weights, image, mask, upstream):
         refined = layer.stateless_call(weights, [], [u, image], training=True, mask=mask)[0]
-        return ops.sum(refined * upstream)
+        return ops.sum(refined * backend.tensor(upstream))
 
     weights = [backend.array(weight) for weight in layer.trainable_variables]
     alone = backend.gradients(
