@@ -45,6 +45,7 @@ class CRFRNN(torch.nn.Module):
         unaries: (B, L, *S), larger = more likely; L = 1 is one sigmoid channel, two labels.
         image: (B, K, *S), any real dtype; S is (H, W), (D, H, W) or (N,). A pair (unaries, image)
             as the only argument does as well, as `torch.nn.Sequential` hands it on.
+        mask: (B, *S) or (B, 1, *S), not 0 for the points that take part; see `crfrnn.mean_field`.
 
     Returns:
         (B, L, *S) refined logits in the dtype of the unaries; computed in float32, also under
@@ -116,7 +117,7 @@ class CRFRNN(torch.nn.Module):
         if num_labels is not None:
             self._materialize(max(num_labels, 2))
 
-    def forward(self, unaries: Any, image: Any = None) -> torch.Tensor:
+    def forward(self, unaries: Any, image: Any = None, mask: Any = None) -> torch.Tensor:
         if image is None:
             unaries, image = unaries
         logits, image = _channels_last(unaries), _channels_last(image)
@@ -135,6 +136,7 @@ class CRFRNN(torch.nn.Module):
                 spatial_weight=self.spatial_weights.float(),
                 compatibility=self.compatibility.float(),
                 num_iterations=self.num_iterations if self.training else self.num_test_iterations,
+                mask=None if mask is None else mask.reshape(image.shape[:-1]),
                 **self.options,
             )
         return refined.movedim(-1, 1).to(unaries.dtype)

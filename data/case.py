@@ -55,6 +55,26 @@ class Case:
         kept = {field.name: getattr(self, field.name) for field in fields(Case)}
         return Case(**{**kept, **changes})
 
+    def classes(self, count: int) -> range:
+        """Those of `count` classes that scores are about: all but the background.
+
+        Example:
+            >>> import data
+            >>> data.phantom(1)[0].classes(3)
+            range(1, 3)
+        """
+        return range(0 if self.background is None else 1, count)
+
+    def labelled(self) -> np.ndarray:
+        """(*S) bool: where there is a label.
+
+        Example:
+            >>> case = Case(np.zeros((1, 3, 1)), np.array([[0, 1, 255]]), (1, 1), "a", "a", 255)
+            >>> case.labelled()
+            array([[ True,  True, False]])
+        """
+        return np.ones(self.label.shape, bool) if self.ignore is None else self.label != self.ignore
+
     def foreground(self) -> np.ndarray:
         """(*S) bool: where the label is a class, and not the background.
 
@@ -63,7 +83,7 @@ class Case:
             >>> case.foreground()
             array([[False,  True, False]])
         """
-        return ~np.isin(self.label, [v for v in (self.ignore, self.background) if v is not None])
+        return self.labelled() & (self.background is None or self.label != self.background)
 
 
 def require_plain(cases: Iterable[Case], what: str) -> None:

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import matplotlib
 
 from crfrnn.cores import num_cores
+from data import Case
 from experiments import config as configuration
 from experiments import quiet, runs
 from experiments.config import Config
@@ -192,7 +193,9 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
             raise ValueError(f"--seed must be from 0 to {last}. Received: {options.seed}")
         _check_names(run)
         _check_energy(run)
-        for doubt in doubts(run.config, inputs.split(run.config, seed=0)):
+        parts = inputs.split(run.config, seed=0)
+        _check_background(run, parts["test"])
+        for doubt in doubts(run.config, parts):
             print(f"{run.folder.name}: {doubt}", file=sys.stderr)
     for run in asked:
         runs.open_run(run.folder, run.identity, options.force)
@@ -249,6 +252,18 @@ def _check_energy(run: Run) -> None:
                 f"energy_weight of row {key!r} is {weight}, but the row rests on no other one, "
                 "whose search would give the energy its bandwidths. Give such rows an "
                 "energy_weight and `of` in a study's file."
+            )
+
+
+def _check_background(run: Run, cases: Sequence[Case]) -> None:
+    if cases[0].background is not None:
+        return
+    for key, row in run.comparison.rows.items():
+        if row.how.needs_background:
+            raise ValueError(
+                f"Row {key!r} is of kind {row.kind!r}, which needs a background, and "
+                f'{run.config.dataset!r} says "background": null. In a study\'s file, leave it out '
+                f'for this setting: without = ["{key}"].'
             )
 
 

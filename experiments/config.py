@@ -70,6 +70,9 @@ class Config:
     further_learning_rate: Positive = 6e-4  # the same for the further updates
     warmup_steps: Whole = 50  # updates of linear warm-up
     clip_norm: Positive = 5.0  # the gradient of all weights together is scaled down to this norm
+    # side in points of the square, at a random place, that a training slice gives to a batch; 0 =
+    # whole slices, the smaller ones padded to the largest. Validation and test see whole slices.
+    crop: Whole = 0
     flips: bool = False  # mirror each training slice along each axis at random
     jitter: AtLeast0 = 0.0  # training images times 1 + a, plus b, a and b up to this, per channel
     # 1..9; rows of one order see the same batches in their further updates

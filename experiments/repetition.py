@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,14 +12,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from crfrnn.parameters.scores import nanmean
-from experiments import runs, workers
+from experiments import progress, runs, workers
 from experiments.config import OF_PRETRAINING, Config
 from experiments.rows import KINDS, Comparison, Row
 from experiments.rows.kind import Kind
 from experiments.score import cases
+from experiments.studies.doubts import padding
 from experiments.train import inputs, loop, models
 from experiments.train.predict import predict
 
@@ -56,6 +57,7 @@ class Repetition:
         # Not decorators: their caches would outlive this repetition, and hold all its models.
         self._load = functools.cache(self._load)
         self._pretrained = functools.cache(self._pretrained)
+        self._said = False
         self.rows: dict[str, Kind] = {}
         for key, row in rows.items():
             self.rows[key] = KINDS[row.kind](key, row, self)
@@ -78,7 +80,7 @@ class Repetition:
             row.details["unaries_dice"] = cases.dice_per_case(test, before)
         runs.write_json(self.path(key), {"cases": scored, "commit": self._commit, **row.details})
         dice = nanmean([case["dice"] for case in scored])
-        tqdm.write(f"{self.title}: {row.row.title}: Dice {dice:.2f}")
+        progress.say(f"{self.title}: {row.row.title}: Dice {dice:.2f}")
 
     def inputs(self, config: Config) -> inputs.Inputs:
         """The slices of a row, made once for all rows with the same."""
@@ -154,7 +156,14 @@ class Repetition:
 
     def _load(self, labels: str, train_on: str, point_weights: str) -> inputs.Inputs:
         own = {"labels": labels, "train_on": train_on, "point_weights": point_weights}
-        return inputs.load(replace(self.config, **own), self.seed)
+        loaded = inputs.load(replace(self.config, **own), self.seed)
+        if not self._said:
+            self._said = True
+            sizes = np.concatenate([part.sizes() for part in (loaded.train, loaded.test)])
+            shape = loaded.train.images.shape[1:3]
+            if self.seed == 0 and (doubt := padding(self.config, sizes, shape)):
+                progress.say(f"{self.folder.parent.name}: {doubt}", file=sys.stderr)
+        return loaded
 
     def _pretrained(
         self, different: tuple[tuple[str, Any], ...]
@@ -162,7 +171,10 @@ class Repetition:
         name = "-".join(["pretrain", *(f"{key}-{value}" for key, value in different)])
         config = replace(self.config, **dict(different), point_weights="none")
         network, steps = self.front_end(config), config.pretrain_steps
-        models.compile(network, config, config.pretrain_loss, steps, config.learning_rate)
+        models.compile(
+            *(network, config, config.pretrain_loss, steps, config.learning_rate),
+            background=self.inputs(config).background,
+        )
         history = self.train(network, name, config, steps, order=0)
         for key, row in self.rows.items():
             if _of_pretraining(row.row.settings) == different:

@@ -10,6 +10,7 @@ runs/<name>/
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ import numpy as np
 
 from crfrnn.cores import num_cores
 from crfrnn.files import replacing
+from experiments.config import Config
 from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
@@ -194,7 +196,9 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
             if old.get(key) != new.get(key)
         ]
 
-    old, new = ({**run["config"], "backend": run["backend"]} for run in (found, wanted))
+    # Settings that came later had their default in earlier runs.
+    defaults = as_read_back(dataclasses.asdict(Config()))
+    old, new = ({**defaults, **run["config"], "backend": run["backend"]} for run in (found, wanted))
     differences = changes(old, new, "")
     rows, wanted_rows = (compared(run).rows for run in (found, wanted))
     for key, row in rows.items():

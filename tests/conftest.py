@@ -35,7 +35,17 @@ ONCE = (
     "tests/experiments/train/test_inputs.py",
     *(
         f"tests/experiments/test_{name}.py"
-        for name in ("config", "killed", "quiet", "report", "results_page", "runs", "table")
+        for name in (
+            "config",
+            "conventions",
+            "killed",
+            "progress",
+            "quiet",
+            "report",
+            "results_page",
+            "runs",
+            "table",
+        )
     ),
     *(
         f"tests/test_{name}.py"

@@ -61,7 +61,7 @@ BAD_FOR_REFINE = {
     "percent": (dict(probs=100 * PROBS), "sum to 1"),
     "0..255": (dict(probs=np.round(255 * PROBS).astype(np.uint8)), "sum to 1"),
     "sigmoids": (dict(probs=np.full((6, 9, 3), 0.5)), "sum to 1"),
-    "NaN in the probabilities": (dict(probs=np.where(PROBS > 0.9, NAN, PROBS)), "sum to 1"),
+    "NaN in the probabilities": (dict(probs=np.where(PROBS > 0.9, NAN, PROBS)), "without NaN"),
     # bandwidths
     "theta_alpha = 0": (dict(theta_alpha=0), "`theta_alpha` to be positive"),
     "theta_alpha < 0": (dict(theta_alpha=-3), "`theta_alpha` to be positive"),

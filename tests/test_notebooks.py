@@ -67,6 +67,31 @@ def test_what_it_uses_is_imported_in_its_first_cell(path):
         assert not any(isinstance(node, imports) for node in ast.walk(ast.parse(source(cell))))
 
 
+GALLERY = ROOT / "docs" / "gallery"
+
+
+@by_notebook
+def test_the_gallery_shows_it_small(path):
+    page = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    assert f"(../notebooks/{path.name})" in page
+    assert f"(gallery/{path.stem}.png)" in page
+    assert (GALLERY / f"{path.stem}.png").stat().st_size < 150_000
+
+
+def test_the_gallery_holds_nothing_else_and_names_cells_that_are_there():
+    assert {picture.stem for picture in GALLERY.iterdir()} == {path.stem for path in NOTEBOOKS}
+    assert sum(picture.stat().st_size for picture in GALLERY.iterdir()) < 700_000
+    tree = ast.parse((ROOT / "notebooks" / "gallery.py").read_text("utf-8"))
+    (chosen,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "CHOSEN"
+    )
+    for path in NOTEBOOKS:
+        begun = [cell for cell in cells(path, "code") if source(cell).startswith(chosen[path.stem])]
+        assert len(begun) == 1, path.stem
+
+
 @pytest.mark.nightly
 @by_notebook
 def test_it_runs(path, monkeypatch, tmp_path):

@@ -243,7 +243,8 @@ class CrossEntropyAndDice(_LabelLoss):
 
     Args:
         dice_weight: >= 0, of the Dice part; 0 leaves cross-entropy alone.
-        ignore_class, name, **arguments: as in :class:`SoftDice`.
+        background, ignore_class, name, **arguments: as in :class:`SoftDice`; the background is left
+            out of Dice only.
 
     Call arguments:
         y_true, y_pred: as in :class:`SoftDice`.
@@ -267,13 +268,15 @@ class CrossEntropyAndDice(_LabelLoss):
         self,
         *,
         dice_weight: float = 1.0,
+        background: bool = False,
         ignore_class: int | None = None,
         name: str = "cross_entropy_and_dice",
         **arguments: Any,
     ):
         super().__init__(ignore_class, name, **arguments)
         self.dice_weight = dice_weight
-        self._dice = SoftDice(ignore_class=ignore_class)
+        self.background = background
+        self._dice = SoftDice(background=background, ignore_class=ignore_class)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         truth, logits, valid = self._compare(y_true, y_pred)
@@ -283,7 +286,8 @@ class CrossEntropyAndDice(_LabelLoss):
         return cross_entropy + self.dice_weight * self._dice.call(y_true, y_pred)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dice_weight": self.dice_weight}
+        own = {"dice_weight": self.dice_weight, "background": self.background}
+        return {**super().get_config(), **own}
 
 
 def _log_probability(truth: Any, logits: Any) -> Any:

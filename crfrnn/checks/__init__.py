@@ -8,6 +8,7 @@ nothing is checked again. tests/test_bad_input.py makes bad values from the decl
 public function.
 """
 
+from crfrnn.checks.caller import outside
 from crfrnn.checks.constraints import (
     Choice,
     Constraint,
@@ -36,6 +37,7 @@ __all__ = [
     "fit",
     "is_tensor",
     "no_nan",
+    "outside",
     "plain",
     "renamed",
 ]

@@ -24,7 +24,8 @@ from crfrnn.cli.refining import Outcome, Settings
 
 RECORD = "crfrnn-refine.jsonl"
 _LATER = (
-    *("logits", "labels_as_probs", "upsample", "palette", "confidence", "packed", "agree_with"),
+    *("logits", "labels_as_probs", "nan_outside"),
+    *("upsample", "palette", "confidence", "packed", "agree_with"),
 )
 
 
@@ -65,7 +66,7 @@ def plan(
         if output.exists() and record.get(output.relative_to(folder).as_posix()) == job.entry:
             continue
         jobs.append(job)
-        if output.exists():
+        if os.path.lexists(output):  # a link that leads nowhere is not ours to replace, either
             stale.append(output.name)
     if stale and not overwrite:
         named = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")

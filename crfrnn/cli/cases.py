@@ -41,6 +41,7 @@ class Kind(NamedTuple):
     layout: see `layouts.find`.
     logits: numbers before the softmax or sigmoid.
     labels_as_probs: None, or label maps are read, each label right with this probability.
+    nan_outside: probabilities that are NaN stand for nothing: their points do not count.
     small: pictures may be larger than their probabilities, which stay as they are.
     sparse: of a file that has some labels only, those alone are wanted.
     """
@@ -48,6 +49,7 @@ class Kind(NamedTuple):
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    nan_outside: bool = False
     small: bool = False
     sparse: bool = False
 
@@ -105,6 +107,7 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
     grid, count, volume = found.layout.grid, found.probs.shape[-1], image.volume
     truth = None if paths.labels is None else reading.labels(paths.labels, grid, count, volume)
     mask = None if paths.mask is None else reading.mask(paths.mask, grid, volume)
+    mask = _without_nan(paths.probs, found.probs, mask, grid, kind or Kind())
     spacing = None
     if volume is not None:
         spacing = tuple(float(s) for s in volume.header.get_zooms()[: len(grid)])
@@ -121,6 +124,31 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
         keys=found.keys,
         num_labels=found.num_labels,
     )
+
+
+def _without_nan(
+    path: Path, probs: np.ndarray, mask: np.ndarray | None, grid: tuple[int, ...], kind: Kind
+) -> np.ndarray | None:
+    """The mask without points whose probabilities are NaN; ValueError where nobody expects some."""
+    missing = np.isnan(probs).any(-1)
+    if missing.any() and missing.shape != grid:
+        raise ValueError(
+            f"{path}: expected probabilities without NaN, for an interpolation between them. "
+            f"Received NaN at {missing.sum()} of {missing.size} points. Upsample them first."
+        )
+    unexpected = missing if mask is None or missing.shape != grid else missing & mask
+    if not unexpected.any():
+        return mask
+    if not kind.nan_outside:
+        raise ValueError(
+            f"{path}: expected probabilities. Received NaN at {unexpected.sum()} of {missing.size} "
+            "points. If they stand for nothing, as outside of a brain, add --nan-outside, or a "
+            "--mask that is 0 there. If not, the network has failed."
+        )
+    mask = ~missing if mask is None else mask & ~missing
+    if not mask.any():
+        raise ValueError(f"{path}: expected probabilities of some point. Received none but NaN.")
+    return mask
 
 
 def _probs(paths: Paths, image: reading.Image, kind: Kind, num_labels: int | None) -> _Probs:

@@ -29,7 +29,8 @@ from crfrnn.meanfield.parameters import NAMES
     help="File, or folder where IMAGE is one. The extension decides: .png, .tif, .nii.gz: most "
     "likely labels; .npy, .npz: probabilities, laid out like the input.",
 )
-@options.add(*options.CRF, *options.INPUT, options.MASK, *making.OPTIONS, *options.FOLDERS)
+@options.add(*options.CRF, *options.INPUT, options.MASK, options.NAN_OUTSIDE)
+@options.add(*making.OPTIONS, *options.FOLDERS)
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "

@@ -109,9 +109,9 @@ def candidates(
 
 
 def sums_to_one(probs: np.ndarray) -> bool:
-    """Whether all rows (*S, L) sum to 1."""
+    """Whether all rows (*S, L) sum to 1, but for those with NaN."""
     sums = probs.sum(-1, dtype=np.float64)
-    return bool(np.all(np.abs(sums - 1) <= SUM_TOLERANCE))
+    return not np.any(np.abs(sums - 1) > SUM_TOLERANCE)
 
 
 def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ...] | None:

@@ -48,6 +48,13 @@ MASK = click.option(
     "GeoTIFF says to be no data, never take part.",
 )
 
+NAN_OUTSIDE = click.option(
+    "--nan-outside",
+    is_flag=True,
+    help="Points whose probabilities are NaN stand for nothing, as outside of a brain: they take "
+    "no part and stay NaN, in label maps 0.",
+)
+
 
 class Numbers(click.ParamType):
     """One number, or several with commas between them."""
@@ -209,6 +216,7 @@ def settings(
     layout: str = "auto",
     logits: bool = False,
     labels_as_probs: float | None = None,
+    nan_outside: bool = False,
     rescale: bool = False,
     slice_axis: int | None = None,
     **crf: Any,
@@ -229,6 +237,7 @@ def settings(
         layout=content.get("layout", "auto") if layout == "auto" else layout,
         logits=logits,
         labels_as_probs=labels_as_probs,
+        nan_outside=nan_outside,
     )
 
 

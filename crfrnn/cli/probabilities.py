@@ -20,7 +20,7 @@ _FEW = 32
 def from_probabilities(
     array: np.ndarray, layout: Layout, *, is_picture: bool, sure: bool
 ) -> np.ndarray:
-    """(*S, L) float32 from an array that holds probabilities.
+    """(*S, L) float32 from an array that holds probabilities; NaN stays NaN.
 
     Args:
         array: as in the file; of a picture the stored whole numbers.
@@ -38,10 +38,12 @@ def from_probabilities(
             "is right; if they are probabilities, --layout foreground."
         )
     probs = scaled(array, is_picture)
-    if not (probs.min() >= -files.ROUNDING and probs.max() <= 1 + files.ROUNDING):
+    least, most = np.fmin.reduce(probs, None), np.fmax.reduce(probs, None)  # but for NaN
+    if least < -files.ROUNDING or most > 1 + files.ROUNDING:
+        stored = np.fmin.reduce(array, None), np.fmax.reduce(array, None)
         raise ValueError(
             f"expected probabilities in [0, 1]. Received {array.dtype} values in "
-            f"[{array.min()}, {array.max()}]. Logits need a softmax or sigmoid: add --logits. "
+            f"[{stored[0]}, {stored[1]}]. Logits need a softmax or sigmoid: add --logits. "
             "Labels need --labels-as-probs 0.9, percent a division by 100."
         )
     probs = layout.to_probs(np.clip(probs, 0, 1))
@@ -51,7 +53,7 @@ def from_probabilities(
             "probability 1, of one of 16 bits 65535.",
             stacklevel=2,
         )
-    if ((probs == 0) | (probs == 1)).all():
+    if ((probs == 0) | (probs == 1) | np.isnan(probs)).all():
         warnings.warn(
             "every probability is 0 or 1, so that the CRF has no doubts to work on. Save "
             "probabilities before the most likely label is taken; or give label maps and "

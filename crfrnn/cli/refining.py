@@ -38,7 +38,7 @@ class Settings(NamedTuple):
         per axis.
     slice_axis: refine each slice across this axis by itself.
     rescale: map the percentiles of each channel to 0 and 1 first; see `intensities.normalise`.
-    layout, logits, labels_as_probs: of the probabilities; see `cases.Kind`.
+    layout, logits, labels_as_probs, nan_outside: of the probabilities; see `cases.Kind`.
     upsample: the probabilities may be smaller than their picture.
     palette, confidence, packed: of the output; see `outputs.How`.
     agree_with: parameters of a second CRF, in place of those of the first; label maps are 255 where
@@ -52,6 +52,7 @@ class Settings(NamedTuple):
     layout: str = "auto"
     logits: bool = False
     labels_as_probs: float | None = None
+    nan_outside: bool = False
     upsample: bool = False
     palette: bool = False
     confidence: float | None = None
@@ -61,7 +62,7 @@ class Settings(NamedTuple):
     @property
     def kind(self) -> cases.Kind:
         """What the files of probabilities hold."""
-        return cases.Kind(self.layout, self.logits, self.labels_as_probs)
+        return cases.Kind(self.layout, self.logits, self.labels_as_probs, self.nan_outside)
 
     @property
     def how(self) -> outputs.How:
@@ -161,8 +162,10 @@ def complete(
     from crfrnn.parameters.first_guess import first_guess
 
     image, mask, spacing = prepared
-    probs = upsample(probs, image.shape[:-1])
-    guess = first_guess([image], [probs], spacing=spacing, mask=[mask])
+    # Where nothing is known, all labels are equally likely.
+    known = np.where(np.isnan(probs).any(-1, keepdims=True), 1 / probs.shape[-1], probs)
+    known = upsample(known, image.shape[:-1])
+    guess = first_guess([image], [known], spacing=spacing, mask=[mask])
     return {**guess, **parameters}, guess
 
 

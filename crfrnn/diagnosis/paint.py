@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 CHANGES = {"mended": "tab:green", "broken": "tab:red", "wrong either way": "gold"}
+_WITHOUT_LABEL = (0, 0, 0, 1)
 _GOLDEN = 0.618034  # of the circle of hues: each new hue falls into the largest gap
 
 
-def palette(count: int) -> np.ndarray:
+def palette(count: int, background: int | None = 0, ignore: int | None = None) -> np.ndarray:
     """Colours of the labels 0..count-1, no two alike; the first, background, is clear.
 
     Args:
         count: number of labels.
+        background: None where label 0 is one like the others, and has a colour, too.
+        ignore: the value, count or more, of points without a label: these are black.
 
     Returns:
-        (count, 4), red, green, blue and opacity in 0..1.
+        (count, 4), red, green, blue and opacity in 0..1; with `ignore`, (ignore + 1, 4).
 
     Example:
         >>> palette(3).shape, palette(3)[:, 3].tolist()
@@ -30,11 +33,18 @@ def palette(count: int) -> np.ndarray:
     from matplotlib import colormaps, colors
 
     count = int(count)  # of a label map's own type, 0..255, it would not hold what is subtracted
+    if background is None:
+        return palette(count + 1, ignore=None if ignore is None else ignore + 1)[1:]
     known = colormaps["Set1"](range(9))[:, :3]
     steps = np.arange(max(count - 1 - len(known), 0))
     shades = np.stack([steps * _GOLDEN % 1, 1 - 0.4 * (steps % 2), 1 - 0.2 * (steps % 3)], -1)
     opaque = np.concatenate([known, colors.hsv_to_rgb(shades)])[: max(count - 1, 0)]
-    return np.concatenate([np.zeros((1, 4)), np.pad(opaque, ((0, 0), (0, 1)), constant_values=1)])
+    colours = np.concatenate(
+        [np.zeros((1, 4)), np.pad(opaque, ((0, 0), (0, 1)), constant_values=1)]
+    )
+    if ignore is None:
+        return colours
+    return np.concatenate([colours, np.tile(_WITHOUT_LABEL, (ignore + 1 - len(colours), 1))])
 
 
 def paint(labels: np.ndarray, colours: np.ndarray, opacity: float = 0.5) -> np.ndarray:
@@ -77,8 +87,20 @@ def changes(before: np.ndarray, after: np.ndarray, truth: np.ndarray) -> dict[st
 def outline(panel: Any, labels: np.ndarray) -> None:
     """Draw the outlines of all labels but the background, in white."""
     for label in np.unique(labels[labels > 0]):
-        if (labels != label).any():
-            panel.contour(labels == label, [0.5], colors="white", linewidths=0.8)
+        border(panel, labels == label)
+
+
+def border(
+    panel: Any, mask: np.ndarray, corner: tuple[int, int] = (0, 0), width: float = 0.8
+) -> None:
+    """Draw the outline of a mask (H, W), if it has one, in white; corner: of the first point."""
+    if mask.all() or not mask.any():
+        return
+    places = [np.arange(size) + first for size, first in zip(mask.shape, corner, strict=True)]
+    for axis in (0, 1):
+        if mask.shape[axis] == 1:  # a contour needs two lines of points: along the sides of the one
+            mask, places[axis] = np.repeat(mask, 2, axis), places[axis] + np.array([-0.5, 0.5])
+    panel.contour(places[1], places[0], mask, [0.5], colors="white", linewidths=width)
 
 
 def mark(

@@ -172,9 +172,7 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
         panel.imshow(kernel, cmap="magma", vmin=0, vmax=1, extent=extent, aspect=view.aspect)
         for label in np.unique(view.after)[1:]:
             where = (view.after == label)[rows, columns]
-            if where.any() and not where.all():
-                grid = np.arange(columns.start, columns.stop), np.arange(rows.start, rows.stop)
-                panel.contour(*grid, where, [0.5], colors="white", linewidths=0.6)
+            paint.border(panel, where, (rows.start, columns.start), width=0.6)
         panel.set_xticks([])
         panel.set_yticks([])
         name = "ABC"[number]

@@ -29,7 +29,12 @@ _RECEIVED_SENT = {"after": (1, 0), "before": (0, 1), "symmetric": (0.5, 0.5), "n
 
 
 def gaussian_kernel(
-    positions: Any, bandwidths: Any = None, *, normalization: str, **options: Any
+    positions: Any,
+    bandwidths: Any = None,
+    *,
+    normalization: str,
+    present: Any = None,
+    **options: Any,
 ) -> Any:
     """A Gaussian filter that passes gradients to its values and to its bandwidths.
 
@@ -39,31 +44,32 @@ def gaussian_kernel(
             learned; else None. Its gradient comes from the rule above for `method="lattice"`; for
             the other methods through the positions, which must be a function of it.
         normalization: "after", "symmetric", "before" or "none".
+        present: (B, N, 1) float32, 1 for points and 0 for places without one; None: all are points.
         options: the other arguments of `crfrnn.filtering.make_filter`.
 
     Returns:
         A function of values (B, N, C) to filtered values (B, N, C), float32.
     """
-    kernel = build_filter(positions, normalization=normalization, **options)
+    kernel = build_filter(positions, normalization=normalization, present=present, **options)
     # Whether a gradient will be needed, PyTorch's tensors know; those of the others lack the name.
     if bandwidths is None or not getattr(bandwidths, "requires_grad", True):
         return kernel
     if options.get("method", "lattice") != "lattice":
         return kernel
-    return _learning(kernel, positions, bandwidths, *_RECEIVED_SENT[normalization])
+    return _learning(kernel, bandwidths, present, *_RECEIVED_SENT[normalization])
 
 
 def _learning(
-    kernel: NormalizedFilter, positions: Any, bandwidths: Any, received: float, sent: float
+    kernel: NormalizedFilter, bandwidths: Any, present: Any, received: float, sent: float
 ) -> Any:
-    ops = namespace(positions, bandwidths)
+    ops = namespace(kernel.operator.positions, bandwidths)
     # The distances do not depend on the origin. Near the mean, the least digits cancel.
-    p = ops.stop_gradient(positions)
+    p = ops.stop_gradient(kernel.operator.positions)
     p = p - ops.mean(p, axis=1, keepdims=True)  # (B, N, F)
 
     # d log(n) / d log(theta): the mean squared distance from each point to all. Made once for
     # all iterations; where no gradient is wanted, a compiled function drops it as unused.
-    average = NormalizedFilter(kernel.operator, "after")
+    average = NormalizedFilter(kernel.operator, "after", present)
     d_norm = p * p - 2 * p * average(p) + average(p * p)  # (B, N, F)
 
     def backward(upstream: Any, filtered: Any, values: Any, bandwidths: Any) -> tuple[Any, Any]:

@@ -106,12 +106,30 @@ def build_filter(
     native: bool | None = None,
     grid: Sequence[Any] | None = None,
     window: int | Sequence[int] = 11,
+    present: Any = None,
     norm: Any = None,
 ) -> NormalizedFilter:
-    """`make_filter` behind the door; `norm`: see `NormalizedFilter`."""
+    """`make_filter` behind the door.
+
+    present: (B, N, 1) float32, 1 for points and 0 for places without one, which send nothing; what
+    they receive means nothing. None: a point at every place. norm: see `NormalizedFilter`.
+    """
     positions = namespace(positions).cast(positions, "float32")
+    if present is not None:
+        positions = _gathered(positions, present)
     operator = _operator(positions, method, native, grid, window)
-    return NormalizedFilter(operator, normalization, norm=norm)
+    return NormalizedFilter(operator, normalization, present, norm)
+
+
+def _gathered(positions: Any, present: Any) -> Any:
+    """Positions (B or 1, N, F) with those of no point, (B, N, 1), where the first point is.
+
+    So they add no vertex to a lattice, through which values would spread.
+    """
+    ops = namespace(positions, present)
+    first = present * ops.cast(ops.cumsum(present, axis=1) == 1.0, "float32")
+    place = ops.sum(first * positions, axis=1, keepdims=True)  # (B, 1, F)
+    return ops.where(present > 0, positions, place)
 
 
 def _operator(positions: Any, method: str, native: bool | None, grid: Any, window: Any) -> Any:
@@ -130,7 +148,7 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
             f"Positions with {features} features: the C++ lattice takes at most "
             f"{library.MAX_FEATURES}, so a many times slower one filters. Use fewer channels, for "
             "example their principal components, or native=False to say that this is meant.",
-            stacklevel=4,
+            stacklevel=checks.outside(),
         )
     if native is False or refusal:
         _check_numbers(positions, method)

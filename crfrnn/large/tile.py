@@ -77,13 +77,13 @@ def iterated(
     The others: see `norms_of`.
     """
     grid, labels = probs.shape[:-1], probs.shape[-1]
+    if mask is not None and not mask.any():
+        return probs.astype(np.float32)[within]
     try:
         image, probs = inputs.case(image, probs, mask)
     except ValueError as error:
         raise ValueError(f"{_place(origin, grid)}: {error}") from None
     refined = probs.astype(np.float32) if q is None else np.array(q, np.float32)
-    if mask is not None and not mask.any():
-        return refined[within]
     known = None if norms is None else {n: norms[..., i] for i, n in enumerate(names)}
     with _in_order():
         kernels = image_kernels(image, labels, mask=mask, origin=origin, norms=known, **crf)

@@ -49,6 +49,11 @@ class CRFRNN(keras.layers.Layer):
             any real dtype. One channel of unaries (L = 1) is a sigmoid's logit (or probability):
             then the weights are those of the two labels background and foreground.
         training: whether `num_iterations` (True) or `num_test_iterations` are done.
+        mask: (B, *S), of bool or numbers, not 0 for the points that take part: no padding, no
+            missing data, whatever stands there, NaN included. The others have no part in any
+            kernel and keep their unaries. Default: the masks that earlier layers attached to
+            unaries and image (`keras.layers.Masking` leaves out points whose channels all have one
+            value), else all points. Handed on to later layers.
 
     Input shape:
         Two tensors, S = (H, W), (D, H, W) or (N,); B and S may be None.
@@ -123,6 +128,7 @@ class CRFRNN(keras.layers.Layer):
         self.from_logits = bool(from_logits)
         self.spacing = checks.plain(spacing)
         check_products(bilateral_weight, spatial_weight, compatibility)
+        self.supports_masking = True
         self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
 
     def build(self, input_shape: Any) -> None:
@@ -159,7 +165,7 @@ class CRFRNN(keras.layers.Layer):
             name=name,
         )
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         unaries, image = inputs
         logits = unaries if self.from_logits else logits_from_probabilities(unaries)
         refined = mean_field(
@@ -175,6 +181,7 @@ class CRFRNN(keras.layers.Layer):
             native=self.native,
             window=self.window,
             spacing=self.spacing,
+            mask=_common(mask),
         )
         return ops.cast(refined, unaries.dtype)
 
@@ -189,7 +196,12 @@ class CRFRNN(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape[0])
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return _common(previous_mask)
+
+    def compute_output_spec(
+        self, inputs: Any, training: bool | None = None, mask: Any = None
+    ) -> Any:
         unaries, _ = inputs
         return keras.KerasTensor(unaries.shape, dtype=unaries.dtype)
 
@@ -213,6 +225,16 @@ class CRFRNN(keras.layers.Layer):
             "spacing": self.spacing,
         }
         return {**super().get_config(), **config}
+
+
+def _common(mask: Any) -> Any:
+    """One mask, of one for both inputs or of those that each has; None: all points."""
+    if not isinstance(mask, (list, tuple)):
+        return mask
+    both = [one for one in mask if one is not None]
+    if len(both) == 2:
+        return ops.logical_and(*(ops.cast(one, "bool") for one in both))
+    return both[0] if both else None
 
 
 native_lattice.refusal()  # registers TensorFlow's ops, without which no SavedModel with them loads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def mean_field(
     native: bool | None = None,
     window: int = 11,
     spacing: Any = None,
+    mask: Any = None,
 ) -> Any:
     """Refine unaries by mean-field iterations of a dense CRF whose edges follow the image.
 
@@ -81,6 +83,9 @@ def mean_field(
         native: None, True or False; see `gaussian_filter`.
         window: odd width in points, for `method="local"`.
         spacing: distance of neighbouring points, one number per axis; default 1.
+        mask: (B, *S) or (B, *S, 1), of bool or numbers, not 0 for the points that take part. The
+            others have no part in any kernel and keep their unaries, whatever stands there in the
+            image, NaN included. None: all take part.
 
     Returns:
         Refined logits (B, *S, L) in the dtype of the unaries (float32 for integers); computed in
@@ -106,13 +111,25 @@ def mean_field(
     array([1, 1, 1, 0, 0, 0])
     """
     thetas = (theta_alpha, theta_beta, theta_gamma)
-    ops = namespace(unaries, image, *thetas, bilateral_weight, spatial_weight, compatibility)
+    ops = namespace(unaries, image, *thetas, bilateral_weight, spatial_weight, compatibility, mask)
     batch, *grid, channels = ops.shape(unaries)
+    given, here, present = unaries, None, None
+    if mask is not None:
+        here = _mask_of(mask, unaries, ops)  # (B, *S, 1)
+        present = ops.reshape(ops.cast(here, "float32"), (batch, math.prod(grid), 1))
+        # What stands there may be NaN.
+        unaries = ops.where(here, ops.cast(unaries, "float32"), 0.0)
+        image = ops.where(here, ops.cast(image, "float32"), 0.0)
     unary = flat_logits(unaries, ops)  # (B, N, L)
 
     kernels = []  # of K and C W
     options = dict(
-        method=method, normalization=normalization, native=native, window=window, grid=grid
+        method=method,
+        normalization=normalization,
+        native=native,
+        window=window,
+        grid=grid,
+        present=present,
     )
     if not _is_zero(spatial_weight):
         # One image's grid serves all: these positions have batch 1.
@@ -138,8 +155,9 @@ def mean_field(
 
     if unaries.shape[-1] == 1:
         x = x[..., 1:] - x[..., :1]  # (B, N, 1)
-    dtype = unaries.dtype if "float" in str(unaries.dtype) else "float32"
-    return ops.cast(ops.reshape(x, (batch, *grid, channels)), dtype)
+    dtype = given.dtype if "float" in str(given.dtype) else "float32"
+    refined = ops.cast(ops.reshape(x, (batch, *grid, channels)), dtype)
+    return refined if here is None else ops.where(here, refined, ops.cast(given, dtype))
 
 
 def sizes_of(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> checks.Sizes:
@@ -166,6 +184,20 @@ def sizes_of(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> 
     # One sigmoid channel: background and foreground.
     labels = None if unaries[-1] is None else max(unaries[-1], 2)
     return {"S": len(unaries) - 2, "K": image[-1], "L": labels}
+
+
+def _mask_of(mask: Any, unaries: Any, ops: Any) -> Any:
+    """Which points take part, bool (B, *S, 1), of a mask (B, *S) or (B, *S, 1)."""
+    given, points = tuple(mask.shape), tuple(unaries.shape[:-1])
+    shape, expected = given if len(given) > len(points) else (*given, 1), (*points, 1)
+    if len(shape) != len(expected) or any(
+        a != b for a, b in zip(shape, expected, strict=True) if None not in (a, b)
+    ):
+        raise ValueError(
+            f"Expected `mask` of shape {points}, not 0 where a point takes part. Received shape "
+            f"{given}."
+        )
+    return ops.cast(mask if len(given) > len(points) else mask[..., None], "bool")
 
 
 def _is_zero(weight: Any) -> bool:

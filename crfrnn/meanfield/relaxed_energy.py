@@ -8,7 +8,6 @@ from typing import Any
 from crfrnn.arrays import namespace
 from crfrnn.checks import Flag, Reals
 from crfrnn.filtering.make_filter import build_filter
-from crfrnn.filtering.normalized import NormalizedFilter
 from crfrnn.meanfield.logits import flat_logits
 from crfrnn.meanfield.parameters import declared
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
@@ -84,12 +83,12 @@ def relaxed_energy(
     options = (method, "after", native, grid, window)
     if bilateral_weight:
         positions = bilateral_positions(image, theta_alpha, theta_beta, spacing)
-        kernel = _kernel_among(present, positions, options, ops)
+        kernel = build_filter(positions, *options, present=present)
         smoothed = smoothed + bilateral_weight * kernel(q)
     if spatial_weight:
         # One image's grid serves all: these positions have batch 1.
         positions = spatial_positions(grid, theta_gamma, spacing, ops)
-        kernel = _kernel_among(present, positions, options, ops)
+        kernel = build_filter(positions, *options, present=present)
         smoothed = smoothed + spatial_weight * kernel(q)
     # K is not symmetric, so that both q need their gradient: 1 - K q and -(K transposed) q.
     energy = ops.sum(q * (bilateral_weight + spatial_weight - smoothed), axis=-1)  # (B, N)
@@ -97,18 +96,6 @@ def relaxed_energy(
         return ops.mean(energy, axis=-1)
     count = ops.sum(present, axis=(1, 2))
     return ops.sum(energy * weights[..., 0], axis=-1) / ops.maximum(count, 1.0)
-
-
-def _kernel_among(present: Any, positions: Any, options: Any, ops: Any) -> NormalizedFilter:
-    """The filter among the points that are present, (B, N, 1), of positions (B or 1, N, F)."""
-    if present is None:
-        return build_filter(positions, *options)
-    # The others stand where the first of them stands, so that they add no vertex to a lattice,
-    # through which values would spread.
-    first = present * ops.cast(ops.cumsum(present, axis=1) == 1.0, "float32")
-    place = ops.sum(first * positions, axis=1, keepdims=True)  # (B, 1, F)
-    positions = ops.where(present > 0, positions, place)
-    return NormalizedFilter(build_filter(positions, *options).operator, "after", present)
 
 
 def _probabilities(predictions: Any, from_logits: bool, ops: Any) -> Any:

@@ -121,7 +121,7 @@ class DenseCRF:
         if (energies is None) == (probs is None):
             raise ValueError("Expected either `energies` or `probs`. Received both or none.")
         if probs is not None:
-            logits = logits_from_probabilities(inputs.probabilities(probs, self.shape))
+            logits = logits_from_probabilities(inputs.probabilities(probs, self.shape, self._mask))
         else:
             logits = -bounded(self._checked(energies))
         # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.

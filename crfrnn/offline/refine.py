@@ -66,7 +66,8 @@ def refine(
         spacing: distance of neighbouring points, a number or one number per axis; default 1.
         coordinates: (N, 1 to 3), where each of N points is, for clouds of points.
         mask: (*S) of bool, True for the points that take part; the others have no part in any
-            kernel and keep their probabilities. Not with method="local". None: all take part.
+            kernel and keep what stands in `probs`, NaN included. Not with method="local". None: all
+            take part.
         method: "lattice", "exact" or "local"; see `gaussian_filter`.
         window: width in points of method="local"; see `gaussian_filter`.
         ignore_below: leave out labels whose probability is below this at every point, such as 1e-3:

@@ -116,6 +116,9 @@ def first_guess(
         images = [checks.array("images", images)]
         spacing = [spacing] if np.ndim(spacing) else spacing
         mask = None if mask is None else [mask]
+    for image in images:
+        if 0 in np.shape(image):
+            raise ValueError(f"Expected images with points. Received shape {np.shape(image)}.")
     if not images or (probs is not None and len(probs) != len(images)):
         raise ValueError(
             "Expected at least one image, and as many probabilities as images. "
@@ -139,7 +142,7 @@ def first_guess(
             "The images are of different intensity scales: theta_beta would be "
             f"{betas.min():.3g} for one and {betas.max():.3g} for another. Bring all to one scale, "
             "for instance their 0.5 and 99.5 percentiles to 0 and 1.",
-            stacklevel=2,
+            stacklevel=checks.outside(),
         )
     agreements = [
         _agreement(*case, guess, space)

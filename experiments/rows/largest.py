@@ -12,6 +12,7 @@ class Largest(Kind, kind="largest"):
     """Of another row's foreground, the largest connected piece of each case alone."""
 
     passes_on = True
+    needs_background = True
 
     def scores(self, split: str) -> Scores:
         return [largest_piece(score) for score in self.of[0].scores(split)]

@@ -10,8 +10,9 @@ from scipy.special import softmax
 
 import crfrnn
 from crfrnn.meanfield.parameters import NAMES
+from experiments import progress
 from experiments.config import Config
-from experiments.train.inputs import Slices
+from experiments.train.inputs import VOID, Slices
 
 if TYPE_CHECKING:
     from experiments.rows.kind import Kind
@@ -34,7 +35,7 @@ def of_row(row: Kind) -> dict[str, Any]:
             of.scores("validation"),
             bench.seed,
             callback=bench.alive,
-            desc=f"{bench.title}: search",
+            title=f"{bench.title}: search",
             position=bench.seed,
         ),
     )
@@ -45,8 +46,10 @@ def search(
     validation: Slices,
     unaries: Sequence[np.ndarray],
     seed: int,
-    callback: Callable[[], None] | None = None,
-    **progress: Any,
+    callback: Callable[[], None] = lambda: None,
+    *,
+    title: str = "search",
+    position: int = 0,
 ) -> dict[str, Any]:
     """Find the offline CRF with the best validation Dice: `crfrnn.search` on slices.
 
@@ -55,7 +58,7 @@ def search(
         validation, unaries: N cases, and N arrays (D, h, w, L) of logits: a trial is only CRF.
         seed: of the proposals.
         callback: called after each trial.
-        **progress: of the progress bar, as tqdm has it.
+        title, position: of the progress bar; see `progress.steps`.
 
     Returns:
         ``off``: Dice without CRF; ``best``: parameters of the best CRF tried; ``best_dice``;
@@ -65,20 +68,27 @@ def search(
     ranges = {name: getattr(config, f"search_{name}") for name in NAMES}
     if config.kernels != "both":
         ranges["spatial_weight" if config.kernels == "bilateral" else "bilateral_weight"] = 0.0, 0.0
-    found = crfrnn.search(
-        validation.per_case(validation.images),
-        [softmax(logits, axis=-1) for logits in unaries],
-        validation.per_case(validation.labels),
-        slice_axis=0,
-        trials=config.search_trials,
-        seed=seed,
-        ranges=ranges,
-        num_iterations=config.crf_test_iterations,
-        normalization=NORMALIZATION,
-        workers=config.threads,
-        progress={"leave": False, **progress},
-        callback=callback,
-    )
+    with progress.steps(config.search_trials, title=title, position=position) as bar:
+
+        def tried() -> None:
+            bar.update()
+            callback()
+
+        found = crfrnn.search(
+            validation.per_case(validation.images),
+            [softmax(logits, axis=-1) for logits in unaries],
+            validation.per_case(validation.labels),
+            **_counted(validation),
+            slice_axis=0,
+            trials=config.search_trials,
+            seed=seed,
+            ranges=ranges,
+            num_iterations=config.crf_test_iterations,
+            normalization=NORMALIZATION,
+            workers=config.threads,
+            progress=False,
+            callback=tried,
+        )
     trials = [
         {**{name: trial[name] for name in trial if name in NAMES}, "dice": trial["score"]}
         for trial in found.trials
@@ -87,6 +97,13 @@ def search(
     dice, crf = best["dice"], {name: best[name] for name in NAMES}
     use = dice > found.baseline
     return {"off": found.baseline, "best": crf, "best_dice": dice, "use": use, "trials": trials}
+
+
+def _counted(slices: Slices) -> dict[str, Any]:
+    """What scores are about, as `crfrnn.search` takes it: all labels, where none is background."""
+    metric = {"metric": "mdice" if slices.cases[0].background is None else "dice"}
+    unlabelled = any(case.ignore is not None for case in slices.cases)
+    return {**metric, **({"unknown": VOID} if unlabelled else {})}
 
 
 def chosen(found: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,10 @@ class Trained(Modelled):
             details["search"], crf = chosen(self.search), self.search["best"]
         steps = config.further_steps
         model = models.with_head(network, config, self.head, crf)
-        models.compile(model, config, config.loss, steps, config.further_learning_rate, crf)
+        models.compile(
+            *(model, config, config.loss, steps, config.further_learning_rate, crf),
+            background=self.inputs.background,
+        )
         history = self.bench.train(model, self.key, config, steps, config.batch_order)
         details["history"] = history
         self.bench.check_same(self.key, "history", history)

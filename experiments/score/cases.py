@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from crfrnn.parameters.scores import nanmean
+from data import Case
 from experiments.config import Config
 from experiments.score import metrics
 from experiments.train.inputs import Slices
@@ -24,11 +25,14 @@ def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]
 
 def dice_per_case(slices: Slices, scores: Sequence[np.ndarray]) -> list[float]:
     """Dice in percent, mean over foreground labels, of every case; scores as in `score_cases`."""
-    maps, labels = label_maps(slices, scores), range(1, scores[0].shape[-1])
-    return [
-        nanmean([metrics.dice(case.label == label, map_ == label) for label in labels])
-        for case, map_ in zip(slices.cases, maps, strict=True)
-    ]
+    pairs = zip(slices.cases, label_maps(slices, scores), strict=True)
+    return [_dice(case, map_, scores[0].shape[-1]) for case, map_ in pairs]
+
+
+def _dice(case: Case, prediction: np.ndarray, num_labels: int) -> float:
+    known = case.labelled()
+    masks = [(case.label == k, (prediction == k) & known) for k in case.classes(num_labels)]
+    return nanmean([metrics.dice(truth, predicted) for truth, predicted in masks])
 
 
 def mean_dice(slices: Slices, scores: Sequence[np.ndarray]) -> float:
@@ -68,6 +72,8 @@ def score_cases(
                 config.boundary_width_mm,
                 config.slice_axis,
                 probabilities=slices.restore(softmax(score, axis=-1), case),
+                ignore=case.ignore,
+                background=case.background,
             ),
             "changed": float(100 * np.mean(predicted != unrefined)),
         }

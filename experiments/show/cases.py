@@ -34,8 +34,20 @@ class Shown(NamedTuple):
     spacing: tuple[float, ...]  # of the two axes
     image: np.ndarray  # (h, w, K)
     truth: np.ndarray
+    ignore: int | None  # the value of points without a true label
+    background: int | None  # 0; None where label 0 is one like the others
     maps: dict[str, np.ndarray]  # by row
     scores: dict[str, dict[str, Any]]  # by row, of the whole case
+
+    @property
+    def outlined(self) -> np.ndarray:
+        """The truth with 0 where there is no label."""
+        return self.truth if self.ignore is None else np.where(self.labelled, self.truth, 0)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """(h, w) bool: where there is a true label."""
+        return self.truth != (-1 if self.ignore is None else self.ignore)
 
 
 def pair(comparison: Comparison) -> tuple[str, str]:
@@ -105,9 +117,13 @@ def show(tested: Ranked, config: Config, comparison: Comparison) -> Shown:
         image, truth = np.take(image, index, axis), np.take(truth, index, axis)
         maps = {row: np.take(map_, index, axis) for row, map_ in maps.items()}
         spacing = tuple(spacing[other] for other in others)
-    window = _window(truth, maps)
+    everything = case.background is None
+    window = np.s_[:, :] if everything else _window(truth * (truth != case.ignore), maps)
     maps = {row: map_[window] for row, map_ in maps.items()}
-    return Shown(case.id, tested.gain, spacing, image[window], truth[window], maps, tested.scores)
+    return Shown(
+        *(case.id, tested.gain, spacing, image[window], truth[window]),
+        *(case.ignore, case.background, maps, tested.scores),
+    )
 
 
 def seen(image: np.ndarray) -> np.ndarray:

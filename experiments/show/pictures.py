@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from crfrnn.diagnosis import paint
@@ -36,7 +37,8 @@ def draw(config: Config, comparison: Comparison, results: dict[str, Any], folder
         rest = f"rank {rank + 1} of {len(ranking)}"
         if comparison.change:
             names = rows[before].title, rows[after].title
-            masks = paint.changes(one.maps[before], one.maps[after], one.truth)
+            counted = np.where(one.labelled, one.maps[after], one.maps[before])
+            masks = paint.changes(one.maps[before], counted, one.truth)
             paint.mark(last, masks, paint.CHANGES)
             last.set_title("what changed\n" + " → ".join(names), fontsize=7)
             rest = f"{one.gain:+.2f} Dice by {names[1]}, {rest}"
@@ -59,25 +61,30 @@ def _errors(cases: Mapping[str, Shown], rows: Mapping[str, Row]) -> Figure:
     for (name, case), panels in zip(
         cases.items(), figure.subplots(len(cases), columns, squeeze=False), strict=True
     ):
-        truth = case.truth
         for panel in panels:
             _image(panel, case)
-            paint.outline(panel, truth)
+            paint.outline(panel, case.outlined)
         panels[0].set_title(f"{name}: {case.id}\n{case.gain:+.2f} Dice", fontsize=8)
         for panel, row in zip(panels[1:], case.maps, strict=True):
-            predicted = case.maps[row]
-            missed = (truth > 0) & (predicted == 0)
-            invented = (truth == 0) & (predicted > 0)
-            confused = (truth != predicted) & ~missed & ~invented
-            masks = dict(zip(ERRORS, (missed, invented, confused), strict=True))
-            paint.mark(panel, masks, ERRORS)
+            paint.mark(panel, _wrong(case, case.maps[row]), ERRORS)
             panel.set_title(_title(case, row, rows), fontsize=8)
     return figure
 
 
+def _wrong(case: Shown, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks of the errors, by the names in ``ERRORS``; without background all are of one kind."""
+    truth, background = case.truth, case.background
+    missed = (truth != background) & (predicted == background)
+    invented = (truth == background) & (predicted != background)
+    confused = (truth != predicted) & ~missed & ~invented
+    masks = (mask & case.labelled for mask in (missed, invented, confused))
+    return dict(zip(ERRORS, masks, strict=True))
+
+
 def _figure(case: Shown, rows: Mapping[str, Row], changes: bool) -> tuple[Figure, Any]:
     """Image, truth and predictions side by side; the last panel is left for the changes, if any."""
-    colours = paint.palette(max(map_.max() for map_ in (case.truth, *case.maps.values())) + 1)
+    count = 1 + max(map_.max() for map_ in (case.outlined, *case.maps.values()))
+    colours = paint.palette(count, case.background, case.ignore)
     number = 2 + len(case.maps) + changes
     figure = Figure(figsize=(2.5 * number, 3.3), layout="constrained")
     panels = figure.subplots(1, number)
@@ -89,7 +96,7 @@ def _figure(case: Shown, rows: Mapping[str, Row], changes: bool) -> tuple[Figure
     for panel, map_, title in zip(panels[1:], maps, titles, strict=False):
         panel.imshow(paint.paint(map_, colours))
         panel.set_title(title, fontsize=9)
-        paint.outline(panel, case.truth)
+        paint.outline(panel, case.outlined)
     return figure, panels[-1]
 
 

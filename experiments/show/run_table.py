@@ -44,9 +44,7 @@ def sections(run: Outcome) -> dict[str, str]:
         "search": _search(run),
         "rows": _rows(run),
         "columns": _columns(run.config, by_label="label_dice" in run.metrics()),
-        "published": tables.scores(run, columns=tuple(tables.PUBLISHED))
-        + "\n\nAs the authors of the published table computed them (per slice, an absent class "
-        "scores 0, PA is foreground recall): to compare with that table and nothing else.",
+        "published": _published(run),
     }
 
 
@@ -102,6 +100,16 @@ def _rows(run: Outcome) -> str:
     return f"What the rows are ({start}):\n\n{tables.rows(run.study)}"
 
 
+def _published(run: Outcome) -> str:
+    if not {*tables.PUBLISHED}.intersection(run.metrics()):
+        return ""  # a data set without background
+    return (
+        tables.scores(run, columns=tuple(tables.PUBLISHED))
+        + "\n\nAs the authors of the published table computed them (per slice, an absent class "
+        "scores 0, PA is foreground recall): to compare with that table and nothing else."
+    )
+
+
 def _pretrained_by(run: Outcome, keys: Sequence[str]) -> bool:
     """Whether rows that are pre-trained differ in one of these settings."""
     return any(
@@ -111,11 +119,11 @@ def _pretrained_by(run: Outcome, keys: Sequence[str]) -> bool:
 
 def _columns(config: dict[str, Any], by_label: bool) -> str:
     return (
-        "What the columns are: per test case (volumes as a whole), mean over the foreground labels "
-        f"that occur. HD95 in mm (pixels where there is no spacing). Boundary Dice counts only "
-        f"points within {config['boundary_width_mm']:g} mm of the true boundary. Changed: points "
-        "whose label the CRF changes. A label in neither truth nor prediction is left out; in one "
-        "of them only, it has overlap 0 and as HD95 the diagonal of the image."
+        "What the columns are: per test case (volumes as a whole), mean over the labels that "
+        "occur, but for a background. HD95 in mm (pixels where there is no spacing). Boundary Dice "
+        f"counts only points within {config['boundary_width_mm']:g} mm of the true boundary. "
+        "Changed: points whose label the CRF changes. A label in neither truth nor prediction is "
+        "left out; in one of them only, it has overlap 0 and as HD95 the diagonal of the image."
         + (" By label: mean over the cases of each label, then over labels." if by_label else "")
         + "\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 import data
 from experiments.config import Config
+
+MUCH_PADDING = 1.5  # times the points of the slices themselves
 
 
 def doubts(config: Config, parts: Mapping[str, Sequence[data.Case]]) -> list[str]:
@@ -39,3 +43,27 @@ def doubts(config: Config, parts: Mapping[str, Sequence[data.Case]]) -> list[str
             f"--boundary-width-mm {2 * nearest:.3g} counts two points to either side."
         )
     return found
+
+
+def padding(config: Config, sizes: np.ndarray, shape: tuple[int, int]) -> str | None:
+    """What is to be said where most of what networks see is padding, else None.
+
+    Args:
+        config: of the run.
+        sizes: (B, 2) of the slices without padding.
+        shape: the size they are padded to.
+
+    Example:
+        >>> padding(Config(), np.array([[90, 80]] * 9 + [[512, 512]]), (512, 512))[:52]
+        'Slices of 2 sizes are padded to the largest, 512 x 5'
+    """
+    times = len(sizes) * np.prod(shape) / sizes.prod(axis=1).sum()
+    if config.crop or times < MUCH_PADDING:
+        return None
+    whole = 2**config.depth  # what a U-Net divides by
+    side = max(int(np.median(sizes.min(axis=1))) // whole, 1) * whole
+    return (
+        f"Slices of {len(np.unique(sizes, axis=0))} sizes are padded to the largest, "
+        f"{shape[0]} x {shape[1]}: {times:.1f} times as many points as they have. --crop {side} "
+        "trains on random windows of that side, and tests each slice near its own size."
+    )

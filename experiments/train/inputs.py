@@ -3,25 +3,31 @@
 Padding must not enter any result. So it has label ``VOID``, which the losses skip, and is cut off
 before any metric; and in the image the CRF compares, it has the intensity ``FAR``, so that the
 bilateral kernel never joins it with a real point (the U-Net sees the border repeated instead, as
-a constant it never meets in an image would spoil its statistics). The spatial kernel, which knows
-no intensity, reaches over the last theta_gamma or so of a padded border; there is background there.
+a constant it never meets in an image would spoil its statistics), and for the energy it is no point
+at all. The spatial kernel of a CRF, which knows no intensity, reaches over the last theta_gamma or
+so of a padded border; there is background there.
+
+Points of the data set without a label (``ignore`` in its dataset.json) have the label ``VOID``,
+too, but are points of the image: kernels see them, and the energy, which asks for no labels.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 import data
 from experiments.config import Config
 
-VOID = 255  # no label; also what data's uint8 label maps cannot contain below 255 labels
+VOID = 255  # no label, whatever value that has in the data set; no class, as there are fewer
 
 # Images are in [0, 1] and no study has a theta_beta above 1.5: exp(-0.5 (10 / 1.5)^2) < 1e-9.
 FAR = -10.0
+
+SIZES_STEP = 64  # points
 
 TINY = 1e-12  # below any probability that matters; its logarithm is finite
 
@@ -34,7 +40,7 @@ class Slices:
         cases: the N cases; a 2-D case is its own only slice.
         images: (B, H, W, K) float32 in [0, 1], the border repeated where padded.
         references: the same with ``FAR`` where padded: what a CRF compares.
-        labels: (B, H, W) int32, ``VOID`` where padded and where a weak label has none.
+        labels: (B, H, W) int32, ``VOID`` where padded and where there is no label.
         axis: the axis across which volumes were cut.
         weights: (B, H, W) float32 of each point in the cross-entropy; None = all the same.
     """
@@ -45,6 +51,26 @@ class Slices:
     labels: np.ndarray
     axis: int
     weights: np.ndarray | None = None
+    step: int = 0  # in the sizes at which networks see slices, when sizes differ; 0 = all at one
+
+    @property
+    def present(self) -> np.ndarray:
+        """(B, H, W) bool: what is no padding."""
+        return self.references[..., 0] != FAR
+
+    def sizes(self) -> np.ndarray:
+        """(B, 2): height and width of each slice without its padding, which is behind it."""
+        return np.stack([self.present[:, :, 0].sum(1), self.present[:, 0].sum(1)], axis=1)
+
+    def alike(self) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+        """Sizes at which networks see slices, each with the numbers of its slices."""
+        full = np.array(self.images.shape[1:3])
+        if not self.step:
+            yield tuple(full), np.arange(len(self.images))
+            return
+        sizes = np.minimum(-(-self.sizes() // self.step) * self.step, full)
+        for size in np.unique(sizes, axis=0):
+            yield tuple(size), np.flatnonzero((sizes == size).all(axis=1))
 
     def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
         """Cut arrays (B, H, W, ...) into one (D, h, w, ...) per case, without padding."""
@@ -59,12 +85,16 @@ class Slices:
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """The three splits of one repetition, all slices of one size, and the number of labels L."""
+    """The three splits of one repetition, all slices of one size, and what labels there are.
+
+    num_labels: L. background: whether label 0 is a background, and not one like the others.
+    """
 
     train: Slices
     validation: Slices
     test: Slices
     num_labels: int
+    background: bool
 
 
 def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
@@ -76,7 +106,6 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
-    data.require_plain(cases, "the comparison")  # whose losses and metrics count every point
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
     sizes = {name: getattr(config, key) for name, key in keys.items()}
     given = {name: size for name, size in sizes.items() if size is not None}
@@ -133,7 +162,8 @@ def load(config: Config, seed: int) -> Inputs:
     num_labels = len(data.labels(config.dataset))
     train = _join([slices[name] for name in config.train_on.split("+")])
     train = _weighted(train, config, num_labels)
-    return Inputs(train, slices["val"], slices["test"], num_labels)
+    background = parts["train"][0].background is not None
+    return Inputs(train, slices["val"], slices["test"], num_labels, background)
 
 
 def batch_indices(num_slices: int, batch_size: int, order_seed: int, step: int) -> np.ndarray:
@@ -169,19 +199,25 @@ def _pad(
     config: Config,
 ) -> Slices:
     images, labels, mask = data.batch(pieces, shape, multiple=2**config.depth)
+    labels = labels.astype("int32")
+    without = np.array([-1 if piece.ignore is None else piece.ignore for piece in pieces])
     return Slices(
         cases=cases,
         images=images,  # (B, H, W, K)
         references=np.where(mask[..., None], images, np.float32(FAR)),
-        labels=np.where(mask, labels, VOID).astype("int32"),  # (B, H, W)
+        labels=np.where(mask & (labels != without[:, None, None]), labels, VOID),
         axis=config.slice_axis,
+        # Coarse, as networks are compiled for each size; a multiple of what a U-Net divides by.
+        step=max(SIZES_STEP, 2**config.depth) if config.crop else 0,
     )
 
 
 def _join(parts: Sequence[Slices]) -> Slices:
     names = ("images", "references", "labels")
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Slices([case for part in parts for case in part.cases], axis=parts[0].axis, **arrays)
+    return dataclasses.replace(
+        parts[0], cases=[case for part in parts for case in part.cases], **arrays
+    )
 
 
 def _weighted(slices: Slices, config: Config, num_labels: int) -> Slices:

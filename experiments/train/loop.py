@@ -10,9 +10,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from experiments import runs, workers
+from experiments import progress, runs, workers
 from experiments.config import Config
 from experiments.train.inputs import Slices, batch_indices
 from experiments.train.predict import model_input
@@ -52,9 +51,7 @@ def train(
         One entry per checkpoint: step, mean losses since the last one, what was measured.
     """
     step, history = load_state(model, checkpoint) if checkpoint.exists() else (0, [])
-    with tqdm(
-        total=steps, initial=step, desc=title, position=position, leave=False, disable=None
-    ) as bar:
+    with progress.steps(steps, title=title, initial=step, position=position) as bar:
         while step < steps:
             if step % config.checkpoint_steps == 0:
                 # Keras's dropout on PyTorch draws from the global state, which is not saved.
@@ -65,13 +62,13 @@ def train(
             # The logs are means since the last reset: the losses since the last checkpoint.
             logs = model.train_on_batch(*batch, return_dict=True)
             step += 1
-            bar.update()
             if step % config.checkpoint_steps == 0 or step == steps:
                 losses = {name: float(value) for name, value in logs.items()}
                 history.append({"step": step, **losses, **measure(model)})
                 _save_state(model, checkpoint, step, history)
                 bar.set_postfix(loss=f"{losses['loss']:.3f}")
                 workers.stop_if_orphaned()
+            bar.update()
     return history
 
 
@@ -110,6 +107,8 @@ def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence
     names = ("images", "references", "labels", *(["weights"] if slices.weights is not None else []))
     arrays = {name: getattr(slices, name)[chosen] for name in names}
     random = np.random.default_rng([*seed, 1])  # 1: other numbers than the order's
+    if config.crop:
+        arrays = _windows(arrays, slices.sizes()[chosen], config.crop, random)
     if config.flips:
         mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), 2)) < 0.5]
         for name, array in arrays.items():
@@ -123,6 +122,22 @@ def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence
     return dataclasses.replace(slices, **arrays)
 
 
+def _windows(
+    arrays: Mapping[str, np.ndarray], sizes: np.ndarray, side: int, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """A square of each slice, (B, side, side, ...) of arrays (B, H, W, ...), inside its size.
+
+    sizes: (B, 2), without padding. Of slices that are smaller, all, with what padding there is.
+    """
+    places = random.integers(np.maximum(sizes - side, 0) + 1)
+    return {
+        name: np.stack(
+            [one[y : y + side, x : x + side] for one, (y, x) in zip(array, places, strict=True)]
+        )
+        for name, array in arrays.items()
+    }
+
+
 def _batch(model: keras.Model, part: Slices) -> tuple[Any, Any, Any]:
     """Input, targets and weights of ``train_on_batch``."""
     image = model_input(model, part)
@@ -130,12 +145,15 @@ def _batch(model: keras.Model, part: Slices) -> tuple[Any, Any, Any]:
         return image, part.labels, part.weights
     # The energy compares the prediction with the image, not with labels.
     targets = {name: part.references if name == "energy" else part.labels for name in model.output}
-    if part.weights is None:
+    if part.weights is None and "energy" not in model.output:
         return image, targets, None
-    # Weights are of points; the other losses are of whole slices, or batches.
-    alike = np.ones(len(part.images), "float32")
-    weights = {
-        name: part.weights if isinstance(loss, CrossEntropyAndDice) else alike
-        for name, loss in model.loss.items()
-    }
-    return image, targets, weights
+    of_points = np.ones(part.labels.shape, "float32") if part.weights is None else part.weights
+
+    def weights(name: str) -> np.ndarray:
+        if name == "energy":
+            return part.present.astype("float32")
+        # The other losses are of whole slices, or batches: they take no weights of points.
+        crossed = isinstance(model.loss[name], CrossEntropyAndDice)
+        return of_points if crossed else np.ones(len(part.images), "float32")
+
+    return image, targets, {name: weights(name) for name in model.output}

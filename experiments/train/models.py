@@ -127,6 +127,8 @@ def compile(
     steps: int,
     peak_rate: float,
     crf: Mapping[str, Any] | None = None,
+    *,
+    background: bool = True,
 ) -> None:
     """Compile for training.
 
@@ -140,6 +142,7 @@ def compile(
         loss: one of LOSSES, of the unaries.
         steps, peak_rate: updates in all, learning rate; a head has ``config.crf_learning_rate``.
         crf: bandwidths of the energy.
+        background: whether label 0 is a background, which no Dice counts.
     """
     warmup = min(config.warmup_steps, steps // 2)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -150,9 +153,10 @@ def compile(
     adam = AdamWithFactor if heads else keras.optimizers.Adam
     optimizer = adam(rate, global_clipnorm=config.clip_norm, **factor)
     if not isinstance(model.output, dict):
-        model.compile(optimizer, loss=make_loss(loss))
+        model.compile(optimizer, loss=make_loss(loss, background))
         return
-    losses = {"unaries": make_loss(loss), "refined": make_loss(config.refined_loss)}
+    names = {"unaries": loss, "refined": config.refined_loss}
+    losses = {output: make_loss(name, background) for output, name in names.items()}
     weights = {"unaries": 1.0, "refined": 1.0, "energy": config.energy_weight}
     if "energy" in model.output:
         bandwidths = {name: crf[name] for name in ("theta_alpha", "theta_beta")}
@@ -175,9 +179,9 @@ def learned(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def make_loss(name: str) -> keras.losses.Loss:
-    """A loss by its name in LOSSES; points labelled VOID do not count."""
-    return LOSSES[name](ignore_class=VOID)
+def make_loss(name: str, background: bool = True) -> keras.losses.Loss:
+    """A loss by its name in LOSSES; points labelled VOID do not count, in Dice nor a background."""
+    return LOSSES[name](background=not background, ignore_class=VOID)
 
 
 class AdamWithFactor(keras.optimizers.Adam):

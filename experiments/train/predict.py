@@ -37,19 +37,31 @@ def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> lis
     """
     total = None
     for axes in ((), (1,), (2,), (1, 2)):
-        mirrored = dataclasses.replace(
-            slices,
-            images=np.flip(slices.images, axes),
-            references=np.flip(slices.references, axes),
-        )
-        named = _outputs(model, mirrored, batch_size)
+        named = _outputs(model, slices, batch_size, axes)
         probabilities = softmax(named.get("refined", named["unaries"]), axis=-1)
-        probabilities = np.flip(probabilities, axes)
         total = probabilities if total is None else total + probabilities
     return slices.per_case(log(total / 4))
 
 
-def _outputs(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:
+def _outputs(
+    model: keras.Model, slices: Slices, batch_size: int, mirrored: tuple[int, ...] = ()
+) -> dict[str, np.ndarray]:
+    """What a model says of the slices (B, H, W, ...), or of their mirror images, mirrored back."""
+    whole: dict[str, np.ndarray] = {}
+    for (height, width), chosen in slices.alike():
+        images, references = (
+            np.flip(array[chosen, :height, :width], mirrored)
+            for array in (slices.images, slices.references)
+        )
+        part = dataclasses.replace(slices, images=images, references=references)
+        for name, value in _of_one_size(model, part, batch_size).items():
+            shape = (*slices.images.shape[:3], value.shape[-1])
+            filled = whole.setdefault(name, np.zeros(shape, value.dtype))
+            filled[chosen, :height, :width] = np.flip(value, mirrored)
+    return whole
+
+
+def _of_one_size(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:
     inputs, number = model_input(model, slices), len(slices.images)
     # TensorFlow keeps one function for all shapes that a model has seen, and the more these are the
     # more general it is: last bits change. A resumed run has not seen the shapes of its first part.

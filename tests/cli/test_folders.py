@@ -126,6 +126,12 @@ def test_a_link_to_nothing_is_not_replaced_unasked(tmp_path):
     assert o.is_symlink()
     text = run("refine", tmp_path, tmp_path, "-o", o, "--glob=*.png", *OPTIONS, status=1)
     assert "is a file" in text
+    arguments, _ = folder(tmp_path / "many", 1)
+    link = tmp_path / "many/out/case0.png"
+    link.parent.mkdir()
+    link.symlink_to("nowhere.png")
+    assert "holds 1 results (case0.png)" in run(*arguments, *OPTIONS, status=1)
+    assert link.is_symlink()
 
 
 def test_two_commands_in_one_folder(tmp_path):

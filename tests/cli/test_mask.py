@@ -161,3 +161,37 @@ def test_an_image_of_nothing_but_nan(tmp_path):
     np.save(i, np.full(SHAPE, np.nan))
     np.save(p, scene()[1])
     assert "none but NaN" in run("refine", i, p, "-o", tmp_path / "o.png", status=1)
+
+
+@pytest.mark.parametrize("layout", ["last", "first", "foreground"])
+def test_probabilities_that_are_nan_are_left_out_when_the_user_says_so(tmp_path, layout):
+    image, probs, _ = scene()
+    if layout == "foreground":
+        probs = np.stack([1 - probs[..., 1], probs[..., 1]], -1)
+    there = inside(SHAPE)
+    nan = np.where(there[..., None], probs, np.float32(np.nan))
+    saved = {"last": nan, "first": np.moveaxis(nan, -1, 0), "foreground": nan[..., 1]}[layout]
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npy"
+    np.save(p, saved)
+    m = picture(tmp_path / "m.png", there.astype(np.uint8))
+    out = ["-o", tmp_path / "o.npy"]
+    text = run("refine", i, p, *out, *OPTIONS, status=1)
+    assert f"NaN at {(~there).sum()} of {there.size} points" in text and "--nan-outside" in text
+    expected = refine(image, probs, mask=there, **CRF)
+    expected[~there] = np.nan
+    expected = {"last": expected, "first": np.moveaxis(expected, -1, 0)}.get(
+        layout, expected[..., 1]
+    )
+    for given in (["--nan-outside"], ["--mask", m]):
+        run("refine", i, p, *out, *given, *OPTIONS, "--overwrite")
+        np.testing.assert_allclose(np.load(tmp_path / "o.npy"), expected, atol=FLOAT32)
+    run("refine", i, p, "-o", tmp_path / "o.png", "--nan-outside")  # a guess is made of the rest
+    assert not read(tmp_path / "o.png")[~there].any()
+    # One that the mask does not leave out is unexpected again.
+    nan[tuple(np.argwhere(there)[0])] = np.nan
+    np.save(p, nan)
+    text = run("refine", i, p, *out, "--mask", m, *OPTIONS, "--overwrite", status=1)
+    assert "NaN at 1 of" in text
+    np.save(p, 0 * probs + np.nan)
+    text = run("refine", i, p, *out, "--nan-outside", *OPTIONS, "--overwrite", status=1)
+    assert "none but NaN" in text

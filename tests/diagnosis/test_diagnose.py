@@ -415,6 +415,12 @@ class TestPlot:
         self.drawn(diagnose(rng.uniform(0, 255, (8, 9, 3)), probs, **GOOD))
         self.drawn(diagnose(np.zeros((8, 9)), probs, **GOOD))
 
+    @pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 1), (1, 1, 20), (1, 5, 1)])
+    def test_images_one_point_high(self, shape):
+        rng = np.random.default_rng(0)
+        image, probs = rng.uniform(0, 255, shape), rng.dirichlet(np.ones(2), shape)
+        self.drawn(diagnose(image, probs, rng.integers(0, 2, shape), **GOOD))
+
     def test_points_have_no_picture(self):
         probs = np.full((9, 2), 0.5)
         with pytest.raises(ValueError, match=r"Expected an image \(H, W\) or \(D, H, W\)"):

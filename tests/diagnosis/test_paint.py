@@ -57,3 +57,16 @@ def test_the_number_of_labels_may_come_from_a_label_map():
     labels = np.array([[0, 3]], np.uint8)
     np.testing.assert_array_equal(paint.palette(labels.max() + 1), paint.palette(4))
     assert paint.palette(labels.max() - np.uint8(2)).shape == (1, 4)
+
+
+def test_an_outline_of_one_row_is_where_the_label_ends():
+    for mask in (np.array([[0, 1, 1, 0]]) > 0, np.array([[0], [1], [1], [0]]) > 0):
+        panel = Figure().subplots()
+        paint.border(panel, mask, corner=(10, 20))
+        (lines,) = panel.collections
+        points = np.concatenate([path.vertices for path in lines.get_paths()])
+        along = points[:, 0] - 20 if mask.shape[0] == 1 else points[:, 1] - 10
+        assert set(along.round(6)) == {0.5, 2.5}
+    paint.border(panel := Figure().subplots(), mask > 2)
+    paint.border(panel, mask >= 0)
+    assert not panel.collections

@@ -1,9 +1,13 @@
 """State of a run: damage is found, named, and mended when the user says so."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from experiments import runs
+from experiments.config import Config
+from experiments.studies.main_job import comparison
 
 ROW = {"cases": [{"id": "a", "dice": 81.25, "hd95": float("nan")}], "of": ("plain",)}
 
@@ -79,3 +83,15 @@ def test_files_of_older_runs_have_no_checksum(tmp_path):
 def test_unfinished_files_of_a_process_that_was_killed_are_no_damage(tmp_path):
     (tmp_path / ".unfinished-plain.json").write_text("{")
     runs.check(tmp_path)
+
+
+def test_a_run_of_before_there_was_a_setting_is_taken_up(tmp_path):
+    folder, rows = tmp_path / "run", dataclasses.asdict(comparison())
+    config = dataclasses.asdict(Config())
+    earlier = {key: value for key, value in config.items() if key != "crop"}
+    now = {"config": config, "comparison": rows, "backend": "jax"}
+    runs.open_run(folder, {**now, "config": earlier})
+    with pytest.raises(ValueError, match="crop is 0 there, 8 here"):
+        runs.open_run(folder, {**now, "config": {**config, "crop": 8}})
+    runs.open_run(folder, now)
+    assert runs.read_json(folder / "run.json")["config"]["crop"] == 0

@@ -150,7 +150,7 @@ def bad(change):
         (lambda i, p: (i, p[..., 0]), "L >= 2"),
         (lambda i, p: (i, np.log(p)), "Apply a softmax"),
         (lambda i, p: (i, 2 * p), "sum to 1"),
-        (lambda i, p: (i, p * np.nan), "sum to 1"),
+        (lambda i, p: (i, p * np.nan), "without NaN"),
         (lambda i, p: (i * np.inf, p), "finite image"),
         (lambda i, p: (np.where(i > 0.5, np.nan, i), p), "finite image"),
     ],
@@ -294,3 +294,29 @@ def test_a_theta_beta_out_of_proportion_warns(theta_beta, word):
 def test_a_constant_image_does_not_warn():
     _, probs = case((8, 11))
     refine(np.full((8, 11), 7), probs, **THETAS, **WEIGHTS)
+
+
+def test_probabilities_outside_a_mask_may_be_nan():
+    image, probs = case((6, 7))
+    mask = np.random.default_rng(1).random((6, 7)) < 0.6
+    nan = np.where(mask[..., None], probs, np.nan)
+    crf = {**THETAS, **WEIGHTS}
+    refined = refine(image, probs, mask=mask, **crf)
+    refined[~mask] = np.nan
+    np.testing.assert_array_equal(refine(image, nan, mask=mask, **crf), refined)
+    step_by_step = DenseCRF(image, 3, mask=mask, **crf)
+    step_by_step.set_unary(probs=nan)
+    step_by_step.step(5)
+    np.testing.assert_array_equal(step_by_step.probs(), refined)
+    with pytest.raises(ValueError, match=r"NaN at \d+ of 42 points.*mask=np\.isfinite\(probs\)"):
+        refine(image, nan, **crf)
+    mask[tuple(np.argwhere(~mask)[0])] = True
+    with pytest.raises(ValueError, match=r"NaN at 1 of"):
+        refine(image, nan, mask=mask, **crf)
+
+
+def test_a_warning_names_the_line_of_the_user():
+    image, probs = case((6, 7))
+    with pytest.warns(UserWarning, match="theta_beta") as caught:
+        refine(image, probs, **{**THETAS, **WEIGHTS, "theta_beta": 1e6})
+    assert caught[0].filename == __file__

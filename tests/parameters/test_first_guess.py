@@ -143,6 +143,8 @@ def test_wrong_arguments_are_named():
     probs = corruption.blurred(truth, 2)
     with pytest.raises(ValueError, match=r"volume\[..., None\]"):
         first_guess(np.zeros((10, 20, 64)))
+    with pytest.raises(ValueError, match=r"images with points. Received shape \(0, 5\)"):
+        first_guess([np.zeros((4, 5)), np.zeros((0, 5))])
     with pytest.raises(ValueError, match="at least one image"):
         first_guess([])
     with pytest.raises(ValueError, match="1 images, 2 probs"):

@@ -27,8 +27,8 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
         ``sides``, titles of what can be shown on either side: the rows, then the truth;
         ``changes``, whether a change between two rows ranks the cases; ``before`` and ``after``,
         what is shown first: these rows, else the only one and the truth; ``columns``, titles of the
-        numbers; ``labels``, pairs of a foreground label's name and colour; ``total``, the number of
-        test cases; ``cases``, see ``_case``, the best change first.
+        numbers; ``labels``, pairs of a label's name and colour, but for a background; ``total``,
+        the number of test cases; ``cases``, see ``_case``, the best change first.
 
     Raises:
         FileNotFoundError, ValueError: the label maps, or the data set, are not there or have
@@ -55,14 +55,17 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
         ) from None
     after, before = ([*rows].index(row) for row in cases.pair(comparison))
     changes = comparison.change is not None
-    palette = (255 * paint.palette(len(names))).round().astype("uint8")
+    case = ranking[0].case
+    colours = paint.palette(len(names), case.background, case.ignore)
+    palette = (255 * colours).round().astype("uint8")
+    labels = case.classes(len(names))
     return {
         "sides": [*(row.title for row in rows.values()), "ground truth"],
         "changes": changes,
         "before": before,
         "after": after if changes else len(rows),
         "columns": [COLUMNS[name] for name in OF_A_RUN],
-        "labels": [*zip(names[1:], map(_hex, palette[1:]), strict=True)],
+        "labels": [(names[label], _hex(palette[label])) for label in labels],
         "total": len(ranking),
         "cases": [
             {**_case(one, rows, palette), **_heading(one, rank, len(ranking), changes)}
@@ -103,8 +106,10 @@ def _case(case: Shown, rows: Mapping[str, Row], palette: np.ndarray) -> dict[str
         "size": [width, height],
         "ratio": round(width * right / (height * down), 4),
         "image": _uri(Image.fromarray(pixels)),
-        "outline": outline(case.truth),
-        "maps": [_painted(map_, palette) for map_ in (*case.maps.values(), case.truth)],
+        "outline": outline(case.outlined),
+        "maps": [
+            _painted(map_, palette, case.background) for map_ in (*case.maps.values(), case.truth)
+        ],
         "numbers": [_numbers(case.scores[row], rows[row]) for row in rows],
     }
 
@@ -129,11 +134,11 @@ def _hex(colour: np.ndarray) -> str:
     return "#" + bytes(colour[:3]).hex()
 
 
-def _painted(labels: np.ndarray, palette: np.ndarray) -> str:
-    """A label map (h, w) in colours; the background is transparent."""
+def _painted(labels: np.ndarray, palette: np.ndarray, background: int | None) -> str:
+    """A label map (h, w) in colours; a background is transparent."""
     picture = Image.fromarray(labels.astype("uint8"))
     picture.putpalette(palette[:, :3].tobytes())
-    return _uri(picture, transparency=0)
+    return _uri(picture, **({} if background is None else {"transparency": background}))
 
 
 def _uri(picture: Image.Image, **options: Any) -> str:

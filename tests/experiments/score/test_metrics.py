@@ -218,6 +218,63 @@ def test_case_metrics_measure_a_volume_as_a_whole_and_slice_it_where_told():
     assert across_1["published_pa"] == pytest.approx(100 / 3)
 
 
+def test_points_without_label_count_nowhere():
+    truth = draw("00011990 00011990 99990000")
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(2), truth.shape)
+    prediction = probabilities.argmax(-1)
+    one, other = (
+        metrics.case_metrics(truth, p, 2, ONE, 1.0, probabilities=q, ignore=9)
+        for p, q in (
+            (prediction, probabilities),
+            # The other way round where nothing is known.
+            (
+                np.where(truth == 9, 1 - prediction, prediction),
+                np.where((truth == 9)[..., None], probabilities[..., ::-1], probabilities),
+            ),
+        )
+    )
+    np.testing.assert_equal(one, other)
+    known = truth != 9
+    hits = truth[known] == prediction[known]  # 16 points
+    assert one["pixel_accuracy"] == pytest.approx(100 * hits.sum() / 16)
+    assert one["dice_1"] == pytest.approx(
+        200 * np.sum(hits & (truth[known] == 1)) / (4 + prediction[known].sum())
+    )
+    assert one["ece"] == pytest.approx(metrics.ece(truth[known], probabilities[known]))
+
+
+def test_a_seam_without_label_is_halved_by_the_boundary():
+    truth = draw("0099110 0099110")
+    # The nearest label is 0 up to column 2 and 1 from column 3 on, so a band of width 2 has the
+    # columns 1 to 4 there, and 4 to 6 at the right edge of label 1; columns 2 and 3 do not count.
+    wrong = {column: truth.copy() for column in range(7)}
+    for column, prediction in wrong.items():
+        prediction[0, column] = 1 - truth[0, column] if truth[0, column] < 2 else 0
+        found = metrics.case_metrics(truth, prediction, 2, ONE, 2.0, ignore=9)
+        counted = [1, 4, 5, 6]
+        share = 7 / 8 if column in counted else 1.0
+        assert found["boundary_accuracy"] == pytest.approx(100 * share), column
+
+
+def test_without_background_label_0_is_one_like_the_others():
+    truth, prediction = draw("0011 0011"), draw("0001 0011")
+    found = metrics.case_metrics(truth, prediction, 2, ONE, 2.0, background=None)
+    # Label 0: 4 and 5 points, 4 in common. Label 1: 4 and 3, 3 in common.
+    assert found["dice_0"] == pytest.approx(100 * 8 / 9)
+    assert found["dice"] == pytest.approx(100 * (8 / 9 + 6 / 7) / 2)
+    assert not any(name.startswith("published") for name in found)
+
+
+def test_a_case_without_any_label_has_no_score():
+    truth = np.full((3, 4), 255)
+    probabilities = np.full((3, 4, 2), 0.5)
+    found = metrics.case_metrics(
+        truth, truth * 0, 2, ONE, 2.0, probabilities=probabilities, ignore=255, background=None
+    )
+    assert np.isnan([found["dice"], found["pixel_accuracy"], found["ece"]]).all()
+
+
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"\(5, 6\).*\(6, 5\)"):
         metrics.case_metrics(TRUTH, TRUTH.T, 2, ONE, 2.0)

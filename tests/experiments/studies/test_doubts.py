@@ -4,7 +4,7 @@ import numpy as np
 
 import data
 from experiments.config import Config
-from experiments.studies.doubts import doubts
+from experiments.studies.doubts import doubts, padding
 
 
 def parts(groups, spacing):
@@ -30,3 +30,12 @@ def test_points_farther_apart_than_the_band_is_wide_have_no_boundary_dice():
     (found,) = doubts(Config(scale=0.4), parts("ab", (2.5, 3.0)))
     assert "2.5 apart (--scale 0.4)" in found and "--boundary-width-mm 5 " in found
     assert doubts(Config(scale=0.4, boundary_width_mm=5.0), parts("ab", (2.5, 3.0))) == []
+
+
+def test_much_padding_is_said_with_a_crop_that_ends_it():
+    sizes = np.array([[100, 90]] * 3 + [[300, 400]])
+    text = padding(Config(depth=3), sizes, (304, 400))
+    # 4 * 304 * 400 points are padded, 3 * 9000 + 120000 are there; 90 is 11 times 8, and 2.
+    assert "2 sizes" in text and "304 x 400: 3.3 times" in text and "--crop 88 " in text
+    assert padding(Config(crop=88), sizes, (304, 400)) is None
+    assert padding(Config(), sizes[:3], (104, 96)) is None

@@ -50,6 +50,29 @@ def test_padding_is_void_and_far_and_nothing_else_is():
     assert slices.images.min() >= 0  # the U-Net sees no intensity that images do not have
 
 
+def test_points_without_label_are_void_but_no_padding():
+    cases = [case((5, 6), "a"), case((3, 9), "bb")]
+    cases = [
+        dataclasses.replace(cases[0], ignore=2),  # its own value, which is a label of the other
+        dataclasses.replace(cases[1], ignore=None),
+    ]
+    slices = padded(cases, axis=0)
+    first, second = slices.per_case(slices.labels)
+    np.testing.assert_array_equal(first == inputs.VOID, cases[0].label[None] == 2)
+    np.testing.assert_array_equal(second[0], cases[1].label)
+    np.testing.assert_array_equal(slices.sizes(), [(5, 6), (3, 9)])
+    assert slices.present.sum() == 5 * 6 + 3 * 9
+
+
+def test_slices_of_many_sizes_are_seen_at_few():
+    shapes = [(10, 70), (64, 64), (65, 3), (130, 100), (40, 50)]
+    slices = padded([case(shape, "a" * i) for i, shape in enumerate(shapes)], axis=0)
+    assert [(size, len(of)) for size, of in slices.alike()] == [((132, 100), 5)]
+    stepped = dataclasses.replace(slices, step=64)
+    found = {tuple(map(int, size)): of.tolist() for size, of in stepped.alike()}
+    assert found == {(64, 64): [1, 4], (64, 100): [0], (128, 64): [2], (132, 100): [3]}
+
+
 def test_every_epoch_has_every_slice_once_in_its_own_order():
     steps = [inputs.batch_indices(10, 4, order_seed=3, step=step) for step in range(5)]
     first, second = np.split(np.concatenate(steps), 2)  # 5 batches of 4 are two epochs of 10

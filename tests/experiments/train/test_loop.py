@@ -5,10 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+import crfrnn
+import data
 from experiments.config import make
-from experiments.train import loop
-from experiments.train.inputs import VOID, Slices
+from experiments.train import inputs, loop
+from experiments.train.inputs import FAR, VOID, Slices
+from experiments.train.predict import predict, predict_mirrored
 from tests.tolerances import FLOAT32
 from unet.losses import CrossEntropyAndDice, SoftDice
 
@@ -57,6 +61,24 @@ def test_weights_of_points_do_not_count_in_a_dice():
     loss, points, weights = weighted(SoftDice(ignore_class=VOID))
     dice = float(loss) - (weights * points).mean()
     assert 0 < dice < 1
+
+
+def test_padding_has_no_part_in_an_energy():
+    references = np.where(np.arange(4)[:, None] < 3, IMAGES, np.float32(FAR))  # (B, H, W = 4, 1)
+    slices = dataclasses.replace(SLICES, references=references)
+    image, reference = (keras.Input((None, None, 1), name=name) for name in ("image", "reference"))
+    logits = keras.layers.Conv2D(2, 1)(image)
+    outputs = {"unaries": logits, "energy": keras.layers.Identity()(logits)}
+    made = keras.Model({"image": image, "reference": reference}, outputs)
+    energy = crfrnn.DenseCRFLoss(theta_alpha=3.0, theta_beta=0.3, method="exact")
+    made.compile("sgd", {"unaries": CrossEntropyAndDice(ignore_class=VOID), "energy": energy})
+    given, targets, weights = loop._batch(made, slices)
+    logits = made(given)["energy"]
+    found = energy(targets["energy"], logits, weights["energy"])
+    expected = energy(IMAGES[:, :, :3], logits[:, :, :3])
+    assert float(found) == pytest.approx(float(expected), rel=10 * FLOAT32)
+    assert (weights["unaries"] == 1).all() and weights["unaries"].shape == SLICES.labels.shape
+    made.train_on_batch(given, targets, weights)  # Keras takes them
 
 
 CHANGES = make({"flips": True, "jitter": 0.2, "batch_size": 4, "checkpoint_steps": 2})
@@ -126,3 +148,47 @@ def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
             factor, shift = np.polyfit(place[..., channel].ravel(), image[..., channel].ravel(), 1)
             assert 0 < abs(factor - 1) <= 0.1 + 1e-6 and 0 < abs(shift) <= 0.1 + 1e-6
     np.testing.assert_array_equal(loop.augmented(slices, chosen, make({}), [1]).images, places)
+
+
+def test_crops_are_windows_of_what_is_no_padding():
+    rows, columns = np.mgrid[:9, :12].astype("float32")
+    places = np.stack([np.stack([rows, columns], axis=-1)] * 60)  # (B, H, W, K), each its place
+    heights = np.where(np.arange(60) % 2, 9, 3)  # smaller than the crop, or not
+    inside = np.arange(9)[:, None] < heights[:, None, None]
+    references = np.where(inside[..., None], places, np.float32(FAR))
+    slices = Slices([], places, references, places[..., 0].astype("int32"), axis=0)
+    crop = make({"crop": 4})
+    changed, again = (loop.augmented(slices, np.arange(60), crop, [1, 2]) for _ in range(2))
+    np.testing.assert_array_equal(changed.images, again.images)
+    assert changed.images.shape == (60, 4, 4, 2) and changed.labels.shape == (60, 4, 4)
+    np.testing.assert_array_equal(changed.images[..., 0], changed.labels)
+    corners = changed.images[:, 0, 0].astype(int)
+    np.testing.assert_array_equal(changed.images - corners[:, None, None], places[:, :4, :4])
+    assert {*corners[0::2, 0]} == {0} and {*corners[1::2, 0]} == {*range(9 - 4 + 1)}
+    assert {*corners[:, 1]} == {*range(12 - 4 + 1)}
+    assert changed.present[1::2].all() and changed.present[0::2, :3].all()
+    other = loop.augmented(slices, np.arange(60), crop, [1, 3])
+    assert not np.array_equal(other.images, changed.images)
+
+
+def test_slices_seen_at_their_own_sizes_are_predicted_as_alone():
+    image = keras.Input((None, None, 1))
+    network = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same")(image))
+    cases = [
+        data.Case(RNG.random((*shape, 1), "float32"), np.zeros(shape, "uint8"), (1, 1), name, name)
+        for name, shape in (("a", (5, 9)), ("b", (12, 9)), ("c", (7, 3)))
+    ]
+    slices = inputs._pad(cases, cases, (12, 9), make({"depth": 1}))
+    # The sizes, but for the last one's, are multiples of the step: nothing is padded.
+    stepped = dataclasses.replace(slices, step=1)
+    for found, case in zip(predict(network, stepped, 2)["unaries"], cases, strict=True):
+        alone = keras.ops.convert_to_numpy(network(case.image[None]))
+        np.testing.assert_allclose(found, alone, atol=10 * FLOAT32)
+    # Mirror images have padding behind them, too, not in front.
+    for found, case in zip(predict_mirrored(network, stepped, 2), cases, strict=True):
+        total = 0
+        for axes in ((), (1,), (2,), (1, 2)):
+            logits = network(np.flip(case.image[None], axes))
+            probs = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+            total = total + np.flip(probs, axes)
+        np.testing.assert_allclose(softmax(found, axis=-1), total / 4, atol=10 * FLOAT32)

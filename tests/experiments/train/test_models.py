@@ -54,6 +54,28 @@ def test_the_losses_a_configuration_may_name_are_those_there_are():
         assert set(typing.get_args(config.HINTS[key])) == models.LOSSES.keys()
 
 
+def test_without_background_label_0_has_its_part_in_every_dice():
+    labels = np.array([[[0, 0, 1, 255]]])
+    logits = np.array([[[[2.0, 0.0], [1.0, 0.5], [0.0, 1.0], [9.0, 0.0]]]], "float32")
+    q = np.exp(logits[0, 0, :3]) / np.exp(logits[0, 0, :3]).sum(-1, keepdims=True)
+    # Of label 0 two points, of label 1 one, and the probabilities of the three points.
+    dice = [
+        1 - 2 * q[:2, 0].sum() / (2 + q[:, 0].sum()),
+        1 - 2 * q[2, 1] / (1 + q[:, 1].sum()),
+    ]
+    cross_entropy = -np.log([q[0, 0], q[1, 0], q[2, 1]]).mean()
+    for name, weight, rest in (
+        ("dice", 1, 0),
+        ("cross_entropy", 0, cross_entropy),
+        ("cross_entropy+dice", 1, cross_entropy),
+        ("cross_entropy+2dice", 2, cross_entropy),
+    ):
+        for background, part in ((True, dice[1]), (False, np.mean(dice))):
+            value = models.make_loss(name, background)(labels, logits)
+            expected = np.float64(rest + weight * part)
+            assert_close(keras.ops.convert_to_numpy(value), expected, 10 * FLOAT32)
+
+
 def test_a_frozen_network_drops_nothing_out_while_its_head_trains():
     settings = Config(width=4, depth=1, dropout=0.9)
     image = np.random.default_rng(0).random((1, 8, 12, 1)).astype("float32")
