@@ -19,7 +19,14 @@ from crfrnn.checks.constraints import (
     Whole,
 )
 from crfrnn.checks.door import door, fit, renamed
-from crfrnn.checks.values import array, array_or_tensor, is_tensor, no_nan, plain
+from crfrnn.checks.values import (
+    array,
+    array_or_tensor,
+    is_tensor,
+    no_nan,
+    plain,
+    without_tensors,
+)
 
 __all__ = [
     "Choice",
@@ -38,4 +45,5 @@ __all__ = [
     "no_nan",
     "plain",
     "renamed",
+    "without_tensors",
 ]

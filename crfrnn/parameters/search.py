@@ -136,10 +136,13 @@ def search(
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
     cases = Cases(images, probs, labels, **options, workers=workers)
+    images, probs, labels = (
+        [checks.array("cases", array) for array in arrays] for arrays in (images, probs, labels)
+    )
     if not any(np.any(truth) for truth in labels):
         raise ValueError("Expected labels with some foreground. Received none but 0.")
     guess = {
-        **first_guess(list(images), list(probs), spacing=spacing),
+        **first_guess(images, probs, spacing=spacing),
         "num_iterations": num_iterations,
         "normalization": normalization,
     }
