@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.optional import needed_keras
+from crfrnn.optional import needed_keras, of_framework
 
 
 def namespace(*arrays: Any) -> Any:
     """The namespace for computing with `arrays`: this module, PyTorch's, or `keras.ops`.
 
     Args:
-        arrays: arrays, numbers, nested lists of numbers, or None. All NumPy (or plain Python) gives
-            this module; a tensor of PyTorch anywhere gives `crfrnn.torch_ops` on its device,
-            whatever the Keras backend, and another tensor gives `keras.ops`.
+        arrays: arrays, numbers, nested lists of numbers, or None. All NumPy (or plain Python, or
+            what NumPy takes for an array: of pandas, dask, xarray) gives this module; a tensor of
+            PyTorch anywhere gives `crfrnn.torch_ops` on its device, whatever the Keras backend, and
+            another tensor gives `keras.ops`.
 
     Returns:
         a namespace with the names of `keras.ops`.
@@ -35,9 +36,7 @@ def namespace(*arrays: Any) -> Any:
     >>> ops.softmax(np.array([0.0, 0.0]))
     array([0.5, 0.5])
     """
-    # No string either is a tensor: one in the place of a number must not start a backend.
-    numpy_like = (np.ndarray, np.generic, int, float, list, tuple, str, type(None))
-    if all(isinstance(array, numpy_like) for array in arrays):
+    if all(map(_for_numpy, arrays)):
         return sys.modules[__name__]
     torch: Any = sys.modules.get("torch")  # who has a tensor of it has imported it
     for array in arrays if torch else ():
@@ -46,6 +45,13 @@ def namespace(*arrays: Any) -> Any:
 
             return torch_ops.on(array.device)
     return needed_keras("Tensors").ops
+
+
+def _for_numpy(array: Any) -> bool:
+    # No string either is a tensor: one in the place of a number must not start a backend.
+    if isinstance(array, np.ndarray | np.generic | int | float | list | tuple | str | None):
+        return True
+    return hasattr(array, "__array__") and not of_framework(array)
 
 
 def with_gradient(forward: Callable, backward: Callable) -> Callable:

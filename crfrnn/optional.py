@@ -9,6 +9,18 @@ from typing import Any
 BACKENDS = ("tensorflow", "jax", "torch")  # of Keras, and the extras that bring them
 
 
+def of_framework(value: Any) -> bool:
+    """Whether a value is a tensor, a variable or a symbol of Keras or of one of its backends.
+
+    Example:
+
+    >>> of_framework([1.0])
+    False
+    """
+    homes = {base.__module__.split(".")[0] for base in type(value).__mro__}
+    return not homes.isdisjoint(("keras", "jaxlib", *BACKENDS))
+
+
 def needed(module: str, what: str, extra: str) -> Any:
     """Import an optional package, or say how to install it.
 

@@ -20,7 +20,14 @@ from crfrnn.checks.constraints import (
     Whole,
 )
 from crfrnn.checks.door import door, fit, renamed
-from crfrnn.checks.values import array, array_or_tensor, is_tensor, no_nan, plain
+from crfrnn.checks.values import (
+    array,
+    array_or_tensor,
+    is_tensor,
+    no_nan,
+    plain,
+    without_tensors,
+)
 
 __all__ = [
     "Choice",
@@ -40,4 +47,5 @@ __all__ = [
     "outside",
     "plain",
     "renamed",
+    "without_tensors",
 ]

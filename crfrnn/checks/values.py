@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from crfrnn.optional import of_framework
 
 
 def plain(value: Any, kind: type = float) -> Any:
@@ -14,7 +17,7 @@ def plain(value: Any, kind: type = float) -> Any:
 
 def is_tensor(value: Any) -> bool:
     """Whether a value is the tensor of a framework, whose numbers may not be known yet."""
-    return hasattr(value, "shape") and not isinstance(value, np.ndarray | np.generic)
+    return hasattr(value, "shape") and of_framework(value)
 
 
 def array(name: str, value: Any) -> np.ndarray:
@@ -28,9 +31,13 @@ def array(name: str, value: Any) -> np.ndarray:
     try:
         result = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors on a GPU
+        advice = f". Pass {name}.detach().cpu().float()." if hasattr(value, "detach") else ""
         raise ValueError(
-            f"Expected `{name}` to be an array of numbers. Received {type(value).__name__}: {error}"
+            f"Expected `{name}` to be an array of numbers. Received {type(value).__name__}: "
+            f"{str(error).removesuffix('.') if advice else error}{advice}"
         ) from error
+    if result.dtype.kind == "V" and "float" in result.dtype.name:  # bfloat16, which NumPy has not
+        result = result.astype(np.float32)
     if result.dtype.kind not in "buif":
         raise ValueError(
             f"Expected `{name}` to be an array of real numbers. Received dtype {result.dtype}."
@@ -38,9 +45,16 @@ def array(name: str, value: Any) -> np.ndarray:
     return result
 
 
-def array_or_tensor(name: str, value: Any) -> None:
-    """Raise ValueError unless `value` is an array or a tensor of real numbers."""
+def without_tensors(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name, with NumPy arrays in the place of tensors and other array-likes."""
+    return {name: array(name, v) if hasattr(v, "__array__") else v for name, v in given.items()}
+
+
+def array_or_tensor(name: str, value: Any) -> Any:
+    """`value` as an array or, of a framework, as it is; ValueError unless of real numbers."""
     dtype = getattr(value, "dtype", None)
+    if hasattr(value, "__array__") and dtype is None:  # a table of pandas
+        return array(name, value)
     if not hasattr(value, "shape") or dtype is None:
         raise ValueError(
             f"Expected `{name}` to be an array or a tensor. Received {type(value).__name__}. "
@@ -48,6 +62,7 @@ def array_or_tensor(name: str, value: Any) -> None:
         )
     if getattr(dtype, "kind", "f") in "OSUmM" or "complex" in str(dtype) or "str" in str(dtype):
         raise ValueError(f"Expected `{name}` to hold real numbers. Received dtype {dtype}.")
+    return value if is_tensor(value) else array(name, value)
 
 
 def no_nan(name: str, value: Any) -> None:

@@ -109,6 +109,7 @@ def diagnose(
     """
     if crf.get("coordinates") is not None:
         raise ValueError("Expected an image on a grid. Received `coordinates`.")
+    crf = checks.without_tensors(crf)
     image = checks.array("image", image)
     inputs.same_grid(image, checks.array("unaries", unaries))
     probs = _probabilities(unaries)

@@ -57,6 +57,8 @@ def gaussian_filter(
            [5. ],
            [5. ]])
     """
+    values = checks.array_or_tensor("values", values)
+    positions = checks.array_or_tensor("positions", positions)
     _check(values, positions)
     ops = namespace(values, positions)
     apply = make_filter(
@@ -73,8 +75,6 @@ def gaussian_filter(
 
 
 def _check(values: Any, positions: Any) -> None:
-    checks.array_or_tensor("values", values)
-    checks.array_or_tensor("positions", positions)
     if len(values.shape) < 2 or len(positions.shape) < 2:
         raise ValueError(_shapes_message(values, positions))
     lead, points = values.shape[:-2], values.shape[-2]

@@ -24,7 +24,7 @@ from crfrnn.meanfield.positions import (
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
     for name in ("unaries", "image"):
-        checks.array_or_tensor(name, given[name])
+        given[name] = checks.array_or_tensor(name, given[name])
     return sizes_of(tuple(given["unaries"].shape), tuple(given["image"].shape))
 
 

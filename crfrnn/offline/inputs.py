@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crfrnn import checks
+from crfrnn.meanfield.parameters import declared
 
 # How far rows of probabilities may be from sum 1: float16 softmaxes over some hundred labels stay
 # within.
@@ -191,7 +192,9 @@ def check_points(given: dict[str, Any], grid: tuple[int, ...]) -> None:
 
 
 def sizes_of(image: np.ndarray, given: dict[str, Any], labels: int) -> checks.Sizes:
-    """Of an image (*S, K), for the declarations of the other arguments."""
+    """Of an image (*S, K), for the declarations of the other arguments, now without tensors."""
+    parameters = {name: given[name] for name in declared(*OPTIONS) if name in given}
+    given.update(checks.without_tensors(parameters))
     clouds = given.get("coordinates")
     axes = image.ndim - 1 if clouds is None else clouds.shape[1]
     return {"S": axes, "K": image.shape[-1], "L": labels}

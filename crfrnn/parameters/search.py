@@ -165,8 +165,10 @@ def search(
             'for that. metric="mdice" or "miou" counts the points of all cases together.',
             stacklevel=3,
         )
+    # They may be arrays of other libraries, which `Cases` has made NumPy's.
+    images, probs = ([checks.array("cases", a) for a in arrays] for arrays in (images, probs))
     guess = {
-        **first_guess(list(images), list(probs), spacing=spacing, mask=masks),
+        **first_guess(images, probs, spacing=spacing, mask=masks),
         "num_iterations": num_iterations,
         "normalization": normalization,
     }
