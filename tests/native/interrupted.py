@@ -1,4 +1,6 @@
-"""Ctrl-C at random moments of public functions: `python -m tests.native.interrupted MOMENTS DOOR...`
+"""Ctrl-C at random moments of public functions.
+
+    python -m tests.native.interrupted MOMENTS DOOR...
 
 For each door: MOMENTS alarms, each of which has to come out as KeyboardInterrupt; then the result
 is what it was before. An alarm does what Ctrl-C does, at a moment that can be chosen.

@@ -16,18 +16,30 @@ from tools.sanitize import build, fuzz, native_tests
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.sanitize", description=__doc__.split("\n")[0])
-    parser.add_argument("sanitizers", nargs="*", metavar="SANITIZER", help="address, thread; both, if none is named")
-    parser.add_argument("--inputs", type=int, default=100_000, help="random inputs for each sanitizer")
-    parser.add_argument("--minutes", type=float, default=5.0, help="most that all random inputs may take")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.sanitize", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "sanitizers", nargs="*", metavar="SANITIZER", help="address, thread; both, if none is named"
+    )
+    parser.add_argument(
+        "--inputs", type=int, default=100_000, help="random inputs, ThreadSanitizer a tenth"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=5.0, help="most that all random inputs may take"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     names = options.sanitizers or list(build.SANITIZERS)
     if unknown := set(names) - set(build.SANITIZERS):
-        parser.error(f"expected some of {', '.join(build.SANITIZERS)}; received {', '.join(sorted(unknown))}")
+        parser.error(
+            f"expected some of {', '.join(build.SANITIZERS)}; received {', '.join(sorted(unknown))}"
+        )
     compiler = build.compiler()
     if compiler is None:
-        print("sanitize: SKIPPED: no C++ compiler with sanitizers here (Debian: apt-get install g++)")
+        print(
+            "sanitize: SKIPPED: no C++ compiler with sanitizers here (Debian: apt-get install g++)"
+        )
         return
     clean = True
     for name in names:
@@ -35,7 +47,7 @@ def main() -> None:
         made = build.built(compiler, build.SANITIZERS[name])
         print(f"sanitize: {name}: compiled in {time.monotonic() - start:.0f} s", flush=True)
         clean &= native_tests.run(made)
-        clean &= fuzz.run(made, options.seed, options.inputs, 60 * options.minutes / len(names))
+        clean &= fuzz.run(made, options.seed, round(options.inputs * made.sanitizer.share), 60 * options.minutes / len(names))
     print(f"sanitize: {'clean' if clean else 'FAILED'}")
     sys.exit(not clean)
 

@@ -21,6 +21,7 @@ class Sanitizer(NamedTuple):
     flags: tuple[str, ...]
     runtime: str  # what a Python that was not compiled with it must load first
     options: dict[str, str]
+    share: float  # of the inputs: what is slower gets fewer
 
 
 SANITIZERS = {
@@ -29,12 +30,14 @@ SANITIZERS = {
         ("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
         "libasan.so",
         {"ASAN_OPTIONS": "detect_stack_use_after_return=1", "UBSAN_OPTIONS": "print_stacktrace=1"},
+        1.0,
     ),
     "thread": Sanitizer(
         "thread",
         ("-fsanitize=thread",),
         "libtsan.so",
         {"TSAN_OPTIONS": "halt_on_error=1 die_after_fork=0"},
+        0.1,  # ten times as slow, and what it looks for needs threads rather than many inputs
     ),
 }
 # As setup.py has them, but with lines to name and frames to follow.
@@ -50,7 +53,7 @@ class Made(NamedTuple):
     sanitizer: Sanitizer
     library: Path
     fuzz: Path
-    runtime: Path
+    preload: str  # the runtime, and the C++ library whose exceptions it watches
 
     def environment(self, **more: str) -> dict[str, str]:
         return os.environ | self.sanitizer.options | more
@@ -72,11 +75,12 @@ def built(compiler: str, sanitizer: Sanitizer) -> Made:
     _make(library, sources, [*command, "-shared", NATIVE / "c_api.cpp"])
     link = [f"-I{NATIVE}", here / "fuzz.cpp", library, f"-Wl,-rpath,{folder}"]
     _make(fuzz, [library, *here.glob("*.h"), here / "fuzz.cpp"], [*command, *link])
-    return Made(sanitizer, library, fuzz, _runtime(compiler, sanitizer))
+    preload = (_path(compiler, name) for name in (sanitizer.runtime, "libstdc++.so.6"))
+    return Made(sanitizer, library, fuzz, " ".join(map(str, preload)))
 
 
 def started(command: list[str | Path]) -> list[str | Path]:
-    """The command with addresses that are not drawn by chance, which ThreadSanitizer cannot bear."""
+    """The command with addresses not drawn by chance, which ThreadSanitizer cannot bear."""
     setarch = shutil.which("setarch")
     plain = setarch and not subprocess.run([setarch, "-R", "true"], capture_output=True).returncode
     return [setarch, "-R", *command] if setarch and plain else command
@@ -91,13 +95,13 @@ def _make(target: Path, sources: list[Path], command: list[str | Path]) -> None:
     unfinished.replace(target)
 
 
-def _runtime(compiler: str, sanitizer: Sanitizer) -> Path:
-    command = [compiler, f"-print-file-name={sanitizer.runtime}"]
+def _path(compiler: str, library: str) -> Path:
+    command = [compiler, f"-print-file-name={library}"]
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
 
 
 def _has(compiler: str, sanitizer: Sanitizer) -> bool:
-    if not _runtime(compiler, sanitizer).is_file():
+    if not _path(compiler, sanitizer.runtime).is_file():
         return False
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "try.cpp"), Path(folder, "try")

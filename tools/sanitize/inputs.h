@@ -36,12 +36,18 @@ struct Shape {
 };
 
 // Mostly small, because small arrays have the most edges per second; some large enough for several threads.
+#ifdef __SANITIZE_THREAD__
+constexpr int kLarge = 20;  // of a thousand
+#else
+constexpr int kLarge = 5;
+#endif
+
 inline Shape random_shape(Random& random) {
   Shape shape{random.chance(80) ? 1 : random.between(0, 3), 0, 0};
-  const int kind = static_cast<int>(random.between(0, 99));
-  if (kind < 98) {
-    shape.points = kind < 60 ? random.between(0, 40) : kind < 95 ? random.between(0, 300) : random.between(300, 2000);
-    shape.features = random.chance(70) ? random.between(1, 6) : random.between(1, kMaxFeatures);
+  const int64_t kind = random.between(0, 999);
+  if (kind >= kLarge) {
+    shape.points = kind < 640 ? random.between(0, 30) : kind < 985 ? random.between(0, 120) : random.between(200, 2000);
+    shape.features = random.chance(85) ? random.between(1, 6) : random.between(1, kMaxFeatures);
   } else {
     shape.points = random.between(8192, 20000);
     shape.features = random.between(1, 4);
@@ -85,7 +91,7 @@ inline Floats random_values(Random& random, int64_t size, float largest, bool& o
 
 inline int64_t random_channels(Random& random, const Shape& shape) {
   if (shape.points > 8000) return random.between(1, 8);
-  return random.chance(80) ? random.between(1, 33) : random.between(33, 70);
+  return random.chance(90) ? random.between(1, 33) : random.between(33, 70);
 }
 
 }  // namespace sanitize
