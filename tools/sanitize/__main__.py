@@ -47,7 +47,8 @@ def main() -> None:
         made = build.built(compiler, build.SANITIZERS[name])
         print(f"sanitize: {name}: compiled in {time.monotonic() - start:.0f} s", flush=True)
         clean &= native_tests.run(made)
-        clean &= fuzz.run(made, options.seed, round(options.inputs * made.sanitizer.share), 60 * options.minutes / len(names))
+        inputs = round(options.inputs * made.sanitizer.share)
+        clean &= fuzz.run(made, options.seed, inputs, 60 * options.minutes / len(names))
     print(f"sanitize: {'clean' if clean else 'FAILED'}")
     sys.exit(not clean)
 
