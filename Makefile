@@ -32,7 +32,7 @@ export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # installations into one environment must not overlap
-.PHONY: help experiment test lint bench table docs notebooks wheels ci clean
+.PHONY: help experiment test sanitize lint bench table docs notebooks wheels ci clean
 
 help:  ## show this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -46,6 +46,9 @@ experiment: $(STAMPS)/experiments $(STAMPS)/$(BACKEND)  ## train, compare and pr
 
 test: $(STAMPS)/dev $(STAMPS)/$(BACKEND)  ## run the tests (BACKEND=, ARGS=)
 	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+
+sanitize: $(STAMPS)/dev  ## run the native tests and random calls under sanitizers (ARGS="--minutes 60 --inputs 1000000")
+	$(PY) -m tools.sanitize $(ARGS)
 
 lint: $(STAMPS)/dev  ## check style, formatting and types
 	$(PY) -m ruff check .

@@ -160,7 +160,9 @@ def _transfer(url: str, part: Path) -> None:
 def _total(response: http.client.HTTPResponse, have: int) -> int | None:
     """Size of the whole file in bytes, None if the server does not tell it."""
     if response.status == 206:
-        given = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        given = re.fullmatch(
+            r"bytes (\d{1,18})-\d+/(\d{1,18})", response.headers.get("Content-Range", "")
+        )
         if given is None or int(given[1]) != have:
             raise ConnectionError(
                 f"the server answered with the range {response.headers.get('Content-Range')!r} "
@@ -168,7 +170,7 @@ def _total(response: http.client.HTTPResponse, have: int) -> int | None:
             )
         return int(given[2])
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    return int(length) if re.fullmatch(r"\d{1,18}", length) else None
 
 
 def _check(path: Path, md5: str, advice: str) -> None:

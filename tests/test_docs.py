@@ -224,6 +224,21 @@ def test_links_within_the_repository(page):
 
 
 @pytest.mark.once
+def test_every_promise_has_tests_that_exist():
+    text = (ROOT / "docs" / "limits.md").read_text("utf-8")
+    promises = [line for line in text.splitlines() if re.match(r"\| (?!Promise)[^-]", line)]
+    assert len(promises) > 25
+    for promise in promises:
+        tests = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`( \(nightly\))?", promise)
+        assert tests, promise
+        for file, name, nightly in tests:
+            found = re.search(
+                rf"((?:^@.*\n(?:^[ )].*\n)*)*)^def {name}\(", (ROOT / file).read_text("utf-8"), re.M
+            )
+            assert found, f"{file}::{name}"
+            assert ("mark.nightly" in found[1]) == bool(nightly), f"{file}::{name}"
+
+
 def test_every_public_name_is_in_the_reference():
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
     missing = [name for name in crfrnn.__all__ if f" crfrnn.{name}\n" not in text]

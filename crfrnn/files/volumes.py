@@ -42,9 +42,12 @@ def open_volume(path: Path) -> Any:
         file = nibabel.load(path)
         if not isinstance(file, nibabel.Nifti1Pair):  # also the class behind NIfTI-2
             raise Unfit(f"expected NIfTI; received {type(file).__name__}; convert it.")
-        size = float(np.prod(file.shape, dtype=float)) * file.get_data_dtype().itemsize
+        points = float(np.prod(file.shape, dtype=float))
+        size = points * file.get_data_dtype().itemsize
         packed = suffix(path) == ".nii.gz"
         sizes.check(size, sizes.on_disk(path) * (sizes.DEFLATE if packed else 1))
+        if (file.dataobj.slope, file.dataobj.inter) != (1, 0):
+            sizes.check(points * 8)  # scaled, each becomes a float64
         if packed:
             sizes.check(size, _unpacked(path))
         return file

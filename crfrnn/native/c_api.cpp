@@ -55,8 +55,12 @@ int crfrnn_build(const float* positions, int64_t batch, int64_t points, int64_t 
     if (features < 1 || features > kMaxFeatures)
       throw InvalidArgument("positions must have 1 to " + std::to_string(kMaxFeatures) + " features, received " +
                             std::to_string(features) + ". With more, use native=False.");
+    if (batch < 0 || points < 0)
+      throw InvalidArgument("positions must have sizes of zero or more, received " + std::to_string(batch) + " x " +
+                            std::to_string(points));
     // Vertex ids are 32-bit, and there may be as many vertices as corners.
-    if (batch * points > (int64_t{1} << 31) / (features + 1) - 1)
+    const int64_t most = (int64_t{1} << 31) / (features + 1) - 1;
+    if (points > 0 && batch > most / points)
       throw InvalidArgument("positions have too many points for 32-bit vertex ids: " + std::to_string(batch) + " x " +
                             std::to_string(points) + " with " + std::to_string(features) +
                             " features. Filter fewer images at a time, or tiles.");

@@ -2,6 +2,9 @@
 // any x86-64 and uses the vector units that are there. Elsewhere (aarch64) the baseline has the vector unit already.
 #pragma once
 
+#include <cstdlib>
+#include <cstring>
+
 #include "build-inl.h"
 #include "check-inl.h"
 #include "filter-inl.h"
@@ -24,10 +27,13 @@
 namespace crfrnn {
 
 // Asked of the processor itself: what __builtin_cpu_supports finds depends on the compiler's runtime library (zig's, for
-// one, finds nothing).
+// one, finds nothing). CRFRNN_INSTRUCTION_SET=baseline leaves it unused, so that one machine can tell whether both give the
+// same bits.
 inline bool has_avx2() {
 #ifdef CRFRNN_HAS_AVX2
   static const bool has = [] {
+    const char* wanted = std::getenv("CRFRNN_INSTRUCTION_SET");
+    if (wanted && std::strcmp(wanted, "baseline") == 0) return false;
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
     const unsigned kFma = 1u << 12, kXsave = 1u << 27, kAvx = 1u << 28;

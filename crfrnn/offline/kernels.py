@@ -65,7 +65,7 @@ def image_kernels(
         if mask is not None:
             points = points[:, mask.ravel()]
             norm = None if norm is None else norm[:, mask.ravel()]
-        filter_ = build_filter(points, method, normalization, None, grid, window, norm)
+        filter_ = build_filter(points, method, normalization, None, grid, window, norm=norm)
         return pairwise_kernel(filter_, weights[name], compatibility, num_labels)
 
     kernels = {name: kernel(name) for name, weight in weights.items() if np.any(weight)}

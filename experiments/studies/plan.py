@@ -35,8 +35,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-KEYS = ("title", "text", "differences", "pictured", "common", "settings", "rows")
+KEYS = {
+    **{"title": str, "text": str, "differences": list, "pictured": list},
+    **{"common": dict, "settings": dict, "rows": dict},
+}
 OF_A_ROW = ("title", "meaning", "kind", "of")
+_WORDS = {str: "a text", list: "a list", dict: "a table"}
 
 
 class Task(NamedTuple):
@@ -74,6 +78,7 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
     path = Path(path)
     content = _toml(path)
     if "base" in content:
+        _check_type(f"{path}: base", content["base"], str)
         base = path.parent / content.pop("base")
         content = _merged(_toml(base), content)
         if "base" in content:
@@ -112,8 +117,15 @@ def joined(
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML file: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is no TOML file: it is nested too deeply") from None
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {_WORDS[kind]}. Received: {value!r:.80}")
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +146,7 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     for key in KEYS:
         if key not in content:
             raise ValueError(f"{key!r} is missing. Expected {', '.join(KEYS)}.")
+        _check_type(key, content[key], KEYS[key])
     if unknown := [*content.keys() - {*KEYS}]:
         raise ValueError(f"Unknown key {unknown[0]!r}. Expected {', '.join(KEYS)}.")
     for key in (*content["rows"], *content["settings"]):
@@ -142,6 +155,9 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
                 f"Expected names of letters, digits and . _ + - that begin with no dot. "
                 f"Received: {key!r}"
             )
+    for place in ("settings", "rows"):
+        for key, table in content[place].items():
+            _check_type(f"{place}.{key}", table, dict)
     rows = {key: _row(key, row) for key, row in content["rows"].items()}
     pairs = [(row, reference) for row, reference in content["differences"]]
     comparison = _without((), rows, pairs, content["pictured"])
@@ -158,6 +174,8 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 
 def _row(key: str, content: Mapping[str, Any]) -> Row:
     words = {"title": key, "of": ()} | {k: v for k, v in content.items() if k in OF_A_ROW}
+    for name in words.keys() - {"of"}:
+        _check_type(f"{name} of row {key!r}", words[name], str)
     of = (words["of"],) if isinstance(words["of"], str) else tuple(words["of"])
     settings = {name: value for name, value in content.items() if name not in OF_A_ROW}
     if shared := [name for name in settings if name in configuration.OF_THE_RUN]:

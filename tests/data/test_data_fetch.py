@@ -261,7 +261,7 @@ def test_two_downloads_at_once(install, server, tmp_path):
     assert names_in(tmp_path) == ["set"]
 
 
-@pytest.mark.parametrize("length", ["many", "-1", ""])
+@pytest.mark.parametrize("length", ["many", "-1", "", "9" * 5000])
 def test_a_length_that_is_no_number(install, server, tmp_path, length):
     server.length = length
     install()

@@ -142,6 +142,18 @@ def test_a_limit_for_what_is_taken(tmp_path, monkeypatch, name):
         read()
 
 
+def test_values_that_are_scaled_take_the_memory_of_what_they_become(tmp_path, monkeypatch):
+    path = tmp_path / "a.nii.gz"
+    image = nibabel.Nifti1Image(np.zeros((100, 90, 80), np.uint8), np.eye(4))
+    monkeypatch.setenv("CRFRNN_LIMIT_GIB", "0.002")  # 720,000 bytes, or 5,760,000
+    image.to_filename(path)
+    assert files.volume_values(files.open_volume(path), path).dtype == np.uint8
+    image.header.set_slope_inter(0.5, 1)
+    image.to_filename(path)
+    with pytest.raises(ValueError, match=r"0\.0 GiB of memory, and 0\.002 are allowed"):
+        files.open_volume(path)
+
+
 def test_no_compressor_packs_more_than_deflate_is_said_to():
     for size in (10**5, 10**7):
         packed = zlib.compress(bytes(size), 9)

@@ -49,7 +49,7 @@ trainable_thetas = true
 
 def read(tmp_path, text, **changes):
     path = tmp_path / "small.toml"
-    path.write_text(text)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
     return plan.read(path, changes)
 
 
@@ -104,6 +104,12 @@ def test_a_study_on_the_base_of_another(tmp_path):
         ("seeds = 2", "seeds = 2.5", "seeds must be a whole number. Received: 2.5"),
         ("seeds = 2", "scale = nan", "scale must be a finite number. Received: nan"),
         ('kind = "network"', 'kind = "network"\nscale = 0.5', "cannot have 'scale' of its own"),
+        ('title = "Small"', "title = 3", "title must be a text. Received: 3"),
+        ('meaning = "alone"', "meaning = []", "meaning of row 'plain' must be a text"),
+        ("[settings.b]", "[settings]\nc = 1\n[settings.b]", "settings.c must be a table"),
+        ('title = "Small"', 'title = "Small"\nbase = 1', "base must be a text. Received: 1"),
+        ('title = "Small"', f"title = {1000 * '['}", "no TOML file: it is nested too deeply"),
+        ('title = "Small"', "title = '\udcff'", "no TOML file: .*invalid start byte"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, old, new, message):
