@@ -34,7 +34,7 @@ def test_signatures_are_the_contract():
     assert names(crfrnn.DenseCRF)[:2] == ["image", "num_labels"]
     assert names(crfrnn.search)[:6] == ["images", "probs", "labels", "metric", "trials", "seed"]
     assert names(crfrnn.diagnose)[:3] == ["image", "unaries", "labels"]
-    assert names(crfrnn.first_guess) == ["images", "probs", "spacing"]
+    assert names(crfrnn.first_guess) == ["images", "probs", "spacing", "mask"]
     assert names(crfrnn.CRFRNN)[:16] == [
         *("num_iterations", "num_test_iterations", "theta_alpha", "theta_beta", "theta_gamma"),
         *("bilateral_weight", "spatial_weight", "kernel_weights", "compatibility"),
