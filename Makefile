@@ -66,10 +66,12 @@ table: $(STAMPS)/experiments  ## write the pages of results and the numbers of R
 docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs
 	$(PY) -m sphinx -W --keep-going docs build/docs
 
-notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run all notebooks, in runs/notebooks; their pages join the documentation
-	$(PY) -m nbconvert --to notebook --execute --output-dir runs/notebooks $(NOTEBOOKS)
-	rm -rf docs/notebooks
-	$(PY) -m nbconvert --to markdown --template notebooks/page --output-dir docs/notebooks $(NOTEBOOKS:%=runs/%)
+notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run the notebooks, in runs/notebooks; their pages join the documentation
+	set -e; runnable=$$($(PY) -m notebooks.runnable $(NOTEBOOKS)); \
+	$(PY) -m nbconvert --to notebook --execute --output-dir runs/notebooks $$runnable; \
+	rm -rf docs/notebooks; \
+	$(PY) -m nbconvert --to markdown --template notebooks/page --output-dir docs/notebooks \
+	  $$(printf 'runs/%s ' $$runnable)
 
 wheels:  ## build the wheels of every platform in dist/ and check them (ARGS=platform tags)
 	$(MAKE) VENV=$(VENV)-wheels $(VENV)-wheels/.stamps/wheels

@@ -3,6 +3,7 @@
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -38,7 +39,8 @@ crf.addPairwiseGaussian(sxy=3, compat=3)
 if not np.allclose(np.sum(crf.inference(5), axis=0), 1):
     sys.exit("the drop-in for pydensecrf does not work")
 
-command = subprocess.run(["crfrnn", "info"], capture_output=True, text=True)
+program = Path(sys.executable).with_name("crfrnn")
+command = subprocess.run([program, "info"], capture_output=True, text=True)
 if "crfrnn[cli]" not in command.stderr:
     sys.exit(f"the command does not say what it needs: {command.stderr}")
 try:

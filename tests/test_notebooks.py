@@ -7,11 +7,14 @@ where CRFRNN_DATA holds it; here it never does.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
+
+from notebooks import runnable
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -92,6 +95,20 @@ def test_the_gallery_holds_nothing_else_and_names_cells_that_are_there():
         assert len(begun) == 1, path.stem
 
 
+def test_only_those_that_find_what_they_import_are_run(monkeypatch, capsys):
+    found = importlib.util.find_spec
+    absent = {"monai"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else found(name)
+    )
+    names = [str(path) for path in NOTEBOOKS]
+    with_monai = [name for name in names if name.endswith("09_monai.ipynb")]
+    runnable.main(names)
+    printed = capsys.readouterr()
+    assert printed.out.split() == [name for name in names if name not in with_monai]
+    assert [f"{name} is left out, it needs: " in printed.err for name in with_monai] == [True]
+
+
 @pytest.mark.nightly
 @by_notebook
 def test_it_runs(path, monkeypatch, tmp_path):
@@ -101,6 +118,8 @@ def test_it_runs(path, monkeypatch, tmp_path):
     monkeypatch.setenv("CRFRNN_DATA", str(tmp_path))  # the phantom, as in CI
     monkeypatch.delenv("MPLBACKEND", raising=False)  # the kernel's own draws into the notebook
     notebook = nbformat.read(path, as_version=4)
+    for package in runnable.missing(path):
+        pytest.importorskip(package)
     if any("keras_hub" in source(cell) for cell in cells(path, "code")):
         pytest.importorskip("keras_hub")
     nbclient.NotebookClient(

@@ -190,6 +190,20 @@ def test_replicas_of_data_parallel():
     assert_close(outputs[1], outputs[0], EXACT)
 
 
+def test_it_moves_to_a_device():
+    for labels in (None, LABELS):  # with and without shapes
+        crf = crfrnn.torch.CRFRNN(trainable_thetas=True, num_labels=labels).to("meta")
+        assert {parameter.device.type for parameter in crf.parameters()} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_computes_the_same():
+    crf = crfrnn.torch.CRFRNN(**THETAS, trainable_thetas=True, num_labels=LABELS).eval()
+    expected = crf(first(UNARIES), first(IMAGE)).detach()
+    found = crf.to("cuda")(first(UNARIES).cuda(), first(IMAGE).cuda())
+    assert_close(found.detach().cpu(), expected, FLOAT32)
+
+
 WITHOUT_KERAS = """
 import sys
 sys.modules["keras"] = None  # importing it fails

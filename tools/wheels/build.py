@@ -40,7 +40,8 @@ def wheel(archive: Path, tag: str, target: Target, folder: Path) -> Path:
         "_PYTHON_HOST_PLATFORM": target.platform,
         "CXX": compiler,
         "CXXFLAGS": "",  # not those of the Python that runs this
-        "LDCXXSHARED": f"{compiler} -shared -s",
+        # -O3 once more: what zig links without it brings a runtime for debugging along.
+        "LDCXXSHARED": f"{compiler} -shared -s -O3",
         "CRFRNN_REQUIRE_NATIVE": "1",
     }
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
