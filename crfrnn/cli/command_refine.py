@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from crfrnn import files
 from crfrnn.cli import batch, making, options, pairing, parameter_file, refining, summary
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
+from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 from crfrnn.meanfield.parameters import NAMES
@@ -155,7 +155,7 @@ def _folder(
     failed = dict(found.problems)
     outcomes: list[Outcome] = []
     try:
-        with tqdm(total=len(todo), desc="refine", unit="case", disable=None) as bar:
+        with Bar(total=len(todo), desc="refine", unit="case") as bar:
             for job, outcome in batch.run(todo, output, settings, processes, at_most=jobs is None):
                 bar.update()
                 if isinstance(outcome, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from crfrnn.cli import cases, options, pairing, reading, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.probabilities import unknown_among
+from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.optional import needed
@@ -155,6 +157,7 @@ def search(
             masks=[case.mask for case in prepared],
             unknown=unknown_among(read[0].probs.shape[-1]),
             slice_axis=slice_axis,
+            callback=_lines(search_options["trials"]),
             **search_options,
         )
     how = {name: value for name, value in search_options.items() if name != "storage"}
@@ -187,6 +190,11 @@ def search(
     if result.interrupted:
         click.echo("Interrupted: these are the best parameters so far.", err=True)
         sys.exit(options.INTERRUPTED)
+
+
+def _lines(trials: int) -> Callable[[], Any] | None:
+    """What says after a trial how many there are, where there is no terminal for a bar."""
+    return None if sys.stderr.isatty() else Bar(desc="search", total=trials).update
 
 
 def _without_nan(value: Any) -> Any:

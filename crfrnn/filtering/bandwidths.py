@@ -56,11 +56,11 @@ def gaussian_kernel(
         return kernel
     if options.get("method", "lattice") != "lattice":
         return kernel
-    return _learning(kernel, bandwidths, present, *_RECEIVED_SENT[normalization])
+    return _learning(kernel, bandwidths, *_RECEIVED_SENT[normalization], present)
 
 
 def _learning(
-    kernel: NormalizedFilter, bandwidths: Any, present: Any, received: float, sent: float
+    kernel: NormalizedFilter, bandwidths: Any, received: float, sent: float, present: Any = None
 ) -> Any:
     ops = namespace(kernel.operator.positions, bandwidths)
     # The distances do not depend on the origin. Near the mean, the least digits cancel.

@@ -41,7 +41,7 @@ def test_the_rule_is_exact_for_an_exact_kernel(normalization, batch):
         kernel = make_filter(
             ops.stop_gradient(positions), method="exact", normalization=normalization
         )
-        learning = _learning(kernel, positions, bandwidths, *_RECEIVED_SENT[normalization])
+        learning = _learning(kernel, bandwidths, *_RECEIVED_SENT[normalization])
         return ops.sum(backend.tensor(UPSTREAM) * learning(values))
 
     d_values, d_bandwidths = backend.gradients(objective, VALUES, BANDWIDTHS)
