@@ -9,7 +9,8 @@ the rule takes `strength` times their weights, times a trust that rises from 0 w
 labels agree by `lowest` to 1 at `full` (crfrnn.parameters.agreement). `fit` tries a grid of these
 three numbers on the validation cases. A set and network count with the mean gain in Dice, at most
 5 points, so that no single set decides, and a loss three times: no harm comes first. It does so
-once for all sets, and once without each set, for the row "without this set". Sets that were never
+once for all sets, and once without each set, for the row "without this set". Five networks were
+made later, and it has not seen them. Sets that were never
 seen may be worse than these: of the rules that are worth 90 % of the best one, `fit` takes those
 with the highest `lowest`, and of these the best.
 
@@ -45,6 +46,12 @@ from experiments.unaries import Unaries
 WEIGHTS = (0.2, 0.5, 1.2, 3.0, 7.0, 16.0)  # of the bilateral kernel, tried on validation cases
 LOSS_COUNTS, MOST, NEARLY = 3.0, 5.0, 0.9
 TRIALS = 20
+
+# Made when the rule had been chosen: unseen data, of which `fit` must not know.
+UNSEEN = {
+    *((name, "good") for name in ("vnc_em", "hc18", "camvid", "hippocampus")),
+    ("hippocampus", "weak"),
+}
 
 
 def tasks(folder: Path) -> list[tuple[str, str]]:
@@ -150,7 +157,8 @@ def gain(rule: Rule, cases: Sequence[Mapping[str, Any]]) -> float:
 
 def fit(folder: Path, without: str | None = None) -> Rule:
     """The strictest rule that is nearly the best on the validation cases of all sets but one."""
-    cases = [lines(name, quality, folder) for name, quality in tasks(folder) if name != without]
+    seen = [task for task in tasks(folder) if task not in UNSEEN and task[0] != without]
+    cases = [lines(*task, folder) for task in seen]
 
     def worth(rule: Rule) -> float:
         gains = np.array([gain(rule, some) for some in cases])
@@ -188,12 +196,13 @@ def rows(name: str, quality: str, folder: Path) -> dict[str, list[float]]:
 def guesses(name: str, quality: str, other: Rule, folder: Path) -> dict[str, list[float]]:
     """Dice of every test case with the guess, and with that of the rule of the other sets."""
     test = unaries.load(name, quality, "test", folder)
-    own: list[float] = []
-    left_out: list[float] = []
+    own = []
     for i, (image, probs) in enumerate(zip(test.images, test.probs, strict=True)):
         guess = crfrnn.first_guess([image], [probs], spacing=[test.spacing[i]])
         own.append(refined(test, i, guess))
-        left_out.append(refined(test, i, guessed(test, i, other)))
+    left_out = own
+    if other != trust_constants():
+        left_out = [refined(test, i, guessed(test, i, other)) for i in range(len(own))]
     return {"first guess": own, "without this set": left_out}
 
 

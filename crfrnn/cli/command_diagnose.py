@@ -57,10 +57,17 @@ def diagnose(
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")
     with options.told():
         case = cases.read(paths, settings.kind)
-        image, points, spacing = prepared = refining.prepare(case, settings)
+        prepared = refining.prepare(case, settings)
         parameters, guess = refining.complete(settings.parameters, prepared, case.probs)
-        how = {"spacing": spacing, "mask": points, "unknown": unknown_among(case.probs.shape[-1])}
-        found = find(image, case.probs, case.labels, **how, **parameters)
+        found = find(
+            prepared.image,
+            case.probs,
+            case.labels,
+            spacing=prepared.spacing,
+            mask=prepared.mask,
+            unknown=unknown_among(case.probs.shape[-1]),
+            **parameters,
+        )
     options.show(parameters, [name for name in guess or () if name not in settings.parameters])
     click.echo(f"\n{found}")
     if output is not None:

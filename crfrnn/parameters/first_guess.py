@@ -68,9 +68,10 @@ def first_guess(
     are. For a list each image has its own trust.
 
     The rule was chosen for "no harm first" on the outputs of small networks on six sets
-    (experiments/first_guess.py). docs/parameters.md has the results, those of rules that were
-    chosen without the set in question, and where the guess still loses. With labelled cases,
-    `search` finds better parameters.
+    (experiments/first_guess.py), and held unchanged on networks made later. docs/parameters.md has
+    the results, what to expect of sets never seen, and where the guess still loses: where the
+    probabilities of thin or many labels are merely noisy it wins nothing, and single images lose.
+    With labelled cases, `search` finds better parameters.
 
     Multiplying an image by c multiplies theta_beta by c, and nothing else; adding a constant
     changes nothing.

@@ -152,12 +152,13 @@ def label_map_score(
             f"Received: metric={metric!r}."
         )
     spacing = (1.0,) * truth.ndim if spacing is None else spacing
-    everywhere = known is None or bool(known.all())
+    if known is not None and known.all():
+        known = None
     if metric == "boundary":
-        filled = truth if everywhere else _continued(truth, known, spacing)
+        filled = truth if known is None else _continued(truth, known, spacing)
         masks = [filled == label for label in range(1, num_labels)]
         bands = [boundary_band(mask, spacing, width) for mask in masks]
-        if not everywhere:
+        if known is not None:
             bands = [band & known for band in bands]
 
         def scores(prediction):
@@ -167,7 +168,7 @@ def label_map_score(
             ]
     else:
         compare = {"dice": dice, "iou": iou}[metric]
-        points = ... if everywhere else known
+        points = ... if known is None else known
         masks = [truth[points] == label for label in range(1, num_labels)]
 
         def scores(prediction):
