@@ -150,8 +150,8 @@ def refine_many(
                 bar.update()
     results = []
     for case in paths:
-        outcome = found.get(case.name)
-        error, done = (outcome, None) if isinstance(outcome, str) else (None, outcome)
+        made = found.get(case.name)
+        error, done = (made, None) if isinstance(made, str) else (None, made)
         results.append(CaseResult(case.name, folder / f"{case.name}{ending}", error, done))
     failed = [result for result in results if result.error]
     if failed:
