@@ -28,10 +28,12 @@ PathLike = str | os.PathLike
 class CaseResult(NamedTuple):
     """What became of one case of `refine_many`.
 
-    name: of the case. output: its file, whether or not it is there.
-    error: why it was not done, in words; None: it was.
-    outcome: its parameters, the share of points that `changed` their label, seconds and warnings;
-        None of a case that failed or was complete already.
+    Attributes:
+        name: of the case.
+        output: its file, whether or not it is there.
+        error: why it was not done, in words; None: it was.
+        outcome: `parameters`, the share of points that `changed` their label, `seconds` and
+            `warnings`; None of a case that failed or was complete already.
     """
 
     name: str
