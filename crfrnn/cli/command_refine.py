@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import batch, making, options, pairing, parameter_file, refining, summary
+from crfrnn.cli import batch, making, options, outputs, pairing, parameter_file, refining, summary
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
 from crfrnn.cli.progress import Bar
@@ -34,7 +34,7 @@ from crfrnn.meanfield.parameters import NAMES
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
-    "the images.",
+    "the images, .npz with --packed.",
 )
 @click.option(
     "--jobs",
@@ -141,7 +141,9 @@ def _folder(
 ) -> int:
     """Refines what is not complete yet; the exit status."""
     paths = found.cases
-    ending = files.suffix(Path(suffix)) if suffix else _ending(paths[0].image[0])
+    ending = suffix or outputs.ending(paths[0].image[0], settings.packed)
+    ending = files.suffix(Path(ending))
+    outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     todo, complete = batch.plan(paths, output, ending, settings, overwrite)
     volumes = any(files.suffix(case.image[0]) in files.VOLUMES for case in paths)
     processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
@@ -179,11 +181,3 @@ def _folder(
         f"{len(outcomes)} refined, {complete} complete already, {len(failed)} failed: {output}"
     )
     return 1 if failed else 0
-
-
-def _ending(image: Path) -> str:
-    """The extension of label maps of such images."""
-    ending = files.suffix(image)
-    if ending in files.VOLUMES:
-        return ".nii.gz"
-    return ".tif" if ending in (".tif", ".tiff") else ".png"

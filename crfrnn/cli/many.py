@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import checks, files
-from crfrnn.cli import layouts
+from crfrnn.cli import layouts, outputs
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
@@ -28,10 +28,12 @@ PathLike = str | os.PathLike
 class CaseResult(NamedTuple):
     """What became of one case of `refine_many`.
 
-    name: of the case. output: its file, whether or not it is there.
-    error: why it was not done, in words; None: it was.
-    outcome: its parameters, the share of points that `changed` their label, seconds and warnings;
-        None of a case that failed or was complete already.
+    Attributes:
+        name: of the case.
+        output: its file, whether or not it is there.
+        error: why it was not done, in words; None: it was.
+        outcome: `parameters`, the share of points that `changed` their label, `seconds` and
+            `warnings`; None of a case that failed or was complete already.
     """
 
     name: str
@@ -44,7 +46,7 @@ def refine_many(
     cases: Iterable[tuple[PathLike, PathLike]] | Mapping[str, tuple[PathLike, PathLike]],
     output: PathLike,
     *,
-    suffix: str = ".png",
+    suffix: str | None = None,
     jobs: int | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
@@ -73,7 +75,7 @@ def refine_many(
             dictionary of such pairs by the name of the case.
         output: folder for the results, made if need be; it keeps a record of them.
         suffix: of the results: ".png" and ".tif" for label maps, ".npy" and ".npz" for
-            probabilities.
+            probabilities. None: label maps in the format of the images, ".npz" with `packed`.
         jobs: processes; None: one per core, and fewer where starting them takes longer than the
             work. Of volumes one: it has all cores.
         overwrite: whether results of other parameters or inputs are replaced.
@@ -137,7 +139,10 @@ def refine_many(
         agree_with=None if agree_with is None else _plain(agree_with),
     )
     folder, paths = Path(output), _paths(cases)
-    ending = files.suffix(Path(suffix))
+    if not paths:
+        return []
+    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], packed)))
+    outputs.check_ending(Path(f"*{ending}"), settings.how, agree_with is not None)
     with batch.alone(folder):
         todo, _ = batch.plan(paths, folder, ending, settings, overwrite)
         volumes = any(files.suffix(case.image[0]) in files.VOLUMES for case in paths)
@@ -150,8 +155,8 @@ def refine_many(
                 bar.update()
     results = []
     for case in paths:
-        outcome = found.get(case.name)
-        error, done = (outcome, None) if isinstance(outcome, str) else (None, outcome)
+        made = found.get(case.name)
+        error, done = (made, None) if isinstance(made, str) else (None, made)
         results.append(CaseResult(case.name, folder / f"{case.name}{ending}", error, done))
     failed = [result for result in results if result.error]
     if failed:

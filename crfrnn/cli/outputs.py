@@ -51,23 +51,49 @@ class How(NamedTuple):
     packed: bool = False
 
 
-def check(path: Path, case: Case, how: How, disagreeing: bool) -> None:
-    """ValueError, before the work, where the output cannot hold what is asked for."""
-    ending = files.suffix(path)
-    if ending not in files.ARRAYS:
-        files.check_label_format(path, case.image.ndim - 1, case.nifti)
-    is_picture = ending == ".png"
-    if (how.palette and not is_picture) or (how.packed and ending != ".npz"):
-        option, needed = ("packed", ".npz") if how.packed else ("palette", ".png")
-        raise ValueError(f"{path.name}: expected a {needed} with --{option}. Received {ending}.")
-    uncertain = how.confidence is not None or disagreeing
-    if uncertain and ending in files.ARRAYS:
+def ending(image: Path, packed: bool = False) -> str:
+    """The extension of results of such images, where none is asked for.
+
+    Example:
+
+    >>> ending(Path("a.jpg")), ending(Path("a.mha")), ending(Path("a.jpg"), packed=True)
+    ('.png', '.nii.gz', '.npz')
+    """
+    found = files.suffix(image)
+    if packed:
+        return ".npz"
+    if found in files.VOLUMES:
+        return ".nii.gz"
+    return ".tif" if found in (".tif", ".tiff") else ".png"
+
+
+def check_ending(path: Path, how: How, disagreeing: bool) -> None:
+    """ValueError where files of this name cannot be what is asked for.
+
+    Args:
+        path: of the output, or of any output of a folder.
+        how: see there.
+        disagreeing: whether points on which two CRFs disagree are to be marked.
+    """
+    found = files.suffix(path)
+    if how.palette and found != ".png":
+        raise ValueError(f"{path.name}: expected a .png with --palette. Received {found}.")
+    if how.packed and found != ".npz":
+        raise ValueError(f"{path.name}: expected a .npz with --packed. Received {found}.")
+    if (how.confidence is not None or disagreeing) and found in files.ARRAYS:
         raise ValueError(
             f"{path.name}: only label maps have {UNKNOWN} where a label is uncertain. Write .png, "
             ".tif or .nii.gz with --confidence and --agree-with."
         )
+
+
+def check(path: Path, case: Case, how: How, disagreeing: bool) -> None:
+    """ValueError, before the work, where the output cannot hold what is asked for of a case."""
+    check_ending(path, how, disagreeing)
+    if files.suffix(path) not in files.ARRAYS:
+        files.check_label_format(path, case.image.ndim - 1, case.nifti)
     highest = case.probs.shape[-1] - 1 if case.keys is None else int(case.keys[-1])
-    if (uncertain or how.palette) and highest >= UNKNOWN:
+    if (how.confidence is not None or disagreeing or how.palette) and highest >= UNKNOWN:
         raise ValueError(
             f"{path.name}: expected labels below {UNKNOWN}, which means that there is none. "
             f"Received labels up to {highest}."

@@ -1,4 +1,4 @@
-"""Both benchmarks run on tiny workloads and write complete JSON. Nothing is said about time."""
+"""All benchmarks run on tiny workloads and write complete JSON. Nothing is said about time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest.importorskip("psutil", reason="the benchmarks need the extra `bench`")
 if not crfrnn.native_status()["available"]:
     pytest.skip("the benchmarks compare the native library", allow_module_level=True)
 
-from benchmarks import filtering, mean_field, measure, workloads
+from benchmarks import filtering, mean_field, measure, pseudo_labels, workloads
 
 TINY = ["--workloads", "C", "--scale", "0.2", "--repeats", "1"]
 
@@ -96,3 +96,28 @@ def test_workloads_are_deterministic_and_batches_differ():
     np.testing.assert_array_equal(first.unaries, second.unaries)
     _, images = workloads.batch(first, 3)
     assert len({image.tobytes() for image in images}) == 3
+
+
+def test_both_make_the_same_pseudo_labels(tmp_path):
+    for package in ("PIL", "filelock", "cv2"):
+        pytest.importorskip(package)
+    workload = pseudo_labels.WORKLOADS["voc-3"]._replace(grid=(38, 50))
+    pseudo_labels.make(workload, tmp_path / "in", 1)
+    (tmp_path / "out/theirs").mkdir(parents=True)
+    for name, how in (("ours", "probs"), ("packed", "packed")):
+        pseudo_labels.ours(tmp_path / "in", tmp_path / "out" / name, range(1), 1, how)
+    found = [pseudo_labels.agreement(tmp_path / "out", 1, "ours", "packed")]
+    if measure.has_pydensecrf():
+        pseudo_labels.one_of_theirs((tmp_path / "in", tmp_path / "out/theirs", 0, True))
+        found.append(pseudo_labels.agreement(tmp_path / "out", 1, "ours", "theirs"))
+    assert min(found) > 0.99
+
+
+@pytest.mark.nightly  # ten processes
+def test_pseudo_labels(tmp_path):
+    output = tmp_path / "result.json"
+    tiny = ["--scale", "0.1", "--repeats", "1", "--images", "2", "--fast-images", "2"]
+    pseudo_labels.main(["--workloads", "voc-3", *tiny, "--output", str(output)])
+    (part,) = json.loads(output.read_text())["parts"]
+    assert set(part["runs"]) >= {"crfrnn", "crfrnn, packed", "crfrnn, one process"}
+    assert all(run["core_seconds"] > 0 for runs in part["runs"].values() for run in runs)

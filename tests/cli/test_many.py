@@ -99,6 +99,9 @@ def test_options_are_those_of_the_command(tmp_path):
         (dict(jobs=0), ValueError, "`jobs` to be a whole number, 1 or more"),
         (dict(layout="labels"), ValueError, "`layout` of auto"),
         (dict(suffix=".doc"), ValueError, "expected one of"),
+        (dict(suffix=".png", packed=True), ValueError, r"expected a \.npz with --packed"),
+        (dict(suffix=".npy", confidence=0.9), ValueError, "only label maps have 255"),
+        (dict(suffix=".tif", palette=True), ValueError, r"expected a \.png with --palette"),
         (dict(cases=[np.zeros((3, 4))]), ValueError, r"pairs of paths.*crfrnn\.refine"),
         (dict(cases=[("a/i.png", "p.npy"), ("b/i.jpg", "q.npy")]), ValueError, "both 'i'"),
         (dict(cases=["a.png"]), ValueError, "pairs of paths"),
@@ -170,6 +173,16 @@ def test_workers_are_started_as_soon_as_they_pay(monkeypatch):
     assert where(4) == 4  # of three that are left, one process saves half: 0.75 s
     assert where(6) == 1  # of five: 1.25 s
     assert where(50, processes=1) == 50
+
+
+def test_the_format_of_the_results_is_that_of_the_images(tmp_path):
+    assert crfrnn.refine_many([], tmp_path / "out") == []
+    pairs, _ = made(tmp_path, 1)
+    (found,) = crfrnn.refine_many(pairs, tmp_path / "packed", **CRF, packed=True)
+    assert found.output.suffix == ".npz" and crfrnn.unpack(found.output).shape == (*SHAPE, 3)
+    pair = picture(tmp_path / "i.tif", read(pairs[0][0])), pairs[0][1]
+    (found,) = crfrnn.refine_many([pair], tmp_path / "tif", **CRF)
+    assert found.output.name == "i.tif" and read(found.output).shape == SHAPE
 
 
 def test_two_calls_in_one_folder(tmp_path):

@@ -126,6 +126,7 @@ def test_pack_and_unpack(tmp_path):
     found = crfrnn.unpack(path)
     assert found.shape == (5, 7, 81) and found.dtype == np.float32
     assert not found[..., [1, 3, 80]].any()
+    assert_close(found.sum(-1), np.ones((5, 7)), FLOAT32)
     np.testing.assert_allclose(found[..., [0, 4, 62]], probs[..., [0, 4, 62]], 2 * STEP)
     assert_close(crfrnn.unpack(path, SIZE), interpolated(found, SIZE), FLOAT32)
     with pytest.raises(ValueError, match=r"exists\. Add overwrite=True"):

@@ -92,3 +92,13 @@ def test_soft_probabilities_of_8_bits(tmp_path):
     np.testing.assert_allclose(found, expected, 2 * (np.exp(1 / 32) - 1), 2e-7)
     text = run(*command, "-o", tmp_path / "o.npy", "--packed", status=1)
     assert "expected a .npz with --packed. Received .npy" in text
+
+
+def test_a_folder_says_so_before_the_work(tmp_path):
+    from tests.cli.scenes import folder
+
+    arguments, _ = folder(tmp_path, 2)
+    text = run(*arguments, *OPTIONS, "--suffix=.tif", "--palette", status=1)
+    assert "Error: *.tif: expected a .png with --palette" in text
+    assert "2 refined" in run(*arguments, *OPTIONS, "--packed")
+    assert crfrnn.unpack(tmp_path / "out/case0.npz").shape[-1] == 3
