@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from experiments import runs
 from experiments.rows import compared
@@ -42,11 +43,18 @@ def plot(results: dict[str, Any]) -> Figure:
         axes.set_xlabel("updates")
         axes.grid(alpha=0.3)
     losses.set_ylabel("training loss on the unaries")
-    losses.set_yscale("log")
+    log_scale(losses)
     dice.set_ylabel("validation Dice, % (with a CRF: refined)")
     dice.legend(fontsize="small" if len(trained) < 6 else "xx-small")
     figure.suptitle(f"{Path(results['config']['dataset']).name}: one line per seed")
     return figure
+
+
+def log_scale(axes: Any) -> None:
+    """A logarithmic y axis whose numbers are no formulas: where names are not parsed, none are."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def _lines(losses: Any, dice: Any, history: list[dict[str, float]], offset: int, **style) -> None:
