@@ -50,11 +50,18 @@ def plot(results: dict[str, Any]) -> Figure:
     return figure
 
 
+class _Plain(LogFormatter):
+    """0.1 in place of a formula: where names are not parsed, no text is."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def log_scale(axes: Any) -> None:
-    """A logarithmic y axis whose numbers are no formulas: where names are not parsed, none are."""
+    """Makes the y axis logarithmic."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(LogFormatter())
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axes.yaxis.set_major_formatter(_Plain())
+    axes.yaxis.set_minor_formatter(_Plain())
 
 
 def _lines(losses: Any, dice: Any, history: list[dict[str, float]], offset: int, **style) -> None:
