@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from experiments import runs
 from experiments.rows import compared
@@ -42,11 +43,25 @@ def plot(results: dict[str, Any]) -> Figure:
         axes.set_xlabel("updates")
         axes.grid(alpha=0.3)
     losses.set_ylabel("training loss on the unaries")
-    losses.set_yscale("log")
+    log_scale(losses)
     dice.set_ylabel("validation Dice, % (with a CRF: refined)")
     dice.legend(fontsize="small" if len(trained) < 6 else "xx-small")
     figure.suptitle(f"{Path(results['config']['dataset']).name}: one line per seed")
     return figure
+
+
+class _Plain(LogFormatter):
+    """0.1 in place of a formula: where names are not parsed, no text is."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def log_scale(axes: Any) -> None:
+    """Makes the y axis logarithmic."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(_Plain())
+    axes.yaxis.set_minor_formatter(_Plain())
 
 
 def _lines(losses: Any, dice: Any, history: list[dict[str, float]], offset: int, **style) -> None:

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from crfrnn.meanfield.parameters import THETAS
 from experiments.score import stats
+from experiments.show.curves import log_scale
 from experiments.show.results import Outcome
 from experiments.show.verdicts import MARGIN, differences
 
@@ -148,7 +149,7 @@ def crf_parameters(setting: Outcome, row: str) -> Figure:
     curves[1].set_ylim(bottom=0)
     if thetas:
         _curves(curves[2], seeds, thetas, "bandwidths, pixels or intensity")
-        curves[2].set_yscale("log")
+        log_scale(curves[2])
     title = f"{setting.name}: {setting.rows[row].title}, from the start (0) on, lines of each seed"
     figure.suptitle(title, fontsize=11)
     return figure

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from experiments import publish as command
 from experiments.show import condense, figures, pages, results, tables, verdicts
+from experiments.show.curves import log_scale
 from experiments.show.pages import Page
 
 ROOT = Path(__file__).parents[2]
@@ -333,3 +335,13 @@ def test_the_committed_pages_are_what_the_results_give():
         assert path.read_text("utf-8") == text, f"{path.name} is not up to date: make table"
     for name in drawings:
         assert (ROOT / "docs" / "results" / name).exists(), f"{name} is missing: make table"
+
+
+@pytest.mark.parametrize("largest", [0.9, 40])  # within a decade, and over several
+def test_numbers_on_logarithmic_axes_are_no_formulas(largest):
+    axes = Figure().subplots()
+    axes.plot([1, 2], [0.2, largest])
+    log_scale(axes)
+    axes.figure.draw_without_rendering()
+    texts = [label.get_text() for label in axes.yaxis.get_ticklabels(which="both")]
+    assert any(texts) and not any("$" in text for text in texts)
