@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from crfrnn import files
 from crfrnn.cli import layouts, options, packing, probabilities, reading
+from crfrnn.cli.progress import Bar
 
 _ENDINGS = (*files.ARRAYS, *files.HDF5, *files.VOLUMES)
 
@@ -69,18 +69,20 @@ def pack(
     if not found:
         raise ValueError(f"Expected files {', '.join(_ENDINGS)} in {probs}. Received none.")
     there = failed = before = after = 0
-    for path in tqdm(found, desc="pack", unit="file", disable=None):
-        target = output / f"{files.stem(path)}.npz"
-        if target.exists() and not overwrite:
-            there += 1
-            continue
-        try:
-            _pack(path, target, layout, logits, ignore_below)
-        except (ValueError, OSError, ImportError) as error:
-            failed += 1
-            click.echo(f"Failed: {path.name}: {error}", err=True)
-            continue
-        before, after = before + path.stat().st_size, after + target.stat().st_size
+    with Bar(total=len(found), desc="pack", unit="file") as bar:
+        for path in found:
+            target = output / f"{files.stem(path)}.npz"
+            if target.exists() and not overwrite:
+                there += 1
+            else:
+                try:
+                    _pack(path, target, layout, logits, ignore_below)
+                except (ValueError, OSError, ImportError) as error:
+                    failed += 1
+                    bar.write(f"Failed: {path.name}: {error}", file=sys.stderr)
+                else:
+                    before, after = before + path.stat().st_size, after + target.stat().st_size
+            bar.update()
     done, shrunk = len(found) - there - failed, f"{before / 2**20:.1f} MB -> {after / 2**20:.1f} MB"
     click.echo(f"{done} packed ({shrunk}), {there} there already, {failed} failed: {output}")
     sys.exit(1 if failed else 0)
