@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +57,7 @@ def reach_in_points(theta: Any, spacing: Any, axes: int) -> tuple[int, ...]:
     >>> reach_in_points(10.0, (1.0, 0.5), 2)
     (41, 71)
     """
-    steps: Sequence[Any] = np.broadcast_to(1.0 if spacing is None else spacing, axes)
+    steps = np.broadcast_to(1.0 if spacing is None else spacing, axes)
     thetas = np.broadcast_to(theta, axes)
     each = zip(reach(axes), thetas, steps, strict=True)
     # The positions are float32: a product with theta may round up over a whole number.
