@@ -53,6 +53,17 @@ def test_the_numbers_of_the_keras_layer(variant, training):
         assert_close(parameter.detach().numpy(), backend.array(weight), EXACT)
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 5), (2, 1, 6, 5)])
+def test_a_mask_as_in_the_keras_layer(shape):
+    mask = np.arange(60).reshape(2, 6, 5) % 7 > 1
+    expected = backend.array(crfrnn.CRFRNN(2, 3, **THETAS)([UNARIES, IMAGE], mask=mask))
+    module = crfrnn.torch.CRFRNN(2, 3, **THETAS).eval()
+    image = np.where(mask[..., None], IMAGE, np.float32(np.nan))
+    found = module(first(UNARIES), first(image), torch.from_numpy(mask.reshape(shape)))
+    assert_close(last(found), expected, FLOAT32)
+    np.testing.assert_array_equal(last(found)[~mask], UNARIES[~mask])
+
+
 def test_volumes_and_one_sigmoid_channel():
     logit = RNG.normal(size=(1, 3, 4, 5, 1)).astype("float32")
     image = RNG.uniform(0, 9, (1, 3, 4, 5, 2)).astype("uint8")
