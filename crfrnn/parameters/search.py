@@ -163,7 +163,7 @@ def search(
             f"{100 * cases.absent:.0f} % of the labels in the {metric} of a case do not occur in "
             "its truth: each counts 0 until its last stray point is gone, and the search will go "
             'for that. metric="mdice" or "miou" counts the points of all cases together.',
-            stacklevel=3,
+            stacklevel=checks.outside(),
         )
     # They may be arrays of other libraries, which `Cases` has made NumPy's.
     images, probs = ([checks.array("cases", a) for a in arrays] for arrays in (images, probs))
