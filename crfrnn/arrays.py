@@ -36,7 +36,7 @@ def namespace(*arrays: Any) -> Any:
     >>> ops.softmax(np.array([0.0, 0.0]))
     array([0.5, 0.5])
     """
-    if all(map(_for_numpy, arrays)):
+    if all(_for_numpy(array) for array in arrays):
         return sys.modules[__name__]
     torch: Any = sys.modules.get("torch")  # who has a tensor of it has imported it
     for array in arrays if torch else ():
