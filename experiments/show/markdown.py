@@ -51,12 +51,14 @@ def interval(bounds: Sequence[float]) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference, to two decimals.
+    """A difference, to two decimals; "-" without any.
 
     Example:
-        >>> signed(0.25), signed(-0.001)
-        ('+0.25', '+0.00')
+        >>> signed(0.25), signed(-0.001), signed(float("nan"))
+        ('+0.25', '+0.00', '-')
     """
+    if np.isnan(value):
+        return NOTHING
     return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
 
 
