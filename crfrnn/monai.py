@@ -8,7 +8,7 @@ Compose([Activationsd("pred", softmax=True),
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from monai.config import KeysCollection
@@ -55,7 +55,7 @@ class CRFRefine(Transform):
     (2, 6, 5)
     """
 
-    backend: ClassVar = [TransformBackends.NUMPY]
+    backend = [TransformBackends.NUMPY]  # noqa: RUF012  # declared so by MONAI
 
     def __init__(self, *, spacing: Any = AFFINE, **crf: Any) -> None:
         if isinstance(spacing, str) and spacing != AFFINE:
@@ -65,7 +65,7 @@ class CRFRefine(Transform):
         self.spacing = spacing
         self.crf = crf
 
-    def __call__(self, probs: Any, image: Any) -> Any:
+    def __call__(self, probs: Any, image: Any) -> Any:  # type: ignore[override]
         p = np.moveaxis(convert_to_numpy(probs), 0, -1)
         pixels = np.moveaxis(convert_to_numpy(image), 0, -1)
         one = p.shape[-1] == 1
@@ -96,7 +96,7 @@ class CRFRefined(MapTransform):
     (2, 6, 5)
     """
 
-    backend: ClassVar = CRFRefine.backend
+    backend = CRFRefine.backend
 
     def __init__(
         self,
