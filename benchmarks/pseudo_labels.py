@@ -1,6 +1,6 @@
 """A folder of pseudo-labels, from files to files, beside pydensecrf as its users run it.
 
-    python -m benchmarks.pseudo_labels [--workloads voc-3 coco-4 coco-81] [--repeats 3]
+    python -m benchmarks.pseudo_labels [--workloads voc-3 coco-4 coco-81] [--repeats 2]
 
 `--help` lists all options, README.md explains the numbers. Writes JSON after every round.
 """
@@ -279,7 +279,7 @@ def print_result(result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of all contenders")
+    parser.add_argument("--repeats", type=int, default=2, help="rounds of all contenders")
     parser.add_argument("--images", type=int, default=4, help="of a run of pydensecrf")
     parser.add_argument("--fast-images", type=int, default=48, help="of a run of the fast ones")
     parser.add_argument("--scale", type=float, default=1.0, help="of the grids, for a quick trial")
