@@ -36,7 +36,9 @@ def door(
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{function.__qualname__}: {error}. {advice}".rstrip()) from None
+                text = f"{function.__qualname__}: {error}."
+                missing = "missing" in str(error)
+                raise TypeError(f"{text} {advice}".rstrip() if missing else text) from None
             given = bound.arguments
             fit(declared, given, sizes(given) if sizes else {})
             return function(*bound.args, **bound.kwargs)

@@ -12,7 +12,7 @@ array of what `crfrnn.refine` would return, to the last bit whatever the tiles. 
 >>> crf = dict(theta_alpha=5, theta_beta=30, theta_gamma=1, bilateral_weight=5, spatial_weight=1)
 >>> refined = large.refine(image, probs, **crf, tile=64)
 >>> refined.chunks
-((60, 60), (40, 40), (2,))
+((64, 56), (64, 16), (2,))
 >>> refined.argmax(-1).compute().shape
 (120, 80)
 """

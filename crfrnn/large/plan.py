@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crfrnn.checks import Choice, Reals, Whole
+from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.filtering.reach import reach_in_points
 
 Slices = tuple[slice, ...]
 
-# Points of a tile with its halo, unless the user gives its size. A point of a colour image with two
-# labels takes some 170 bytes while its lattice is built: 1.4 GB.
+# Points of a tile with its halo, if possible.
 POINTS = 2**23
+
+# Of a point of a colour image with two labels, while its lattice is built: 137 measured (the growth
+# of benchmarks/scaling.py, 16 megapixels, two workers at once), and a quarter for other images.
+BYTES = 170
 
 # What building the lattices costs, in iterations: half of the time of five, in workload D of
 # benchmarks/mean_field.py (1000 x 1000, colour, two labels).
@@ -31,6 +36,7 @@ class Plan(NamedTuple):
     halo: points that are read around a tile in each pass, per axis.
     norm_halo: the same of the pass that computes the norms, or None without such a pass.
     iterations: mean-field iterations of each pass.
+    points: of the largest tile with its halo.
     cost: points filtered, over those of filtering the image whole; buildings count as iterations.
     """
 
@@ -38,6 +44,7 @@ class Plan(NamedTuple):
     halo: tuple[int, ...]
     norm_halo: tuple[int, ...] | None
     iterations: tuple[int, ...]
+    points: int
     cost: float
 
     def __str__(self) -> str:
@@ -45,8 +52,8 @@ class Plan(NamedTuple):
         passes = f"{len(self.iterations)} pass{'es' * (len(self.iterations) > 1)}"
         norms = " after one for the norms" if self.norm_halo else ""
         return (
-            f"tiles of {tile} points, halo {halo}, {passes}{norms}: "
-            f"{self.cost:.1f} x the work of the image whole"
+            f"tiles of {tile} points, halo {halo}, {passes}{norms}: {self.cost:.1f} x the work of "
+            f"the whole, {BYTES * self.points / 1e9:.1f} GB per worker"
         )
 
 
@@ -61,7 +68,7 @@ def plan(
     tile: int | Sequence[int] | None = None,
     halo: float = 1.0,
 ) -> Plan:
-    """The cheapest exact way to refine an image in tiles.
+    """The cheapest exact way to refine an image in tiles, of those that need little memory.
 
     One pass does all iterations in each tile, whose halo is as many times the kernel's reach; one
     pass per iteration needs a halo of one reach only, but builds the lattices anew. Anything
@@ -71,22 +78,34 @@ def plan(
         grid: sizes of the image, (H, W) or (D, H, W).
         thetas: theta_alpha, theta_gamma of the kernels in use; each a number or one per axis.
         num_iterations, normalization, spacing: see `crfrnn.refine`.
-        passes: 1 to num_iterations; None: whichever costs least.
-        tile: points of a tile without its halo; None: as many as fit in 2^23 with it.
+        passes: 1 to num_iterations; None: whichever costs least with tiles of at most 2^23 points,
+            or else whichever has the smallest tiles.
+        tile: points of a tile without its halo; None: as many as fit in 2^23 with it, if any do.
         halo: share of the halo that exactness needs, 0 to 1: less is faster, and leaves seams.
 
     Raises:
-        ValueError: sizes that are not positive, more passes than iterations.
+        ValueError: sizes that are not positive, more passes than iterations, an unknown name.
 
     Example:
 
     >>> print(plan((20000, 20000), thetas=[10, 3], num_iterations=5))
-    tiles of 2223x2223 points, halo 246x216, 1 pass: 1.4 x the work of the image whole
+    tiles of 2223x2223 points, halo 246x216, 1 pass: 1.4 x the work of the whole, 1.2 GB per worker
     >>> plan((20000, 20000), thetas=[80, 3], num_iterations=5).iterations
     (1, 1, 1, 1, 1)
     """
     grid = tuple(grid)
-    if passes is not None and not 1 <= passes <= max(num_iterations, 1):
+    sizes = {"S": len(grid)}
+    per_axis = Reals(above=0, per="axis of the grid", optional=True)
+    for theta in thetas:
+        per_axis.check("thetas", theta, sizes)
+    Whole(0).check("num_iterations", num_iterations, sizes)
+    Choice(NORMALIZATIONS).check("normalization", normalization, sizes)
+    per_axis.check("spacing", spacing, sizes)
+    per_axis.check("tile", tile, sizes)
+    Reals(least=0).check("halo", halo, sizes)
+    if passes is not None:
+        Whole(1).check("passes", passes, sizes)
+    if passes is not None and passes > max(num_iterations, 1):
         raise ValueError(
             f"Expected `passes` from 1 to num_iterations = {num_iterations}. Received {passes}."
         )
@@ -96,7 +115,7 @@ def plan(
         _plan(grid, each, count, num_iterations, normalization in _SENDERS, tile, halo)
         for count in options
     ]
-    return min(plans, key=lambda p: p.cost)
+    return min(plans, key=lambda p: (max(p.points, POINTS), p.cost))
 
 
 def tiles(grid: Sequence[int], tile: Sequence[int]) -> list[list[slice]]:
@@ -148,22 +167,25 @@ def _plan(
     around, norm_around = (tuple(math.ceil(halo * count * r) for r in each) for count in (steps, 1))
     if tile is None:
         side = math.floor(POINTS ** (1 / len(grid)))
-        # A halo as large as the tile filters each point nine times: as far as it may go.
-        size = tuple(max(side - 2 * a, a, 1) for a in around)
+        # Where the halo alone is too large, tiles a third of it: smaller ones cost without end.
+        size = tuple(max(side - 2 * a, a // 3, 1) for a in around)
+        # As few tiles as these sizes need, and those alike.
+        size = tuple(-(-n // max(-(-n // s), 1)) for s, n in zip(size, grid, strict=True))
     else:
         size = tuple(map(int, np.broadcast_to(tile, len(grid))))
-    if min((*size, *grid)) < 1 or not 0 <= halo <= 1:
+        size = tuple(min(s, n) for s, n in zip(size, grid, strict=True))
+    if min((*size, *grid)) < 1 or halo > 1:
         raise ValueError(
             "Expected `tile` of 1 point or more and `halo` from 0 to 1, for an image that is not "
             f"empty. Received tile={tile}, halo={halo}, an image of {grid}."
         )
-    # As few tiles as these sizes need, and those alike.
-    size = tuple(-(-n // -(-n // s)) for s, n in zip(size, grid, strict=True))
+    each_axis = zip(size, around, grid, strict=True)
+    points = math.prod(min(n, s + 2 * a) for s, a, n in each_axis)
     work = sum(BUILDING + count for count in iterations) * _padded(grid, size, around)
     if norms:
         work += (BUILDING + 1) * _padded(grid, size, norm_around)
     cost = work / (BUILDING + num_iterations)
-    return Plan(size, around, norm_around if norms else None, iterations, cost)
+    return Plan(size, around, norm_around if norms else None, iterations, points, cost)
 
 
 def _shares(total: int, parts: int) -> Iterator[int]:

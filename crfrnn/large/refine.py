@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,20 +12,32 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.large import tile as work
+from crfrnn.large.plan import POINTS, tiles, widened
 from crfrnn.large.plan import plan as make_plan
-from crfrnn.large.plan import tiles, widened
 from crfrnn.large.window import windowed
 from crfrnn.meanfield.parameters import check_products, declared
 from crfrnn.offline import inputs
 from crfrnn.optional import needed
 
+_MUCH = 10.0  # times the work of the whole, which a user wants to know of before it is done
 _DASK = ("Images larger than memory", "large")
 
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
     da = needed("dask.array", *_DASK)
     image, probs = (_lazy(da, name, given[name]) for name in ("image", "probs"))
+    for name, value in (("image", image), ("probs", probs)):
+        if np.isnan(value.shape).any():
+            raise ValueError(
+                f"Expected `{name}` of known size. Received shape {value.shape}. Use "
+                f"{name}.compute_chunk_sizes()."
+            )
     inputs.same_grid(image, probs)
+    if not 2 <= probs.ndim <= 4 or probs.shape[-1] < 2:
+        raise ValueError(
+            "Expected probabilities (*S, L) with 1 to 3 axes S and L >= 2. "
+            f"Received shape {probs.shape}."
+        )
     given["image"] = image if image.ndim == probs.ndim else image[..., None]
     given["probs"] = probs
     if given.get("mask") is not None:
@@ -34,6 +47,7 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
                 f"Expected `mask` of shape {probs.shape[:-1]}. "
                 f"Received shape {given['mask'].shape}."
             )
+        given["mask"] = given["mask"].astype(bool)
     return {"S": probs.ndim - 1, "K": given["image"].shape[-1], "L": probs.shape[-1]}
 
 
@@ -77,7 +91,7 @@ def refine(
         mask: (*S) of bool, likewise: the points that take part. None: all.
         passes: how often the image is gone through, 1 to num_iterations. None: what costs least.
         tile: points of a tile, a number or one per axis. None: as many as fit in about 1.4 GB per
-            worker, for a colour image with two labels.
+            worker, for a colour image with two labels, if the kernels do not reach too far.
         halo: share of the halo that exactness needs, 0 to 1: less is faster, and leaves seams.
 
     Returns:
@@ -95,6 +109,8 @@ def refine(
     Example: see `crfrnn.large`.
     """
     check_products(bilateral_weight, spatial_weight, compatibility)
+    if 0 in probs.shape:
+        return probs.astype(np.float32)
     crf = dict(
         theta_alpha=theta_alpha,
         theta_beta=theta_beta,
@@ -122,8 +138,15 @@ def refine(
         tile=tile,
         halo=halo,
     )
+    if tile is None and (cut.points > POINTS or cut.cost > _MUCH):
+        warnings.warn(
+            f"{cut}. The kernels reach far. halo=0.3 changes hardly a label and needs much less; "
+            "so do smaller thetas.",
+            stacklevel=checks.outside(),
+        )
     norms = None
-    if cut.norm_halo:
+    norms = None
+    if cut.norm_halo and names:
         norms = _tiled(
             work.norms_of, (image, mask), cut.tile, cut.norm_halo, len(names), names=names, crf=crf
         )
@@ -175,7 +198,7 @@ def _tiled(
 
 
 def _lazy(da: Any, name: str, value: Any) -> Any:
-    """`value` as a dask array with one chunk along its last axis if that is no axis of the grid."""
+    """`value` as a dask array."""
     if isinstance(value, da.Array):
         return value
     if not hasattr(value, "shape"):

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from crfrnn.filtering import native
+from crfrnn.large.plan import Slices
 from crfrnn.meanfield.in_place import MeanField
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.native import library
 from crfrnn.offline import inputs
 from crfrnn.offline.kernels import image_kernels
-
-Slices = tuple[slice, ...]
 
 
 def norms_of(
@@ -51,7 +50,7 @@ def norms_of(
                 result[(..., column) if mask is None else (mask, column)] = (
                     norm.reshape(image.shape[:-1]) if mask is None else norm
                 )
-    return result[within]
+    return _alone(result[within])
 
 
 def iterated(
@@ -78,7 +77,7 @@ def iterated(
     """
     grid, labels = probs.shape[:-1], probs.shape[-1]
     if mask is not None and not mask.any():
-        return probs.astype(np.float32)[within]
+        return probs[within].astype(np.float32)
     try:
         image, probs = inputs.case(image, probs, mask)
     except ValueError as error:
@@ -93,7 +92,12 @@ def iterated(
         state = MeanField(list(kernels.values()), np.ascontiguousarray(unary), start)
         state.step(num_iterations)
     refined[rows] = state.q.reshape(refined[rows].shape)
-    return refined[within]
+    return _alone(refined[within])
+
+
+def _alone(tile: np.ndarray) -> np.ndarray:
+    """The tile without the halo that it is a view of, which would stay in memory with it."""
+    return np.ascontiguousarray(tile)
 
 
 def _checked(image: np.ndarray, mask: np.ndarray | None, origin: Sequence[int]) -> np.ndarray:

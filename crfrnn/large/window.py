@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-Slices = tuple[slice, ...]
+from crfrnn import checks
+from crfrnn.large.plan import Slices
 
 
 def windowed(array: Any, outer: Slices) -> tuple:
@@ -40,21 +41,23 @@ def _blocks(chunks: Sequence[int], part: slice) -> list[tuple[int, slice, slice]
     >>> _blocks((4, 4, 4), slice(3, 6))
     [(0, slice(3, 4, None), slice(0, 1, None)), (1, slice(0, 2, None), slice(1, 3, None))]
     """
-    result, start = [], 0
-    for number, size in enumerate(chunks):
-        low, high = max(part.start, start), min(part.stop, start + size)
-        if low < high:
-            source = slice(low - start, high - start)
-            result.append((number, source, slice(low - part.start, high - part.start)))
-        start += size
+    ends = np.cumsum(chunks)
+    first, last = np.searchsorted(ends, [part.start, part.stop - 1], side="right")
+    result = []
+    for number in range(first, last + 1):
+        start = int(ends[number]) - chunks[number]
+        low, high = max(part.start, start), min(part.stop, int(ends[number]))
+        source = slice(low - start, high - start)
+        result.append((number, source, slice(low - part.start, high - part.start)))
     return result
 
 
 def _assembled(
     blocks: Sequence[np.ndarray], *, places: Sequence[tuple[Slices, Slices]], shape: tuple[int, ...]
 ) -> np.ndarray:
+    blocks = [checks.array("image, probs or mask", block) for block in blocks]
     if len(blocks) == 1:
-        return np.asarray(blocks[0])[places[0][0]]
+        return blocks[0][places[0][0]]
     result = np.empty(shape, blocks[0].dtype)
     for block, (source, target) in zip(blocks, places, strict=True):
         result[target] = block[source]

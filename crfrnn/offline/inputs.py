@@ -138,7 +138,10 @@ def probabilities(
             "Apply a softmax to logits (`probs_from_logits`), move the label axis last, and make "
             "two of one probability per point: np.stack([1 - p, p], -1)."
         )
-    return probs if smallest >= 0 else np.maximum(probs, 0)
+    if smallest >= 0:
+        return probs
+    positive = np.maximum(probs, 0)
+    return positive if mask is None else np.where(mask[..., None], positive, probs)
 
 
 def label_map(

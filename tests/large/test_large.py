@@ -14,7 +14,7 @@ da = pytest.importorskip("dask.array")
 dask = pytest.importorskip("dask")
 
 from crfrnn import large  # noqa: E402
-from crfrnn.large.plan import plan, tiles, widened  # noqa: E402
+from crfrnn.large.plan import POINTS, plan, tiles, widened  # noqa: E402
 from tests.tolerances import FLOAT32, assert_close  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -98,6 +98,35 @@ def test_a_smaller_halo_leaves_seams_and_the_exact_one_is_needed():
     assert seams[0] > seams[1] > seams[2] > 0
 
 
+def test_large_halos_do_not_fill_the_memory():
+    for grid, thetas in (((2000, 2000, 2000), [20, 2]), ((20000, 20000), [80, 3])):
+        assert plan(grid, thetas, 5).points <= POINTS
+    grid, wide = (20000, 20000), [500, 3]
+    assert plan(grid, wide, 5).points == min(plan(grid, wide, 5, passes=p).points for p in (1, 5))
+    image = da.zeros((*grid, 3), chunks=4000, dtype=np.uint8)
+    probs = da.zeros((*grid, 2), chunks=4000, dtype=np.float32)
+    with pytest.warns(UserWarning, match="The kernels reach far"):
+        large.refine(image, probs, **COLOUR | {"theta_alpha": 500.0, "spatial_weight": 1.0})
+
+
+def test_a_mask_of_numbers_and_empty_images_and_kernels_left_out():
+    image, probs = colour_case()
+    mask = (RNG.uniform(size=GRID) < 0.8).astype(np.uint8)
+    refined = large.refine(image, probs, **COLOUR, mask=mask, passes=2, tile=40)
+    expected = whole(image, probs, **COLOUR, mask=mask)
+    np.testing.assert_array_equal(refined.compute(scheduler="sync"), expected)
+    off = COLOUR | {"bilateral_weight": 0, "spatial_weight": 0}
+    assert_close(large.refine(image, probs, **off, passes=2).compute(), probs, FLOAT32)
+    assert large.refine(image[:0], probs[:0], **COLOUR).compute().shape == (0, 130, 3)
+
+
+def test_masked_arrays_are_refused():
+    image, probs = colour_case()
+    hidden = da.ma.masked_greater(da.from_array(image), 200.0)
+    with pytest.raises(ValueError, match="without masked points"):
+        large.refine(hidden, probs, **COLOUR).compute(scheduler="sync")
+
+
 def test_images_smaller_than_a_tile_and_no_iterations():
     image, probs = colour_case()
     crf = COLOUR | {"num_iterations": 0}
@@ -132,7 +161,9 @@ def test_tiles_cover_every_point_once(grid):
 def test_wrong_numbers_are_said_with_their_place():
     image, probs = colour_case()
     image[70, 100, 1] = np.nan
-    with pytest.raises(ValueError, match=r"(?s)part \[.*:90, .*\] of the image.*finite image"):
+    with pytest.raises(
+        ValueError, match=r"(?s)part \[\d+:\d+, \d+:\d+\] of the image.*finite image"
+    ):
         large.refine(image, probs, **COLOUR, tile=30).compute(scheduler="sync")
     image, probs = colour_case()
     probs[3, 4] *= 2
@@ -143,8 +174,13 @@ def test_wrong_numbers_are_said_with_their_place():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        (dict(passes=2.5), "`passes` to be a whole number"),
+        (dict(tile="a"), "`tile`"),
+        (dict(tile=(8, 8, 8)), "`tile`"),
+        (dict(halo=np.nan), "`halo`"),
+        (dict(probs=np.ones((90, 130, 1))), "L >= 2"),
         (dict(passes=4), "`passes` from 1 to num_iterations = 3. Received 4"),
-        (dict(tile=0), "`tile` of 1 point or more"),
+        (dict(tile=0), "`tile` to be positive"),
         (dict(halo=1.5), "`halo` from 0 to 1"),
         (dict(mask=np.ones((3, 3))), r"`mask` of shape \(90, 130\). Received shape \(3, 3\)"),
         (dict(theta_alpha=0), "`theta_alpha`"),
