@@ -136,7 +136,7 @@ class CRFRNN(torch.nn.Module):
                 spatial_weight=self.spatial_weights.float(),
                 compatibility=self.compatibility.float(),
                 num_iterations=self.num_iterations if self.training else self.num_test_iterations,
-                mask=None if mask is None else mask.reshape(image.shape[:-1]),
+                mask=mask if mask is None or mask.ndim < image.ndim else mask[:, 0],
                 **self.options,
             )
         return refined.movedim(-1, 1).to(unaries.dtype)

@@ -75,10 +75,10 @@ for name in ("CRFRNN", "attach", "DenseCRFLoss", "CRFMonitor"):
 def test_without_keras_unet_and_tensors_say_what_to_install():
     program = """
 import sys
-from types import SimpleNamespace
 sys.modules["keras"] = None
 import crfrnn
-tensor = SimpleNamespace(shape=(6, 2), dtype="float32", ndim=2)
+of_tensorflow = dict(shape=(6, 2), dtype="float32", ndim=2, __module__="tensorflow")
+tensor = type("Tensor", (), of_tensorflow)()
 for use in (lambda: __import__("unet"), lambda: crfrnn.gaussian_filter(tensor, tensor)):
     try:
         use()

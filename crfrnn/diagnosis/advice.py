@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ def said(advice: Advice, judge: Judge | None) -> str:
     if change is None:
         return fact if judge.gain > 0 else f"{fact} {remedy}"
     would_be = judge.score(change)
+    if math.isnan(would_be):
+        return f"{fact} {remedy}"
     if round(would_be, 2) > round(judge.after, 2):
         return f"{fact} {remedy[:-1]}: the {judge.name} is then {would_be:.2f} %."
     return (

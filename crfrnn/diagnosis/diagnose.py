@@ -112,11 +112,11 @@ def diagnose(
     crf = checks.without_tensors(crf)
     image = checks.array("image", image)
     inputs.same_grid(image, checks.array("unaries", unaries))
-    probs = _probabilities(unaries)
-    grid, num_labels = probs.shape[:-1], probs.shape[-1]
-    if not probs.size:
+    if not image.size:
         raise ValueError(f"Expected an image with points. Received shape {image.shape}.")
-    mask = inputs.mask_of(crf.get("mask"), grid)
+    mask = inputs.mask_of(crf.get("mask"), np.shape(unaries)[:-1])
+    probs = _probabilities(unaries, mask)
+    grid, num_labels = probs.shape[:-1], probs.shape[-1]
     image = inputs.finite_image(image.reshape(*grid, -1), mask)  # (*S, K)
     labels = None if labels is None else inputs.label_map(labels, num_labels, grid, unknown)
 
@@ -187,13 +187,15 @@ def _model(image: np.ndarray, probs: np.ndarray, crf: Mapping[str, Any]) -> Dens
     return model
 
 
-def _probabilities(unaries: Any) -> np.ndarray:
+def _probabilities(unaries: Any, mask: np.ndarray | None) -> np.ndarray:
+    """Probabilities (*S, L); which kind the values are is told by those inside the mask."""
     values = checks.array("unaries", unaries)
+    inside = values if mask is None else values[mask]
     # Logits all of which are in [0, 1] do not occur; probabilities that do not sum to 1 do, and
     # have to be named.
-    if values.shape[-1:] > (1,) and values.size and values.min() >= 0 and values.max() <= 1:
-        return inputs.probabilities(values)
-    return probs_from_logits(values)
+    if values.shape[-1:] > (1,) and inside.min() >= 0 and inside.max() <= 1:
+        return inputs.probabilities(values, mask=mask)
+    return probs_from_logits(values if mask is None else np.where(mask[..., None], values, 0))
 
 
 def _for_edges(crf: dict[str, Any]) -> dict[str, Any]:

@@ -242,7 +242,7 @@ def _result(d: Findings, judge: Judge | None) -> Iterator[str | Advice]:
 def _swallowed(d: Findings) -> Iterator[str]:
     before, after = d.before.argmax(-1), d.after.argmax(-1)
     for label, (was, is_) in enumerate(d.label_shares):
-        if was * before.size < 10 or is_ > (1 - LOST) * was:
+        if was * (before.size if d.mask is None else d.mask.sum()) < 10 or is_ > (1 - LOST) * was:
             continue
         others = np.bincount(after[before == label], minlength=label + 1)
         others[label] = 0

@@ -74,6 +74,8 @@ def present(highest: np.ndarray, reach: np.ndarray, ignore_below: float) -> np.n
     >>> present(np.array([0.9, 1e-4, 0.8]), np.full(3, 10.0), ignore_below=1e-3)
     array([0, 2])
     """
+    if not highest.any():  # there are no points
+        return np.arange(len(highest))
     few = min(ignore_below, _SHARE / len(highest))
     return np.flatnonzero((highest >= few) | (highest * reach > _PROVEN))
 

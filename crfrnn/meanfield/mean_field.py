@@ -188,6 +188,7 @@ def sizes_of(unaries: tuple[int | None, ...], image: tuple[int | None, ...]) -> 
 
 def _mask_of(mask: Any, unaries: Any, ops: Any) -> Any:
     """Which points take part, bool (B, *S, 1), of a mask (B, *S) or (B, *S, 1)."""
+    mask = mask if hasattr(mask, "shape") else checks.array("mask", mask)
     given, points = tuple(mask.shape), tuple(unaries.shape[:-1])
     shape, expected = given if len(given) > len(points) else (*given, 1), (*points, 1)
     if len(shape) != len(expected) or any(

@@ -38,6 +38,7 @@ class DenseCRF:
         num_labels: L >= 2.
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, compatibility,
             normalization, spacing, coordinates, mask, method, window: see `refine`.
+            Points outside the mask keep the softmax of their unaries.
         ignore_below: see `refine`; which labels it leaves out is found by every `set_unary`.
 
     Raises:
@@ -133,7 +134,7 @@ class DenseCRF:
             unary = unary[self._mask.ravel()]
         if self._reach is not None and self._start is not None:
             rows = self._start if self._mask is None else self._start[self._mask.ravel()]
-            self._labels = absent.present(rows.max(0), self._reach, self._ignore_below)
+            self._labels = absent.present(rows.max(0, initial=0), self._reach, self._ignore_below)
             kernels = absent.of_labels(kernels, self._labels)
             unary = np.ascontiguousarray(unary[:, self._labels])
         self._crf = MeanField(kernels, unary)
@@ -146,8 +147,11 @@ class DenseCRF:
                 f"Flat ones with the labels first, as pydensecrf has them, become these by "
                 f"energies.T.reshape{self.shape}."
             )
-        checks.no_nan("energies", energies)
-        return energies
+        if self._mask is None:
+            checks.no_nan("energies", energies)
+            return energies
+        checks.no_nan("energies where the mask is True", energies[self._mask])
+        return np.where(self._mask[..., None], energies, np.nan_to_num(energies))
 
     @checks.door(num_iterations=Whole(0))
     def step(self, num_iterations: int = 1) -> None:
@@ -155,7 +159,9 @@ class DenseCRF:
         self._state.step(num_iterations)
 
     def kl(self) -> float:
-        """The objective of mean field for the current probabilities, in nats, over all points.
+        """The objective of mean field for the current probabilities, in nats.
+
+        It is a sum over all points that take part.
 
         For normalizations "symmetric" and "none", whose kernels treat both points of a pair alike,
         it is stationary exactly where an iteration changes nothing. It usually falls from step to

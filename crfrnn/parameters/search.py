@@ -191,7 +191,8 @@ def search(
     arrays = [images, probs, labels]
     if masks is not None or unknown is not None:
         identity["unknown"] = unknown
-        arrays.append([np.zeros(0) if mask is None else mask for mask in masks or ()])
+        given = () if masks is None else masks
+        arrays.append([np.zeros(0) if mask is None else mask for mask in given])
     with quiet(optuna), contextlib.closing(cases):
         study = open_study(optuna, storage, repr(identity) + digest_of(*arrays))
         interrupted = _run(
@@ -237,7 +238,8 @@ def _run(
                 trial.set_user_attr("scores", scores.tolist())
                 study.tell(trial, float(cases.metric.total(scores)))
             except BaseException as error:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                with contextlib.suppress(ValueError):  # Ctrl-C may come when it has been told
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 if isinstance(error, KeyboardInterrupt) and number >= len(queue):
                     return True
                 raise
@@ -285,7 +287,7 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) ->
         inside = names == group
         others = metric.total(scores[:, ~inside])
         if not np.isnan(others[0]):
-            held_out[inside] = scores[int(np.argmax(others)), inside]
+            held_out[inside] = scores[int(np.nanargmax(others)), inside]
     return held_out
 
 

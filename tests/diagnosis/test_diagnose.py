@@ -436,3 +436,14 @@ def test_needs_no_keras():
         "assert not {'keras', 'tensorflow', 'jax', 'torch', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("outside", [0.0, -1.0, np.nan])
+def test_what_stands_outside_a_mask_is_not_taken_for_anything(outside):
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(3), (12, 14))
+    image, mask = rng.normal(size=(12, 14)), rng.uniform(size=(12, 14)) < 0.7
+    crf = dict(theta_alpha=4, theta_beta=1, theta_gamma=1, bilateral_weight=2, spatial_weight=1)
+    expected = diagnose(image, probs, **crf, mask=mask)
+    found = diagnose(image, np.where(mask[..., None], probs, outside), **crf, mask=mask)
+    np.testing.assert_array_equal(found.after[mask], expected.after[mask])

@@ -177,3 +177,12 @@ def test_labels_are_those_of_the_whole(labels, present, normalization):
     assert (kept[..., present] != whole[..., present]).any()
     assert np.mean(kept.argmax(-1) == whole.argmax(-1)) >= 0.999
     assert np.mean(probs.argmax(-1) == whole.argmax(-1)) < 0.95  # the CRF does something
+
+
+def test_nothing_to_leave_out_of():
+    crf = dict(theta_alpha=5, theta_beta=5, theta_gamma=1, bilateral_weight=1, spatial_weight=1)
+    image, probs = np.zeros((0, 5)), np.zeros((0, 5, 3))
+    assert refine(image, probs, **crf, ignore_below=1e-3).shape == (0, 5, 3)
+    model = DenseCRF(image[..., None], 3, **crf, ignore_below=1e-3)
+    model.set_unary(probs=probs)
+    assert model.probs().shape == (0, 5, 3)

@@ -320,3 +320,20 @@ def test_a_warning_names_the_line_of_the_user():
     with pytest.warns(UserWarning, match="theta_beta") as caught:
         refine(image, probs, **{**THETAS, **WEIGHTS, "theta_beta": 1e6})
     assert caught[0].filename == __file__
+
+
+def test_energies_outside_a_mask_may_be_nan():
+    rng = np.random.default_rng(0)
+    image, energies = rng.normal(size=(7, 9, 1)), rng.normal(size=(7, 9, 3))
+    mask = rng.uniform(size=(7, 9)) < 0.6
+    crf = dict(theta_alpha=4, theta_beta=1, theta_gamma=1, bilateral_weight=2, spatial_weight=1)
+    labels = []
+    for given in (energies, np.where(mask[..., None], energies, np.nan)):
+        model = DenseCRF(image, 3, **crf, mask=mask)
+        model.set_unary(given)
+        model.step()
+        labels.append(model.labels()[mask])
+    np.testing.assert_array_equal(*labels)
+    energies[mask] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.set_unary(energies)

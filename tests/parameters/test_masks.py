@@ -139,3 +139,11 @@ def test_what_is_measured_within_a_rectangle_is_that_of_the_rectangle_alone():
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-6)
     # The blur sees no repeated border there.
     assert one.roughness == pytest.approx(other.roughness, abs=0.05)
+
+
+def test_masks_in_one_array():
+    pytest.importorskip("optuna")
+    images, probs, truths, masks = map(np.stack, zip(case(), case(seed=1), strict=True))
+    found = search(images, probs, truths, masks=masks, trials=2, progress=False)
+    again = search(list(images), probs, truths, masks=list(masks), trials=2, progress=False)
+    assert found.score == again.score
