@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from pathlib import Path
 
 import click
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli import layouts, options, packing, probabilities, reading
+from crfrnn.cli import layouts, options, packing, pairing, probabilities, reading
 from crfrnn.cli.progress import Bar
 
 _ENDINGS = (*files.ARRAYS, *files.HDF5, *files.VOLUMES)
@@ -58,47 +60,78 @@ def pack(
     if not probs.is_dir():
         options.check_output(output, overwrite, probs)
         files.suffix(output, (".npz",))
-        _pack(probs, output, layout, logits, ignore_below)
+        for text in _pack(probs, output, layout, logits, ignore_below):
+            click.echo(f"Warning: {text}", err=True)
         before, after = probs.stat().st_size, output.stat().st_size
         click.echo(f"{before / 2**20:.2f} MB -> {after / 2**20:.2f} MB. Written: {output}")
         return
     options.check_output_folder(output, probs)
     output.mkdir(parents=True, exist_ok=True)
-    found = [path for path in sorted(probs.iterdir()) if path.name.lower().endswith(_ENDINGS)]
-    found = [path for path in found if not path.name.startswith(".")]
-    if not found:
-        raise ValueError(f"Expected files {', '.join(_ENDINGS)} in {probs}. Received none.")
+    found, passed_over = _files(probs)
+    for path, chosen in passed_over:
+        click.echo(f"Left out: {path.name}: {chosen.name} has the same name.", err=True)
     there = failed = before = after = 0
     with Bar(total=len(found), desc="pack", unit="file") as bar:
         for path in found:
             target = output / f"{files.stem(path)}.npz"
-            if target.exists() and not overwrite:
+            if os.path.lexists(target) and not overwrite:
                 there += 1
             else:
                 try:
-                    _pack(path, target, layout, logits, ignore_below)
+                    texts = _pack(path, target, layout, logits, ignore_below)
                 except (ValueError, OSError, ImportError) as error:
                     failed += 1
                     bar.write(f"Failed: {path.name}: {error}", file=sys.stderr)
                 else:
                     before, after = before + path.stat().st_size, after + target.stat().st_size
+                    for text in texts:
+                        bar.write(f"Warning: {path.name}: {text}", file=sys.stderr)
             bar.update()
     done, shrunk = len(found) - there - failed, f"{before / 2**20:.1f} MB -> {after / 2**20:.1f} MB"
-    click.echo(f"{done} packed ({shrunk}), {there} there already, {failed} failed: {output}")
+    kept = f"{there} there already"
+    if there:
+        kept += ", however they were made (--overwrite makes them anew)"
+    click.echo(f"{done} packed ({shrunk}), {kept}, {failed} failed: {output}")
     sys.exit(1 if failed else 0)
 
 
-def _pack(path: Path, output: Path, layout: str, logits: bool, ignore_below: float) -> None:
-    array, _, _ = reading.array(path)
+def _files(folder: Path) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """The files to pack, one of each name, and those passed over with what stands for them."""
+    named: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.lower().endswith(_ENDINGS) and not path.name.startswith("."):
+            named.setdefault(files.stem(path), []).append(path)
+    if not named:
+        raise ValueError(f"Expected files {', '.join(_ENDINGS)} in {folder}. Received none.")
+    ordered = [sorted(paths, key=pairing.preference) for paths in named.values()]
+    return (
+        [paths[0] for paths in ordered],
+        [(other, paths[0]) for paths in ordered for other in paths[1:]],
+    )
+
+
+def _pack(
+    path: Path, output: Path, layout: str, logits: bool, ignore_below: float
+) -> tuple[str, ...]:
+    """Packs a file; returns the warnings."""
+    array, key, _ = reading.array(path)
+    if key in (files.NNUNET_KEY, files.NNUNET_V1_KEY):
+        raise ValueError(
+            f"{path}: expected probabilities in the axes of their image. Received nnU-Net's, whose "
+            "axes are turned round. `crfrnn refine` reads them as they are."
+        )
     if not logits:
         array = probabilities.of_eight_bits(array)
     grids = list(dict.fromkeys([array.shape[:-1], array.shape[1:]]))
-    try:
-        found = layouts.find(array.shape, grids, layout, values=None if logits else array)
-        read = probabilities.from_logits if logits else _probabilities
-        packing.pack(output, read(array, found), ignore_below=ignore_below, overwrite=True)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = layouts.find(array.shape, grids, layout, values=None if logits else array)
+            read = probabilities.from_logits if logits else _probabilities
+            packing.pack(output, read(array, found), ignore_below=ignore_below, overwrite=True)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    return tuple(dict.fromkeys(str(warning.message) for warning in caught))
 
 
 def _probabilities(array: np.ndarray, layout: layouts.Layout) -> np.ndarray:

@@ -111,7 +111,11 @@ def candidates(
 def sums_to_one(probs: np.ndarray) -> bool:
     """Whether all rows (*S, L) sum to 1, but for those with NaN."""
     sums = probs.sum(-1, dtype=np.float64)
-    return not np.any(np.abs(sums - 1) > SUM_TOLERANCE)
+    known = sums[~np.isnan(sums)]
+    # Of an axis that is none of labels a NaN may be in every sum, which then tell nothing.
+    if not known.size and not np.isnan(probs).all():
+        return False
+    return bool(np.all(np.abs(known - 1) <= SUM_TOLERANCE))
 
 
 def _grid(shape: tuple[int, ...], layout: str, one_slice: bool) -> tuple[int, ...] | None:

@@ -104,7 +104,7 @@ def find(
             found.problems[name] = problem
             continue
         image = tuple(channels[name][number][0] for number in sorted(channels[name]))
-        first, *others = (min(paths, key=_preference) for _, paths in sorted(likely[name].items()))
+        first, *others = (min(paths, key=preference) for _, paths in sorted(likely[name].items()))
         truth, mask = (part[name][0][0] if part else None for part in (labelled, masked))
         found.cases.append(Paths(name, image, first, truth, mask, tuple(others)))
     if not found.cases:
@@ -212,6 +212,7 @@ def _matching(folder: Path, glob: str) -> Iterator[Path]:
     return folder.glob(glob)
 
 
-def _preference(path: Path) -> int:
+def preference(path: Path) -> int:
+    """The smaller, the likelier a file holds the probabilities among those of its name."""
     ending = files.suffix(path)
     return _PREFERENCE.index(ending) if ending in _PREFERENCE else len(_PREFERENCE)

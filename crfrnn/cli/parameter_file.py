@@ -55,10 +55,10 @@ def verdict(path: Path) -> str | None:
     content = files.read_json(path).get("search")
     if not isinstance(content, dict) or not isinstance(content.get("verdict"), str):
         return None
-    return (
-        f"{path.name}: {content.get('gain') or 0:+.2f} {content.get('metric')} on cases that had "
-        f"no part in the choice. {content['verdict']}"
-    )
+    gain, measured = content.get("gain"), ""
+    if _is_number(gain):
+        measured = f"{gain:+.2f} {content.get('metric')} on cases that had no part in the choice. "
+    return f"{path.name}: {measured}{content['verdict']}"
 
 
 def _is_whole(value: Any) -> bool:
