@@ -176,7 +176,7 @@ def _run(
     from crfrnn.cli import batch
 
     tqdm = needed("tqdm", "Many cases", "cli").tqdm
-    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.packed)))
+    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.how)))
     outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     with batch.alone(folder):
         todo, _ = batch.plan(paths, folder, ending, settings, overwrite)
