@@ -87,7 +87,7 @@ def diagnose(
         unknown: the value of points without a label, often 255, which do not count in scores.
         crf: the other arguments of `refine`: theta_alpha, theta_beta, theta_gamma,
             bilateral_weight, spatial_weight, and the optional ones but `coordinates`. Points
-            outside a `mask` take no part in kernels, numbers and scores.
+            outside a `mask` take no part in kernels, numbers and scores, and may be NaN.
 
     Returns:
         `Diagnosis`; `print` it, or `plot` it.
@@ -112,11 +112,11 @@ def diagnose(
     crf = checks.without_tensors(crf)
     image = checks.array("image", image)
     inputs.same_grid(image, checks.array("unaries", unaries))
-    probs = _probabilities(unaries)
+    mask = inputs.mask_of(crf.get("mask"), np.shape(unaries)[:-1])
+    probs = _probabilities(unaries, mask)
     grid, num_labels = probs.shape[:-1], probs.shape[-1]
     if not probs.size:
         raise ValueError(f"Expected an image with points. Received shape {image.shape}.")
-    mask = inputs.mask_of(crf.get("mask"), grid)
     image = inputs.finite_image(image.reshape(*grid, -1), mask)  # (*S, K)
     labels = None if labels is None else inputs.label_map(labels, num_labels, grid, unknown)
 
@@ -187,8 +187,13 @@ def _model(image: np.ndarray, probs: np.ndarray, crf: Mapping[str, Any]) -> Dens
     return model
 
 
-def _probabilities(unaries: Any) -> np.ndarray:
+def _probabilities(unaries: Any, mask: np.ndarray | None) -> np.ndarray:
     values = checks.array("unaries", unaries)
+    if mask is not None and values.dtype.kind == "f":
+        # Points that do not count may be NaN: to figures no label is likelier there.
+        nothing = np.isnan(values).any(-1) & ~mask
+        count = values.shape[-1]
+        values = np.where(nothing[..., None], 1 / count if count > 1 else 0, values)
     # Logits all of which are in [0, 1] do not occur; probabilities that do not sum to 1 do, and
     # have to be named.
     if values.shape[-1:] > (1,) and values.size and values.min() >= 0 and values.max() <= 1:

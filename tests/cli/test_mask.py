@@ -174,7 +174,6 @@ def test_search_and_diagnose_leave_out_nan_when_the_user_says_so(tmp_path):
     one += ["--labels", tmp_path / "labels/case0.png"]
     assert "add --nan-outside" in run("diagnose", *one, status=1)
     crf = first_guess(images[0], maps[0], mask=there)
-    found = diagnose(images[0], maps[0], truths[0], mask=there, unknown=255, **crf)
     for options in ([], OPTIONS):
         found = diagnose(
             images[0], maps[0], truths[0], mask=there, unknown=255, **(CRF if options else crf)
