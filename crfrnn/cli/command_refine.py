@@ -34,7 +34,7 @@ from crfrnn.meanfield.parameters import NAMES
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
-    "the images, .npz with --packed.",
+    "the images, .png of pictures with --palette, .npz with --packed.",
 )
 @click.option(
     "--jobs",

@@ -95,7 +95,8 @@ def refine_many(
             dictionary of such pairs by the name of the case, which may have folders in it, "a/b".
         output: folder for the results, made if need be; it keeps a record of them.
         suffix: of the results: ".png" and ".tif" for label maps, ".npy" and ".npz" for
-            probabilities. None: label maps in the format of the images, ".npz" with `packed`.
+            probabilities. None: label maps in the format of the images, of pictures ".png" with
+            `palette`; ".npz" with `packed`.
         jobs: processes; None: one per core, and fewer where starting them takes longer than the
             work. Of volumes one: it has all cores.
         overwrite: whether results of other parameters or inputs are replaced.
@@ -186,12 +187,16 @@ def _run(
         quiet = None if progress is None else not progress
         with tqdm(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
             for job, outcome in batch.run(todo, folder, settings, processes, at_most=jobs is None):
-                found[job.paths.name] = outcome
+                if isinstance(outcome, Outcome):
+                    texts = tuple(map(_of_python, outcome.warnings))
+                    found[job.paths.name] = outcome._replace(warnings=texts)
+                else:
+                    found[job.paths.name] = _of_python(outcome)
                 bar.update()
     results = []
     for case in paths:
         made = found.get(case.name)
-        error, done = (_of_python(made), None) if isinstance(made, str) else (None, made)
+        error, done = (made, None) if isinstance(made, str) else (None, made)
         results.append(CaseResult(case.name, folder / f"{case.name}{ending}", error, done))
     failed = [result for result in results if result.error]
     if failed:

@@ -162,6 +162,17 @@ def test_probabilities_that_are_nan(tmp_path):
     assert found.error is None and not read(found.output)[:4].any()
 
 
+def test_options_that_messages_name_are_arguments(tmp_path):
+    image, probs, _ = scene((3, 18, 24), channels=3)
+    np.save(tmp_path / "i.npy", image)
+    np.save(tmp_path / "p.npy", probs)
+    pair = tmp_path / "i.npy", tmp_path / "p.npy"
+    (found,) = crfrnn.refine_many([pair], tmp_path / "out", suffix=".tif", **CRF)
+    assert "add `slice_axis` 0" in found.outcome.warnings[0]
+    with pytest.raises(ValueError, match="add `overwrite` to replace them"):
+        crfrnn.refine_many([pair], tmp_path / "out", suffix=".tif", **CRF, slice_axis=0)
+
+
 def test_a_script_needs_no_guard(tmp_path):
     """Started workers would run it again; so would one of them the other's, without end."""
     made(tmp_path, 3)
