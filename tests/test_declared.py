@@ -35,6 +35,7 @@ CALLS = {
         dict(images=[IMAGE], probs=[PROBS], labels=[TRUTH], trials=2, progress=False),
     ),
     "diagnose": (crfrnn.diagnose, dict(image=IMAGE, unaries=PROBS, **CRF)),
+    "refine_many": (crfrnn.refine_many, dict(cases=[], output="none")),
     "CRFRNN": (crfrnn.CRFRNN, {}),
     "DenseCRFLoss": (
         crfrnn.DenseCRFLoss,

@@ -29,34 +29,41 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number, `least` or more."""
+    """A whole number, `least` or more, `most` or less; `optional`: or None."""
 
     least: int
+    most: int | None = None
+    optional: bool = False
 
     def check(self, name: str, value: Any, sizes: Sizes) -> None:
+        if value is None and self.optional:
+            return
         try:
-            if operator.index(value) >= self.least:
+            number = operator.index(value)
+            if number >= self.least and (self.most is None or number <= self.most):
                 return
         except TypeError:
             pass
-        raise ValueError(
-            f"Expected `{name}` to be a whole number, {self.least} or more. Received {value!r}."
-        )
+        bounds = f", {self.least} or more" if self.most is None else f" {self.least}..{self.most}"
+        raise ValueError(f"Expected `{name}` to be a whole number{bounds}. Received {value!r}.")
 
     def bad(self) -> list[Any]:
-        return [self.least - 1, self.least + 0.5, f"{self.least}", None]
+        beyond = [] if self.most is None else [self.most + 1]
+        none = [] if self.optional else [None]
+        return [self.least - 1, *beyond, *none, self.least + 0.5, f"{self.least}"]
 
 
 @dataclass(frozen=True)
 class Reals:
     """Finite numbers: one, or one `per` axis of the grid or channel.
 
-    above, least: bounds, the first not included. optional: None may stand in their place.
+    above, least, most: bounds, the first not included. optional: None may stand in their place.
     Tensors are held to their shape only: their numbers may not be known yet.
     """
 
     above: float | None = None
     least: float | None = None
+    most: float | None = None
     per: str | None = None
     optional: bool = False
 
@@ -69,7 +76,8 @@ class Reals:
             numbers = finite(name, value, self._words)
             shape = numbers.shape
             good = True if self.above is None else np.all(numbers > self.above)
-            if not good or (self.least is not None and not np.all(numbers >= self.least)):
+            good = good and (self.least is None or np.all(numbers >= self.least))
+            if not good or (self.most is not None and not np.all(numbers <= self.most)):
                 raise ValueError(f"Expected `{name}` to be {self._words}. Received {value!r}.")
         if self.per is None:
             if shape:
@@ -86,16 +94,18 @@ class Reals:
 
     @property
     def _words(self) -> str:
+        most = "" if self.most is None else f", at most {self.most:g}"
         if self.above is None and self.least is None:
-            return "real numbers" if self.per else "a real number"
+            return f"real numbers{most}" if self.per else f"a real number{most}"
         if self.above == 0:
-            return "positive numbers" if self.per else "a positive number"
+            return f"positive numbers{most}" if self.per else f"a positive number{most}"
         bound = f"above {self.above:g}" if self.least is None else f"{self.least:g} or more"
-        return f"numbers, {bound}" if self.per else f"a number, {bound}"
+        return f"numbers, {bound}{most}" if self.per else f"a number, {bound}{most}"
 
     def bad(self) -> list[Any]:
         beyond = [] if self.above is None else [self.above]
         beyond += [] if self.least is None else [self.least - 1.0]
+        beyond += [] if self.most is None else [self.most + 1.0]
         none = [] if self.optional else [None]
         return [*beyond, *none, "1", float("nan"), float("inf"), 1j, np.ones((2, 2, 2, 2))]
 

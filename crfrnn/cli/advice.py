@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crfrnn.cli.fitting import Layout, candidates, sums_to_one
+from crfrnn.cli.fitting import Layout, candidates, small_grids, sums_to_one
 
 _MEANS = {
     "last": "{0} labels last",
@@ -70,10 +70,11 @@ def explain(
                 f"{message} The axes seem to be in another order: save "
                 f"np.transpose(probs, {axes}), or see --layout."
             )
+    # None where --upsample was given: then the grids are those of the probabilities.
+    smaller = "add --upsample (of `crfrnn refine`), or " if small_grids(shape, grids) else ""
     return (
-        f"{message} If the network worked at another size, add --upsample (of `crfrnn refine`), "
-        "or resize its probabilities to the image; if the files belong to different images, pair "
-        "the right ones."
+        f"{message} If the network worked at another size, {smaller}resize its probabilities to "
+        "the image; if the files belong to different images, pair the right ones."
     )
 
 

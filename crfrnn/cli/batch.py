@@ -54,8 +54,8 @@ def plan(
         The jobs, and how many cases are complete already.
 
     Raises:
-        ValueError: there are results of other settings or files, or of unknown ones, and
-            `overwrite` was not asked for.
+        ValueError: a result would replace an input; or there are results of other settings or
+            files, or of unknown ones, and `overwrite` was not asked for.
     """
     record = _read_record(folder / RECORD)
     jobs, stale = [], []
@@ -67,9 +67,10 @@ def plan(
             continue
         jobs.append(job)
         if os.path.lexists(output):  # a link that leads nowhere is not ours to replace, either
-            stale.append(output.name)
+            stale.append(output)
+    _spare_inputs(stale, cases)
     if stale and not overwrite:
-        named = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
+        named = ", ".join(path.name for path in stale[:3]) + (", ..." if len(stale) > 3 else "")
         raise ValueError(
             f"{folder} holds {len(stale)} results ({named}) that were not made with these "
             "parameters of these files. Choose another folder, or add --overwrite to replace them."
@@ -173,6 +174,14 @@ def _work(job: Job, settings: Settings) -> Outcome | str:
         return str(error)
     except Exception as error:  # one odd case must not end the others
         return f"{type(error).__name__}: {error}"
+
+
+def _spare_inputs(outputs: Sequence[Path], cases: Sequence[Paths]) -> None:
+    """ValueError where one of these outputs, which exist, is an input of any case."""
+    inputs = {path.resolve() for case in cases for path in case.inputs()} if outputs else set()
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise ValueError(f"{output} is an input. Choose another folder for the results.")
 
 
 def _entry(case: Paths, ending: str, settings: Settings) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
         paths: of a picture, NIfTI or array each. Probabilities are arrays, NIfTI (x, y, z[, L]), or
             the foreground's as a grey picture (0 = 0, 255 or 65535 = 1).
         kind: what the probabilities are.
-        num_labels: L of label maps in their place, where others have more labels.
+        num_labels: L of label maps in their place, or of a file that does not say it, where others
+            have more labels.
 
     Raises:
         ValueError: a file that cannot be read, or files that do not belong together.
@@ -142,8 +143,8 @@ def _without_nan(
     if not kind.nan_outside:
         raise ValueError(
             f"{path}: expected probabilities. Received NaN at {unexpected.sum()} of {missing.size} "
-            "points. If they stand for nothing, as outside of a brain, add --nan-outside, or a "
-            "--mask that is 0 there. If not, the network has failed."
+            "points. If they stand for nothing, as outside of a brain, add --nan-outside, or (of "
+            "the command) a --mask that is 0 there. If not, the network has failed."
         )
     mask = ~missing if mask is None else mask & ~missing
     if not mask.any():
@@ -153,7 +154,7 @@ def _without_nan(
 
 def _probs(paths: Paths, image: reading.Image, kind: Kind, num_labels: int | None) -> _Probs:
     if files.is_packed(paths.probs):
-        return _of_some_labels(paths, image, kind)
+        return _of_some_labels(paths, image, kind, num_labels)
     as_labels = kind.labels_as_probs is not None
     array, key, other = reading.array(paths.probs, classes=as_labels)
     reading.same_orientation(paths.probs, other, image.volume)
@@ -192,30 +193,57 @@ def _probs(paths: Paths, image: reading.Image, kind: Kind, num_labels: int | Non
     return _Probs(probs, layout.on(grid), key)
 
 
-def _of_some_labels(paths: Paths, image: reading.Image, kind: Kind) -> _Probs:
+def _of_some_labels(
+    paths: Paths, image: reading.Image, kind: Kind, num_labels: int | None
+) -> _Probs:
     packed = files.read_packed(paths.probs)
+    _check_packed(paths.probs, packed.name, kind)
     small = packed.maps.shape[1:]
     layout = Layout("first", packed.maps.shape, small)
-    if small not in image.grids and not (kind.small and small_grids((*small, 1), image.grids)):
+    smaller = small not in image.grids
+    if smaller and not (kind.small and small_grids((*small, 1), image.grids)):
         sizes = f"image {paths.image[0]} of shape {image.values.shape}"
         raise ValueError(
             f"{paths.probs} does not fit the {sizes}. Expected maps of its size, or smaller "
-            f"ones in its proportions and --upsample. Received maps of shape {small}."
+            "ones of a picture, in its proportions, and --upsample (of `crfrnn refine`). "
+            f"Received maps of shape {small}."
         )
     grid = full_grid(small, image.grids)
+    count = num_labels if packed.num_labels is None else packed.num_labels
     try:
-        if kind.logits:
+        if kind.logits and len(packed.keys) > 1:
             probs = probabilities.from_logits(packed.maps, layout, grid)
+        elif kind.logits:  # the softmax of one
+            probs = np.ones((*grid, 1), np.float32)
         else:
             probs = probabilities.from_maps(packed.maps)
+        name = None if packed.name == files.ENERGIES else packed.name
+        if kind.sparse:
+            return _Probs(probs, layout.on(grid), name, packed.keys, packed.num_labels)
+        if probs.shape[:-1] != grid:
+            probs = upsample(probs, grid)
+        return _Probs(dense(probs, packed.keys, count), layout.on(grid), name)
     except ValueError as error:
         raise ValueError(f"{paths.probs}: {error}") from None
-    name = None if packed.name == files.ENERGIES else packed.name
-    if kind.sparse:
-        return _Probs(probs, layout.on(grid), name, packed.keys, packed.num_labels)
-    if probs.shape[:-1] != grid:
-        probs = upsample(probs, grid)
-    return _Probs(dense(probs, packed.keys, packed.num_labels), layout.on(grid), name)
+
+
+def _check_packed(path: Path, name: str, kind: Kind) -> None:
+    """ValueError where a file that says itself what it holds is said to hold something else."""
+    if kind.logits and name == files.ENERGIES:
+        raise ValueError(
+            f"{path}: expected logits. Received probabilities, as `crfrnn pack` writes them, of "
+            "logits too: leave out --logits."
+        )
+    if kind.labels_as_probs is not None:
+        raise ValueError(
+            f"{path}: expected a label map. Received probabilities of some labels, with `keys`: "
+            "leave out --labels-as-probs."
+        )
+    if kind.layout != "auto":
+        raise ValueError(
+            f"{path}: expected an array whose axes may come in several orders. Received maps of "
+            "some labels, with `keys`, whose labels come first: leave out --layout."
+        )
 
 
 _CUT = (

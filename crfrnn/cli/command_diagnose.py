@@ -25,7 +25,7 @@ from crfrnn.optional import needed
 @click.option(
     "-o", "--output", type=options.FILE, help="Figure to write, such as why.png or why.pdf."
 )
-@options.add(*options.CRF, *options.INPUT, options.MASK, options.OVERWRITE)
+@options.add(*options.CRF, *options.INPUT, options.MASK, options.NAN_OUTSIDE, options.OVERWRITE)
 def diagnose(
     image: Path,
     probs: Path,

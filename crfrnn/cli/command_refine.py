@@ -34,7 +34,7 @@ from crfrnn.meanfield.parameters import NAMES
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
-    "the images, .npz with --packed.",
+    "the images, .png of pictures with --palette, .npz with --packed.",
 )
 @click.option(
     "--jobs",
@@ -107,8 +107,10 @@ def refine(
             glob=glob, probs_glob=probs_glob, image_name=image_name, probs_name=probs_name
         )
         found = pairing.find(image, probs, None, mask, names=names, results=output)
+        ending = files.suffix(Path(suffix or outputs.ending(found.cases[0].image[0], settings.how)))
+        outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
         with batch.alone(output):
-            status = _folder(found, output, settings, suffix, jobs, overwrite)
+            status = _folder(found, output, settings, ending, jobs, overwrite)
         if verdict and status != options.INTERRUPTED:
             click.echo(verdict)
         sys.exit(status)
@@ -135,15 +137,12 @@ def _folder(
     found: Found,
     output: Path,
     settings: Settings,
-    suffix: str | None,
+    ending: str,
     jobs: int | None,
     overwrite: bool,
 ) -> int:
     """Refines what is not complete yet; the exit status."""
     paths = found.cases
-    ending = suffix or outputs.ending(paths[0].image[0], settings.packed)
-    ending = files.suffix(Path(ending))
-    outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     todo, complete = batch.plan(paths, output, ending, settings, overwrite)
     volumes = any(files.suffix(case.image[0]) in files.VOLUMES for case in paths)
     processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ from crfrnn.parameters.metrics import METRICS
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
-@options.add(*options.INPUT, options.MASK, *options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
+@options.add(*options.INPUT, options.MASK, options.NAN_OUTSIDE)
+@options.add(*options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
     images: Path,
     probs: Path,
@@ -92,6 +93,7 @@ def search(
     output: Path,
     plot: Path | None,
     mask: Path | None,
+    nan_outside: bool,
     glob: str,
     probs_glob: str,
     image_name: str,
@@ -143,6 +145,7 @@ def search(
         layout=layout,
         logits=logits,
         labels_as_probs=labels_as_probs,
+        nan_outside=nan_outside,
         rescale=rescale,
         slice_axis=slice_axis,
     )
@@ -225,14 +228,23 @@ def _paths(images: Path, probs: Path, labels: Path, mask: Path | None, names: Na
 def _read(paths: list[Paths], settings: Settings) -> list[Case]:
     """The cases, all with as many labels."""
     bar = tqdm(paths, "read", unit="case", disable=None)
-    if settings.labels_as_probs is None:
-        return [cases.read(path, settings.kind) for path in bar]
     # One file does not tell how many labels there are where some occur in others only.
-    maps = (
-        np.nan_to_num(reading.array(file, classes=True)[0])
-        for path in paths
-        for file in (path.probs, path.labels)
-        if file is not None
-    )
-    count = max(round(float(labels[labels != 255].max(initial=1))) for labels in maps) + 1
+    packed = [files.read_labels(path.probs) for path in paths if files.is_packed(path.probs)]
+    if settings.labels_as_probs is not None:
+        count = _count(file for path in paths for file in (path.probs, path.labels))
+    elif any(num_labels is None for _, num_labels in packed):
+        said = max(num_labels or int(keys[-1]) + 1 for keys, num_labels in packed)
+        count = max(said, _count(path.labels for path in paths))
+    else:
+        count = None
     return [cases.read(path, settings.kind, count) for path in bar]
+
+
+def _count(maps: Iterable[Path | None]) -> int:
+    """L of label maps, at least 2."""
+    count = 2
+    for path in maps:
+        if path is not None:
+            labels = np.nan_to_num(reading.array(path, classes=True)[0])
+            count = max(count, round(float(labels[labels != 255].max(initial=1))) + 1)
+    return count

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from crfrnn import checks, files
+from crfrnn.checks import Choice, Flag, Reals, Whole
 from crfrnn.cli import layouts, outputs
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
@@ -21,6 +23,7 @@ from crfrnn.optional import needed
 
 _OF_A_CASE = ("image", "probs", "mask", "coordinates", "spacing")
 _PARAMETERS = tuple(n for n in inspect.signature(refine).parameters if n not in _OF_A_CASE)
+_OPTION = re.compile(r"(?<![^\s(])--([a-z]+(?:-[a-z]+)*)")
 
 PathLike = str | os.PathLike
 
@@ -42,6 +45,22 @@ class CaseResult(NamedTuple):
     outcome: Outcome | None
 
 
+@checks.door(
+    jobs=Whole(1, optional=True),
+    overwrite=Flag(),
+    progress=Flag(optional=True),
+    layout=Choice(layouts.NAMES),
+    logits=Flag(),
+    labels_as_probs=Reals(above=0, most=1, optional=True),
+    nan_outside=Flag(),
+    upsample=Flag(),
+    rescale=Flag(),
+    spacing=Reals(above=0, per="axis of the grid", optional=True),
+    slice_axis=Whole(0, most=2, optional=True),
+    palette=Flag(),
+    confidence=Reals(least=0, most=1, optional=True),
+    packed=Flag(),
+)
 def refine_many(
     cases: Iterable[tuple[PathLike, PathLike]] | Mapping[str, tuple[PathLike, PathLike]],
     output: PathLike,
@@ -53,6 +72,7 @@ def refine_many(
     layout: str = "auto",
     logits: bool = False,
     labels_as_probs: float | None = None,
+    nan_outside: bool = False,
     upsample: bool = False,
     rescale: bool = False,
     spacing: float | tuple[float, ...] | None = None,
@@ -72,16 +92,17 @@ def refine_many(
     Args:
         cases: pairs of paths, of an image and of its probabilities, in the formats of the command
             (docs/command-line.md); cases are called as their images without extension. Or a
-            dictionary of such pairs by the name of the case.
+            dictionary of such pairs by the name of the case, which may have folders in it, "a/b".
         output: folder for the results, made if need be; it keeps a record of them.
         suffix: of the results: ".png" and ".tif" for label maps, ".npy" and ".npz" for
-            probabilities. None: label maps in the format of the images, ".npz" with `packed`.
+            probabilities. None: label maps in the format of the images, of pictures ".png" with
+            `palette`; ".npz" with `packed`.
         jobs: processes; None: one per core, and fewer where starting them takes longer than the
             work. Of volumes one: it has all cores.
         overwrite: whether results of other parameters or inputs are replaced.
         progress: whether to show a bar with the rate and the time that is left; None: on terminals.
-        layout, logits, labels_as_probs, rescale, spacing, slice_axis: of the probabilities and
-            images, as the options of the command.
+        layout, logits, labels_as_probs, nan_outside, rescale, spacing, slice_axis: of the
+            probabilities and images, as the options of the command.
         upsample: the probabilities may be smaller than their picture, as networks give them.
         palette: .png have the colours of Pascal VOC.
         confidence: label maps are 255 where the most likely label has a lower probability.
@@ -96,8 +117,8 @@ def refine_many(
         warning counts it.
 
     Raises:
-        ValueError: bad arguments, cases of one name, results that were made otherwise in `output`,
-            or another process at work there.
+        ValueError: bad arguments, cases of one name, a result that would replace an input, results
+            that were made otherwise in `output`, or another process at work there.
         ImportError: Pillow, filelock or tqdm is missing (the extra `cli`).
         KeyboardInterrupt: after Ctrl-C, once the cases in work are complete.
 
@@ -116,15 +137,9 @@ def refine_many(
     >>> np.load(found[0].output).argmax(-1)
     array([[0, 0, 0, 1, 1, 1]])
     """
-    needed("filelock", "Many cases", "cli")
-    tqdm = needed("tqdm", "Many cases", "cli").tqdm
-    from crfrnn.cli import batch
-
-    if jobs is not None:
-        checks.Whole(1).check("jobs", jobs, {})
-    if layout not in layouts.NAMES:
-        raise ValueError(f"Expected `layout` of {', '.join(layouts.NAMES)}. Received {layout!r}.")
-    settings = Settings(
+    if logits and labels_as_probs is not None:
+        raise ValueError("Expected either `logits` or `labels_as_probs`. Received both.")
+    given = Settings(
         _plain(crf),
         spacing=spacing,
         slice_axis=slice_axis,
@@ -132,17 +147,38 @@ def refine_many(
         layout=layout,
         logits=logits,
         labels_as_probs=labels_as_probs,
+        nan_outside=nan_outside,
         upsample=upsample,
         palette=palette,
         confidence=confidence,
         packed=packed,
         agree_with=None if agree_with is None else _plain(agree_with),
     )
+    settings = Settings(*map(_recordable, given))
     folder, paths = Path(output), _paths(cases)
     if not paths:
         return []
-    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], packed)))
-    outputs.check_ending(Path(f"*{ending}"), settings.how, agree_with is not None)
+    needed("filelock", "Many cases", "cli")
+    try:
+        return _run(paths, folder, settings, suffix, jobs, overwrite, progress)
+    except ValueError as error:
+        raise ValueError(_of_python(str(error))) from None
+
+
+def _run(
+    paths: list[Paths],
+    folder: Path,
+    settings: Settings,
+    suffix: str | None,
+    jobs: int | None,
+    overwrite: bool,
+    progress: bool | None,
+) -> list[CaseResult]:
+    from crfrnn.cli import batch
+
+    tqdm = needed("tqdm", "Many cases", "cli").tqdm
+    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.how)))
+    outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     with batch.alone(folder):
         todo, _ = batch.plan(paths, folder, ending, settings, overwrite)
         volumes = any(files.suffix(case.image[0]) in files.VOLUMES for case in paths)
@@ -151,7 +187,11 @@ def refine_many(
         quiet = None if progress is None else not progress
         with tqdm(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
             for job, outcome in batch.run(todo, folder, settings, processes, at_most=jobs is None):
-                found[job.paths.name] = outcome
+                if isinstance(outcome, Outcome):
+                    texts = tuple(map(_of_python, outcome.warnings))
+                    found[job.paths.name] = outcome._replace(warnings=texts)
+                else:
+                    found[job.paths.name] = _of_python(outcome)
                 bar.update()
     results = []
     for case in paths:
@@ -163,7 +203,7 @@ def refine_many(
         warnings.warn(
             f"{len(failed)} of {len(results)} cases failed; the first, {failed[0].name}: "
             f"{failed[0].error}",
-            stacklevel=2,
+            stacklevel=checks.outside(),
         )
     return results
 
@@ -179,7 +219,7 @@ def _paths(cases: Any) -> list[Paths]:
                 "Expected `cases` of pairs of paths (image, probabilities). Received "
                 f"{case!r:.99}. Arrays are refined by `crfrnn.refine`."
             ) from None
-        name = files.stem(image) if name is None else name
+        name = _inside(files.stem(image) if name is None else str(name))
         if name in found:
             raise ValueError(
                 f"Expected cases of different names. Received {found[name].image[0]} and {image}, "
@@ -189,14 +229,36 @@ def _paths(cases: Any) -> list[Paths]:
     return list(found.values())
 
 
+def _inside(name: str) -> str:
+    """The name of a case, whose result comes into the folder of the results; else ValueError."""
+    path = PurePath(name)
+    if not path.parts or path.anchor or ".." in path.parts:
+        raise ValueError(
+            "Expected names of cases that stay in the folder of the results, such as 'a' or 'b/a'. "
+            f"Received {name!r}."
+        )
+    return path.as_posix()
+
+
 def _plain(crf: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `refine`, checked, as a record can keep them."""
+    """Arguments of `refine`, checked."""
     unknown = sorted(set(crf) - set(_PARAMETERS))
     if unknown:
         known = ", ".join(_PARAMETERS)
         raise TypeError(f"Expected arguments of refine: {known}. Received {', '.join(unknown)}.")
     checks.fit(refine.declared, crf, {})  # type: ignore[attr-defined]
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-        for name, value in crf.items()
-    }
+    return dict(crf)
+
+
+def _recordable(value: Any) -> Any:
+    """A setting as a record can keep it: numbers of Python, however deep they are."""
+    if isinstance(value, Mapping):
+        return {name: _recordable(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_recordable, value))
+    return np.asarray(value).tolist() if hasattr(value, "__array__") else value
+
+
+def _of_python(text: str) -> str:
+    """A message of the command with its options as arguments."""
+    return _OPTION.sub(lambda found: f"`{found[1].replace('-', '_')}`", text)

@@ -9,7 +9,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli.cases import Case
-from crfrnn.cli.packing import dense
+from crfrnn.cli.packing import count_of, dense
 
 _FEW = 8  # labels
 UNKNOWN = 255  # VOC's value of points that have no part in a loss
@@ -30,8 +30,11 @@ class Refined(NamedTuple):
     num_labels: int | None
 
     def label_map(self) -> np.ndarray:
-        """(*S) the most likely labels."""
-        return self.labels[likeliest(self.probs)]
+        """(*S) the most likely labels; 0 where the probabilities are NaN."""
+        found = self.labels[likeliest(self.probs)]
+        if np.isnan(self.probs.min()):
+            found[np.isnan(self.probs).any(-1)] = 0
+        return found
 
     def changed(self) -> float:
         """The share of the points whose most likely label changed."""
@@ -51,20 +54,22 @@ class How(NamedTuple):
     packed: bool = False
 
 
-def ending(image: Path, packed: bool = False) -> str:
+def ending(image: Path, how: How) -> str:
     """The extension of results of such images, where none is asked for.
 
     Example:
 
-    >>> ending(Path("a.jpg")), ending(Path("a.mha")), ending(Path("a.jpg"), packed=True)
-    ('.png', '.nii.gz', '.npz')
+    >>> ending(Path("a.jpg"), How()), ending(Path("a.mha"), How()), ending(Path("a.tif"), How())
+    ('.png', '.nii.gz', '.tif')
+    >>> ending(Path("a.jpg"), How(packed=True)), ending(Path("a.tif"), How(palette=True))
+    ('.npz', '.png')
     """
     found = files.suffix(image)
-    if packed:
+    if how.packed:
         return ".npz"
     if found in files.VOLUMES:
         return ".nii.gz"
-    return ".tif" if found in (".tif", ".tiff") else ".png"
+    return ".tif" if found in (".tif", ".tiff") and not how.palette else ".png"
 
 
 def check_ending(path: Path, how: How, disagreeing: bool) -> None:
@@ -89,10 +94,24 @@ def check_ending(path: Path, how: How, disagreeing: bool) -> None:
 
 def check(path: Path, case: Case, how: How, disagreeing: bool) -> None:
     """ValueError, before the work, where the output cannot hold what is asked for of a case."""
+    path = files.asked_for(path)
     check_ending(path, how, disagreeing)
     if files.suffix(path) not in files.ARRAYS:
         files.check_label_format(path, case.image.ndim - 1, case.nifti)
+    if how.packed and case.mask is not None and np.isnan(case.probs.min()):
+        raise ValueError(
+            f"{path.name}: expected probabilities without NaN, which --packed cannot hold. Write "
+            ".npz without --packed, or label maps."
+        )
     highest = case.probs.shape[-1] - 1 if case.keys is None else int(case.keys[-1])
+    if files.suffix(path) in files.ARRAYS and not how.packed:
+        if case.keys is not None:
+            count_of(case.image.shape[:-1], case.keys, case.num_labels)
+    elif highest > files.HIGHEST:
+        raise ValueError(
+            f"{path.name}: expected labels up to {files.HIGHEST}, for label maps and --packed. "
+            f"Received labels up to {highest}."
+        )
     if (how.confidence is not None or disagreeing or how.palette) and highest >= UNKNOWN:
         raise ValueError(
             f"{path.name}: expected labels below {UNKNOWN}, which means that there is none. "
@@ -115,11 +134,11 @@ def write(path: Path, found: Refined, case: Case, how: How, other: np.ndarray | 
         files.write_packed(path, found.probs, found.labels, count)
     elif files.suffix(path) in files.ARRAYS:
         probs = found.probs
-        if len(found.labels) != found.num_labels:
+        if found.num_labels == 1 or len(found.labels) != found.num_labels:
             probs = dense(probs, found.labels, found.num_labels)
         layout = case.layout
-        if probs.shape[-1] != layout.num_labels and layout.num_labels > 1:
-            layout = layout._replace(shape=(probs.shape[-1], *layout.grid))  # of a packed file
+        if case.keys is not None:  # of which the file may have fewer
+            layout = layout._replace(shape=(probs.shape[-1], *layout.grid))
         # nnU-Net's name means nnU-Net's order of axes, so that another one must not have it.
         files.write_array(path, layout.from_probs(probs), case.key or "probs")
     else:

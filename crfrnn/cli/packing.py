@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -91,12 +92,25 @@ def unpack(path: str | os.PathLike, grid: tuple[int, ...] | None = None) -> np.n
         if len(grid) != probs.ndim - 1:
             raise ValueError(f"Expected `grid` of {probs.ndim - 1} axes. Received {grid}.")
         probs = upsample(probs, tuple(grid))
-    return dense(probs, packed.keys, packed.num_labels)
+    try:
+        return dense(probs, packed.keys, packed.num_labels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def dense(probs: np.ndarray, keys: np.ndarray, num_labels: int | None) -> np.ndarray:
     """(*S, L) float32 from probabilities (*S, K) of the labels `keys`; the others are 0."""
-    count = int(keys[-1]) + 1 if num_labels is None else num_labels
-    result = np.zeros((*probs.shape[:-1], max(2, count)), np.float32)
+    grid = probs.shape[:-1]
+    result = np.zeros((*grid, count_of(grid, keys, num_labels)), np.float32)
     result[..., keys] = probs
     return result
+
+
+def count_of(grid: tuple[int, ...], keys: np.ndarray, num_labels: int | None) -> int:
+    """L of an array (*S, L) of all labels; ValueError where it is more than a file may ask for."""
+    count = max(2, int(keys[-1]) + 1 if num_labels is None else num_labels)
+    try:
+        files.check_size(4.0 * count * math.prod(grid))
+    except ValueError as error:
+        raise ValueError(f"Of all {count} labels at {math.prod(grid)} points {error}") from None
+    return count

@@ -8,7 +8,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli.fitting import Layout
-from crfrnn.offline.inputs import probabilities
+from crfrnn.offline.inputs import SUM_TOLERANCE, probabilities
 from crfrnn.offline.unaries import probs_from_labels, probs_from_logits
 from crfrnn.offline.upsampling import upsample
 
@@ -92,8 +92,19 @@ def of_eight_bits(array: np.ndarray) -> np.ndarray:
 
 
 def from_maps(maps: np.ndarray) -> np.ndarray:
-    """(*s, K) float32 from maps of some labels (K, *s), probabilities that sum to 1 or 255."""
-    return probabilities(np.moveaxis(of_eight_bits(maps), 0, -1)).astype(np.float32)
+    """(*s, K) float32 from maps of some labels (K, *s), probabilities that sum to 1 or 255.
+
+    Of one label alone they are 1: it is everywhere.
+    """
+    if len(maps) > 1:
+        return probabilities(np.moveaxis(of_eight_bits(maps), 0, -1)).astype(np.float32)
+    certain = 255 if maps.dtype == np.uint8 and maps.max() > 1 else 1
+    if not np.all(np.abs(maps / certain - 1) <= SUM_TOLERANCE):
+        raise ValueError(
+            "expected the map of one label alone to be 1 everywhere. Received values in "
+            f"[{maps.min()}, {maps.max()}]: save the maps of the other labels with it."
+        )
+    return np.ones((*maps.shape[1:], 1), np.float32)
 
 
 def from_logits(

@@ -165,6 +165,8 @@ def complete(
     # Where nothing is known, all labels are equally likely.
     known = np.where(np.isnan(probs).any(-1, keepdims=True), 1 / probs.shape[-1], probs)
     known = upsample(known, image.shape[:-1])
+    if known.shape[-1] == 1:  # a CRF has two labels, of which one is nowhere
+        known = np.concatenate([known, np.zeros_like(known)], -1)
     guess = first_guess([image], [known], spacing=spacing, mask=[mask])
     return {**guess, **parameters}, guess
 

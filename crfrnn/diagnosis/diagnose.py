@@ -87,7 +87,7 @@ def diagnose(
         unknown: the value of points without a label, often 255, which do not count in scores.
         crf: the other arguments of `refine`: theta_alpha, theta_beta, theta_gamma,
             bilateral_weight, spatial_weight, and the optional ones but `coordinates`. Points
-            outside a `mask` take no part in kernels, numbers and scores.
+            outside a `mask` take no part in kernels, numbers and scores, and may be NaN.
 
     Returns:
         `Diagnosis`; `print` it, or `plot` it.
@@ -190,6 +190,11 @@ def _model(image: np.ndarray, probs: np.ndarray, crf: Mapping[str, Any]) -> Dens
 def _probabilities(unaries: Any, mask: np.ndarray | None) -> np.ndarray:
     """Probabilities (*S, L); which kind the values are is told by those inside the mask."""
     values = checks.array("unaries", unaries)
+    if mask is not None and values.dtype.kind == "f":
+        # Points that do not count may be NaN: to figures no label is likelier there.
+        nothing = np.isnan(values).any(-1) & ~mask
+        count = values.shape[-1]
+        values = np.where(nothing[..., None], 1 / count if count > 1 else 0, values)
     inside = values if mask is None else values[mask]
     # Logits all of which are in [0, 1] do not occur; probabilities that do not sum to 1 do, and
     # have to be named.

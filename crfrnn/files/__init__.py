@@ -5,19 +5,21 @@ The doors (cli) and the data sets may import it; it uses the ground floor alone.
 """
 
 from crfrnn.files.arrays import NNUNET_KEY, NNUNET_V1_KEY, read_array, write_array
-from crfrnn.files.labels import ROUNDING, check_label_format, whole_numbers, write_labels
+from crfrnn.files.labels import HIGHEST, ROUNDING, check_label_format, whole_numbers, write_labels
 from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
-from crfrnn.files.packed import ENERGIES, is_packed, read_packed, write_packed
+from crfrnn.files.packed import ENERGIES, is_packed, read_labels, read_packed, write_packed
 from crfrnn.files.pictures import read_bands, read_picture
+from crfrnn.files.sizes import check as check_size
 from crfrnn.files.text import read_json
 from crfrnn.files.volumes import open_volume, volume_values
-from crfrnn.files.writing import WORKSHOP, replacing, unfinished
+from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished
 from crfrnn.optional import needed
 
 __all__ = [
     "ARRAYS",
     "ENERGIES",
     "HDF5",
+    "HIGHEST",
     "NIFTI",
     "NNUNET_KEY",
     "NNUNET_V1_KEY",
@@ -25,13 +27,16 @@ __all__ = [
     "ROUNDING",
     "VOLUMES",
     "WORKSHOP",
+    "asked_for",
     "check_label_format",
+    "check_size",
     "is_packed",
     "needed",
     "open_volume",
     "read_array",
     "read_bands",
     "read_json",
+    "read_labels",
     "read_packed",
     "read_picture",
     "replacing",

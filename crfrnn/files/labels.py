@@ -12,6 +12,7 @@ from crfrnn.files.writing import asked_for
 
 # How far rounding and resampling move whole numbers and probabilities.
 ROUNDING = 1e-3
+HIGHEST = 2**16 - 1  # label that files have bits for
 
 
 def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:

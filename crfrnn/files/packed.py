@@ -11,6 +11,8 @@ import numpy as np
 from crfrnn.files import sizes
 from crfrnn.files.arrays import _stream
 from crfrnn.files.errors import Unfit, naming, real
+from crfrnn.files.labels import HIGHEST
+from crfrnn.files.writing import asked_for
 
 KEYS, ENERGIES, COUNT = "keys", "energies", "num_labels"
 
@@ -57,6 +59,9 @@ def write_packed(path: Path, probs: np.ndarray, keys: np.ndarray, num_labels: in
         keys: (K,) which labels these are.
         num_labels: L.
 
+    Raises:
+        ValueError: labels above 65535, for which there are no bits.
+
     Example:
 
     >>> import tempfile
@@ -66,6 +71,10 @@ def write_packed(path: Path, probs: np.ndarray, keys: np.ndarray, num_labels: in
     >>> packed.keys, packed.maps.ravel().round(2), packed.num_labels
     (array([ 0, 15]), array([0.9, 0.1], dtype=float32), 21)
     """
+    if keys[-1] > HIGHEST:
+        raise ValueError(
+            f"{asked_for(path)}: expected labels up to {HIGHEST}. Received {keys[-1]}."
+        )
     with np.errstate(divide="ignore"):
         codes = np.rint(-_STEPS * np.log(np.moveaxis(probs, -1, 0), dtype=np.float32))
     with open(path, "wb") as file:
@@ -93,13 +102,8 @@ def read_packed(path: Path) -> Packed:
                     f"{sorted(members)}; save one array of maps alone."
                 )
             (name,) = others
-            keys, maps = _member(file, KEYS), _member(file, name)
-            count = int(_member(file, COUNT)) if COUNT in members else None
-        ascending = (
-            keys.dtype.kind in "ui" and keys.ndim == 1 and np.all(np.diff(keys.astype(int)) > 0)
-        )
-        if not ascending or keys[0] < 0 or (count is not None and keys[-1] >= count):
-            raise Unfit(f"expected `keys` to be labels, ascending; received {keys[:8].tolist()}.")
+            keys, count = _labels(file)
+            maps = _member(file, name)
         if maps.ndim < 2 or len(maps) != len(keys):
             raise Unfit(
                 f"expected a map for each of {len(keys)} keys, labels first; received `{name}` of "
@@ -108,7 +112,22 @@ def read_packed(path: Path) -> Packed:
         if name == ENERGIES and maps.dtype == np.uint8:
             maps = np.exp(np.arange(256, dtype=np.float32) / -_STEPS)[maps]
             maps /= maps.sum(0)
-        return Packed(keys.astype(np.int64), maps, count, name)
+        return Packed(keys, maps, count, name)
+
+
+def read_labels(path: Path) -> tuple[np.ndarray, int | None]:
+    """Of such a file `keys` and `num_labels` alone, without the maps; as in `Packed`."""
+    with naming(path), zipfile.ZipFile(path) as file:
+        return _labels(file)
+
+
+def _labels(file: zipfile.ZipFile) -> tuple[np.ndarray, int | None]:
+    keys = _member(file, KEYS)
+    count = int(_member(file, COUNT)) if f"{COUNT}.npy" in file.namelist() else None
+    ascending = keys.dtype.kind in "ui" and keys.ndim == 1 and np.all(np.diff(keys.astype(int)) > 0)
+    if not ascending or keys[0] < 0 or (count is not None and keys[-1] >= count):
+        raise Unfit(f"expected `keys` to be labels, ascending; received {keys[:8].tolist()}.")
+    return keys.astype(np.int64), count
 
 
 def _member(file: zipfile.ZipFile, name: str) -> np.ndarray:

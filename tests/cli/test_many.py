@@ -97,20 +97,80 @@ def test_options_are_those_of_the_command(tmp_path):
         (dict(agree_with=dict(theta=3)), TypeError, "Received theta"),
         (dict(theta_beta=0), ValueError, "`theta_beta` to be positive"),
         (dict(jobs=0), ValueError, "`jobs` to be a whole number, 1 or more"),
-        (dict(layout="labels"), ValueError, "`layout` of auto"),
+        (dict(layout="labels"), ValueError, "`layout` to be one of 'auto'"),
         (dict(suffix=".doc"), ValueError, "expected one of"),
-        (dict(suffix=".png", packed=True), ValueError, r"expected a \.npz with --packed"),
+        (dict(suffix=".png", packed=True), ValueError, r"expected a \.npz with `packed`"),
         (dict(suffix=".npy", confidence=0.9), ValueError, "only label maps have 255"),
-        (dict(suffix=".tif", palette=True), ValueError, r"expected a \.png with --palette"),
+        (dict(suffix=".tif", palette=True), ValueError, r"expected a \.png with `palette`"),
         (dict(cases=[np.zeros((3, 4))]), ValueError, r"pairs of paths.*crfrnn\.refine"),
         (dict(cases=[("a/i.png", "p.npy"), ("b/i.jpg", "q.npy")]), ValueError, "both 'i'"),
         (dict(cases=["a.png"]), ValueError, "pairs of paths"),
+        (dict(cases={"../b": ("i.png", "p.npy")}), ValueError, r"stay in the folder.*'\.\./b'"),
+        (dict(cases={"/b": ("i.png", "p.npy")}), ValueError, "stay in the folder.*'/b'"),
+        (dict(cases={"": ("i.png", "p.npy")}), ValueError, "stay in the folder"),
+        (dict(cases={n: ("i.png", "p.npy") for n in (1, "1")}), ValueError, "both '1'"),
+        (dict(cases={n: ("i.png", "p.npy") for n in ("a", "./a")}), ValueError, "both 'a'"),
+        (dict(confidence=90), ValueError, "`confidence` to be a number, 0 or more, at most 1"),
+        (dict(labels_as_probs=0), ValueError, "`labels_as_probs` to be a positive number, at most"),
+        (dict(slice_axis=3), ValueError, r"`slice_axis` to be a whole number 0\.\.2"),
+        (dict(spacing=(1, 0)), ValueError, "`spacing` to be positive"),
+        (dict(logits=True, labels_as_probs=0.9), ValueError, "Received both"),
     ],
 )
 def test_bad_arguments(tmp_path, change, error, message):
     call = {"cases": [("i.png", "p.npy")], **CRF, **change}
     with pytest.raises(error, match=f"(?s){message}"):
         crfrnn.refine_many(output=tmp_path / "out", **call)
+
+
+def test_inputs_are_no_outputs(tmp_path):
+    pairs, _ = made(tmp_path, 2)
+    before = [pair[0].read_bytes() for pair in pairs]
+    (tmp_path / "link").symlink_to(tmp_path)
+    for folder in (tmp_path, tmp_path / "link"):
+        for overwrite in (False, True):
+            with pytest.raises(ValueError, match=r"case1\.png is an input\. Choose another folder"):
+                crfrnn.refine_many(pairs, folder, overwrite=overwrite, **CRF)
+    # Of another case, too.
+    swapped = {pair[0].stem[:-1] + f"{n}": pair for n, pair in enumerate(pairs)}
+    with pytest.raises(ValueError, match="is an input"):
+        crfrnn.refine_many(swapped, tmp_path, overwrite=True, **CRF)
+    assert [pair[0].read_bytes() for pair in pairs] == before
+    found = crfrnn.refine_many(pairs, tmp_path, suffix=".tif", jobs=1, **CRF)
+    assert [result.error for result in found] == [None, None]
+
+
+def test_numbers_of_numpy_are_recorded_however_deep_they_are(tmp_path):
+    pairs, _ = made(tmp_path, 1)
+    one = np.float32(1)
+    crf = {**CRF, "theta_alpha": (np.float32(6), 6), "bilateral_weight": (one, one * 2, 3)}
+    how = dict(spacing=(one, one), confidence=np.float32(0.5))
+    how["agree_with"] = {"theta_gamma": (one, one)}
+    for complete in (False, True):
+        (found,) = crfrnn.refine_many(pairs, tmp_path / "out", jobs=1, **how, **crf)
+        assert found.error is None and (found.outcome is None) == complete
+
+
+def test_probabilities_that_are_nan(tmp_path):
+    pairs, _ = made(tmp_path, 1)
+    probs = np.load(pairs[0][1])
+    probs[:4] = np.nan
+    np.save(pairs[0][1], probs)
+    with pytest.warns(UserWarning, match="add `nan_outside`"):
+        crfrnn.refine_many(pairs, tmp_path / "out", **CRF)
+    (found,) = crfrnn.refine_many(pairs, tmp_path / "out", **CRF, nan_outside=True)
+    assert found.error is None and not read(found.output)[:4].any()
+
+
+def test_options_that_messages_name_are_arguments(tmp_path):
+    image, probs, _ = scene((3, 18, 24), channels=3)
+    np.save(tmp_path / "i.npy", image)
+    np.save(tmp_path / "p.npy", probs)
+    pair = tmp_path / "i.npy", tmp_path / "p.npy"
+    (found,) = crfrnn.refine_many([pair], tmp_path / "out", suffix=".tif", **CRF)
+    assert "add `slice_axis` 0" in found.outcome.warnings[0]
+    with pytest.raises(ValueError, match="add `overwrite` to replace them"):
+        crfrnn.refine_many([pair], tmp_path / "out", suffix=".tif", **CRF, slice_axis=0)
 
 
 def test_a_script_needs_no_guard(tmp_path):

@@ -156,6 +156,32 @@ def test_search_and_diagnose_leave_out_points_outside_masks_and_those_without_la
     assert str(found) in text and found.metrics["correct"][0] < 100
 
 
+def test_search_and_diagnose_leave_out_nan_when_the_user_says_so(tmp_path):
+    _, there = folder(tmp_path, 2, labels=2), inside(SHAPE)
+    cases = [scene(labels=2, seed=number) for number in range(2)]
+    for number, (_, probs, _) in enumerate(cases):
+        nan = np.where(there[..., None], probs, np.float32(np.nan))
+        np.save(tmp_path / f"probs/case{number}.npy", nan)
+    images, maps, truths = zip(*cases, strict=True)
+    folders = [tmp_path / name for name in ("images", "probs", "labels")]
+    given = [*folders, "--trials=2", "-o", tmp_path / "best.json"]
+    assert "add --nan-outside" in run("search", *given, status=1)
+    how = dict(masks=[there] * 2, trials=2, progress=False)
+    expected = search(list(images), list(maps), list(truths), unknown=255, **how)
+    assert str(expected) in run("search", *given, "--nan-outside")
+
+    one = [tmp_path / "images/case0.png", tmp_path / "probs/case0.npy"]
+    one += ["--labels", tmp_path / "labels/case0.png"]
+    assert "add --nan-outside" in run("diagnose", *one, status=1)
+    crf = first_guess(images[0], maps[0], mask=there)
+    for options in ([], OPTIONS):
+        found = diagnose(
+            images[0], maps[0], truths[0], mask=there, unknown=255, **(CRF if options else crf)
+        )
+        figure = ["-o", tmp_path / "why.png", "--overwrite"]
+        assert str(found) in run("diagnose", *one, *options, *figure, "--nan-outside")
+
+
 def test_an_image_of_nothing_but_nan(tmp_path):
     i, p = tmp_path / "i.npy", tmp_path / "p.npy"
     np.save(i, np.full(SHAPE, np.nan))

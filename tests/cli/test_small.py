@@ -235,6 +235,77 @@ def test_damaged_files_of_some_labels(tmp_path, content, message):
     assert str(p) in text and message in text
 
 
+@pytest.mark.parametrize("labels", [{"keys": [0, 2**33]}, {"keys": [0, 1], "num_labels": 2**33}])
+def test_more_labels_than_fit_into_the_memory(tmp_path, labels):
+    image, _, _ = scene(SIZE)
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npz"
+    np.savez(p, **labels, energies=np.zeros((2, *SIZE), np.uint8))
+    text = run("refine", i, p, "-o", tmp_path / "o.npy", *OPTIONS, status=1)
+    assert "GiB of memory, and 16 are allowed" in text
+    text = run("diagnose", i, p, *OPTIONS, status=1)
+    assert str(p) in text and "GiB of memory, and 16 are allowed" in text
+    with pytest.raises(ValueError, match="GiB of memory, and 16 are allowed"):
+        crfrnn.unpack(p)
+    if "num_labels" not in labels:  # more than 16 bits hold
+        for o in ("o.png", "o.npz"):
+            options = ["--packed"] if o == "o.npz" else []
+            text = run("refine", i, p, "-o", tmp_path / o, *OPTIONS, *options, status=1)
+            assert f"{o}: expected labels up to 65535" in text and "unfinished" not in text
+
+
+def test_labels_that_two_bytes_cannot_hold(tmp_path):
+    probs = np.zeros((1, 2, 70001), np.float32)
+    probs[0, :, [1, 70000]] = 0.5
+    with pytest.raises(ValueError, match=r"p\.npz: expected labels up to 65535\. Received 70000"):
+        crfrnn.pack(tmp_path / "p.npz", probs)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["packed", "ones", "uint8", "logits"])
+@pytest.mark.parametrize("guessed", [False, True])
+def test_one_label_is_everywhere(tmp_path, kind, guessed):
+    image, probs = small_scene()
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npz"
+    options = ["--upsample", *([] if guessed else OPTIONS)]
+    if kind == "packed":
+        background = np.zeros((*SIZE, 4), np.float32)
+        background[..., 0], background[..., 1] = 1 - 1e-6, 1e-6
+        np.save(tmp_path / "p.npy", background)
+        run("refine", i, tmp_path / "p.npy", "-o", p, *OPTIONS, "--packed", "--ignore-below=1e-3")
+        assert crfrnn.unpack(p)[..., 0].all()
+    elif kind == "ones":
+        np.savez(p, keys=[2], maps=np.ones((1, 5, 7)))
+    elif kind == "uint8":
+        np.savez(p, keys=[2], maps=np.full((1, 5, 7), 255, np.uint8), num_labels=4)
+    else:
+        np.savez(p, keys=[2], maps=np.moveaxis(np.log(probs[..., :1]), -1, 0))
+        options.append("--logits")
+    (label,), count = np.load(p)["keys"], 4 if kind in ("packed", "uint8") else 3
+    run("refine", i, p, "-o", tmp_path / "o.png", *options)
+    assert np.all(read(tmp_path / "o.png") == label)
+    run("refine", i, p, "-o", tmp_path / "o.npy", *options)
+    np.testing.assert_array_equal(read(tmp_path / "o.npy").argmax(0), np.full(SIZE, label))
+    assert read(tmp_path / "o.npy").shape == (count, *SIZE)
+
+
+def test_one_map_that_is_not_everywhere(tmp_path):
+    image, probs = small_scene()
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npz"
+    np.savez(p, keys=[1], maps=np.moveaxis(probs[..., :1], -1, 0))
+    text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, "--upsample", status=1)
+    assert "one label alone to be 1 everywhere" in text and "other labels" in text
+
+
+def test_what_a_packed_file_says_itself(tmp_path):
+    image, _, _ = scene(SIZE)
+    _, probs, _ = scene(SIZE, 3)
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npz"
+    crfrnn.pack(p, probs)
+    for option in ("--logits", "--labels-as-probs=0.9", "--layout=last"):
+        text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, option, status=1)
+        assert str(p) in text and f"leave out {option.partition('=')[0]}." in text
+
+
 def test_no_pickle(tmp_path):
     image, _, _ = scene(SIZE)
     i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npz"
@@ -267,6 +338,40 @@ def test_the_command_pack(tmp_path):
     run("pack", p, "-o", o, "--logits", "--layout=last")
     assert_close(crfrnn.unpack(o), crfrnn.unpack(out / "c0.npz"), EXACT)
     assert "Add --overwrite" in run("pack", p, "-o", o, "--logits", "--layout=last", status=1)
+
+
+def test_upsample_is_said_where_it_helps(tmp_path):
+    image, probs = small_scene()
+    i, p = picture(tmp_path / "i.png", image), tmp_path / "p.npy"
+    np.save(p, probs.swapaxes(0, 1))  # in no proportion
+    for options in ([], ["--upsample"]):
+        text = run("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, *options, status=1)
+        assert "resize its probabilities" in text and "add --upsample" not in text
+    volume, _, _ = scene((8, 10, 12))
+    np.save(tmp_path / "v.npy", volume)
+    np.save(p, scene((4, 5, 6))[1])
+    text = run("refine", tmp_path / "v.npy", p, "-o", tmp_path / "o.tif", *OPTIONS, status=1)
+    assert "does not fit" in text and "add --upsample" not in text
+
+
+def test_searches_count_the_labels_of_all_files(tmp_path):
+    from crfrnn.cli import command_search
+    from crfrnn.cli.cases import Paths
+    from crfrnn.cli.refining import Settings
+
+    def count(*cases):
+        paths = []
+        for n, (keys, highest) in enumerate(cases):
+            image, probs, truth = scene(labels=2, seed=n)
+            p = tmp_path / f"p{n}.npz"
+            np.savez(p, keys=keys, maps=np.moveaxis(probs, -1, 0))
+            i = picture(tmp_path / f"i{n}.png", image)
+            paths.append(Paths(f"{n}", (i,), p, picture(tmp_path / f"t{n}.png", truth * highest)))
+        return [case.probs.shape[-1] for case in command_search._read(paths, Settings({}))]
+
+    assert count(([0, 1], 1), ([0, 3], 3)) == [4, 4]
+    assert count(([0, 1], 4), ([0, 3], 3)) == [5, 5]
+    assert count(([0, 1], 255)) == [2]
 
 
 def test_searches_read_packed_files(tmp_path):

@@ -100,5 +100,36 @@ def test_a_folder_says_so_before_the_work(tmp_path):
     arguments, _ = folder(tmp_path, 2)
     text = run(*arguments, *OPTIONS, "--suffix=.tif", "--palette", status=1)
     assert "Error: *.tif: expected a .png with --palette" in text
+    assert not (tmp_path / "out").exists()
     assert "2 refined" in run(*arguments, *OPTIONS, "--packed")
     assert crfrnn.unpack(tmp_path / "out/case0.npz").shape[-1] == 3
+
+
+def test_a_palette_makes_png_of_tif(tmp_path):
+    image, probs, _ = scene()
+    picture(tmp_path / "images/a.tif", image)
+    (tmp_path / "probs").mkdir()
+    np.save(tmp_path / "probs/a.npy", probs)
+    run("refine", tmp_path / "images", tmp_path / "probs", "-o", tmp_path / "o", "--palette")
+    with Image.open(tmp_path / "o/a.png") as found:
+        assert found.mode == "P"
+
+
+@pytest.mark.filterwarnings("error")
+def test_nan_is_label_0_and_is_not_packed(tmp_path):
+    image, _, _ = scene()
+    _, few, _ = scene(labels=2)
+    probs = np.full((*few.shape[:-1], 4), 1e-6, np.float32)
+    probs[..., [1, 3]] = few * (1 - 2e-6)
+    probs[:4] = np.nan
+    i = picture(tmp_path / "i.png", image)
+    np.save(tmp_path / "p.npy", probs)
+    there = np.ones(image.shape, np.uint8)
+    there[:4] = 0
+    m = picture(tmp_path / "m.png", there)
+    command = ["refine", i, tmp_path / "p.npy", *OPTIONS, "--ignore-below=1e-3"]
+    run(*command, "-o", tmp_path / "o.png", "--nan-outside", "--confidence=0.1")
+    assert not read(tmp_path / "o.png")[:4].any() and read(tmp_path / "o.png")[4:].all()
+    for option in (["--nan-outside"], ["--mask", m]):
+        text = run(*command, "-o", tmp_path / "o.npz", "--packed", *option, status=1)
+        assert "o.npz: expected probabilities without NaN, which --packed cannot hold" in text
