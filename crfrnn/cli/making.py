@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from crfrnn.cli import options, parameter_file
 from crfrnn.cli.refining import Settings
@@ -53,5 +55,19 @@ def settings(
     """The settings of `options.settings`, and those of the options here."""
     if ignore_below is not None:
         given = {**given, "ignore_below": ignore_below}
-    second = None if agree_with is None else parameter_file.read(agree_with)["parameters"]
-    return options.settings(**given)._replace(**how, agree_with=second)
+    first = options.settings(**given)
+    second = None if agree_with is None else _second(agree_with, first)
+    return first._replace(**how, agree_with=second)
+
+
+def _second(path: Path, first: Settings) -> dict[str, Any]:
+    """The parameters of the second CRF, which sees the image as the first does."""
+    content = parameter_file.read(path)
+    parameters = content.pop("parameters")
+    for name, value in content.items():
+        if not np.array_equal(value, getattr(first, name)):
+            raise ValueError(
+                f"{path}: expected {name} of the first CRF, {getattr(first, name)}, or none. "
+                f"Received {value}. Both CRFs see one image: leave it out, or give it to both."
+            )
+    return parameters

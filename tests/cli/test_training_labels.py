@@ -133,3 +133,15 @@ def test_nan_is_label_0_and_is_not_packed(tmp_path):
     for option in (["--nan-outside"], ["--mask", m]):
         text = run(*command, "-o", tmp_path / "o.npz", "--packed", *option, status=1)
         assert "o.npz: expected probabilities without NaN, which --packed cannot hold" in text
+
+
+def test_a_second_crf_that_would_see_another_image_is_refused(tmp_path):
+    i, p = tmp_path / "i.npy", tmp_path / "p.npy"
+    image, probs, _ = scene()
+    np.save(i, image)
+    np.save(p, probs)
+    weak = tmp_path / "weak.json"
+    weak.write_text('{"parameters": {"bilateral_weight": 1.0}, "rescale": true}')
+    arguments = ("refine", i, p, "-o", tmp_path / "o.png", *OPTIONS, "--agree-with", weak)
+    assert "Both CRFs see one image" in run(*arguments, status=1)
+    run(*arguments, "--rescale")
