@@ -283,11 +283,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--images", type=int, default=4, help="of a run of pydensecrf")
     parser.add_argument("--fast-images", type=int, default=48, help="of a run of the fast ones")
     parser.add_argument("--scale", type=float, default=1.0, help="of the grids, for a quick trial")
-    parser.add_argument("--output", help="JSON file; default: a new one under runs/benchmarks/")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing --output")
-    parser.add_argument(
-        "--wait", type=float, default=0.0, help="minutes to wait for a quiet machine, per run"
-    )
+    measure.add_run_options(parser)
     parser.set_defaults(device="cpu", backend="tensorflow")  # no Keras takes part
     return run(parser.parse_args(arguments))
 

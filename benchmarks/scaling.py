@@ -10,6 +10,7 @@ are divided. Needs the extras bench, large and plot, and zarr.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import tempfile
 import time
@@ -31,14 +32,12 @@ def main() -> None:
     parser.add_argument("--megapixels", type=int, nargs="+", default=[1, 4, 16, 64, 256])
     parser.add_argument("--thetas", type=float, nargs=3, default=[20.0, 13.0, 3.0])
     measure.add_run_options(parser)
+    parser.set_defaults(device="cpu", backend="tensorflow")  # no Keras takes part
     options = parser.parse_args()
-    options.device, options.backend = "cpu", "tensorflow"
     path = measure.output_path(options, "scaling")
     report: dict[str, Any] = measure.circumstances("cpu", "none")
     report |= {"thetas": options.thetas, "in_memory": None, "runs": []}
-    run = lambda function, *arguments: measure.in_fresh_process(  # noqa: E731
-        function, *arguments, options=options
-    )
+    run = functools.partial(measure.in_fresh_process, options=options)
     report["in_memory"] = run(in_memory, options.thetas)
     for number, megapixels in enumerate(options.megapixels, 1):
         print(f"[{number}/{len(options.megapixels)}] {megapixels} megapixels", flush=True)

@@ -143,7 +143,7 @@ def _operator(positions: Any, method: str, native: bool | None, grid: Any, windo
     if native and refusal:
         raise RuntimeError(f"native=True, but the C++ lattice cannot be used. {refusal}")
     features = positions.shape[-1]
-    if refusal and features > library.MAX_FEATURES and not native_lattice.library_error():
+    if refusal and features > library.MAX_FEATURES and not native_lattice.loading_error():
         warnings.warn(
             f"Positions with {features} features: the C++ lattice takes at most "
             f"{library.MAX_FEATURES}, so a many times slower one filters. Use fewer channels, for "

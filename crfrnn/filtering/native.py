@@ -11,7 +11,7 @@ from crfrnn.native import library
 
 def available() -> bool:
     """Whether the native library is there and can be loaded; see `native_status` for the reason."""
-    return library_error() is None
+    return loading_error() is None
 
 
 def native_status() -> dict[str, Any]:
@@ -28,7 +28,7 @@ def native_status() -> dict[str, Any]:
     >>> sorted(native_status())
     ['available', 'error', 'instruction_set', 'path', 'threads']
     """
-    error = library_error()
+    error = loading_error()
     loaded = None if error else library.load()
     return {
         "available": error is None,
@@ -48,7 +48,7 @@ def refusal(positions: Any = None) -> str | None:
     On TensorFlow this registers its operations, which a SavedModel that contains them needs to be
     loaded.
     """
-    if error := library_error():
+    if error := loading_error():
         return error
     if positions is None:
         return _backend_error()
@@ -117,7 +117,7 @@ class NativeLatticeFilter:
 
 
 @functools.cache
-def library_error() -> str | None:
+def loading_error() -> str | None:
     """Why the library cannot be loaded, or None."""
     try:
         library.load()

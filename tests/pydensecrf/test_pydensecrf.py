@@ -437,7 +437,7 @@ def with_native(request, monkeypatch):
     if request.param and not native.available():
         pytest.skip("no native library")
     if not request.param:
-        monkeypatch.setattr(native, "library_error", lambda: "turned off")
+        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
 
 
 @pytest.mark.parametrize("compat", COMPATS)

@@ -51,7 +51,7 @@ class Made(NamedTuple):
     """A build: the library, the program, and how what uses them is started."""
 
     sanitizer: Sanitizer
-    library: Path
+    shared_object: Path
     fuzz: Path
     preload: str  # the runtime, and the C++ library whose exceptions it watches
 

@@ -17,13 +17,13 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so")
 
 def run(made: Made) -> bool:
     """Run them in a copy of the package whose library is that of the build; whether all passed."""
-    copy = made.library.parent / "package"
+    copy = made.shared_object.parent / "package"
     shutil.rmtree(copy, ignore_errors=True)
     for folder in ("crfrnn", "tests"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=_LEFT_OUT)
     for file in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / file, copy)
-    shutil.copy(made.library, copy / "crfrnn" / "native")
+    shutil.copy(made.shared_object, copy / "crfrnn" / "native")
     # What Python itself never gives back is no leak of ours; those of the library the random calls
     # find. Not captured: what a sanitizer says before it ends the process.
     leaks = made.sanitizer.options.get("ASAN_OPTIONS", "") + ":detect_leaks=0"

@@ -4,7 +4,7 @@ In: positions, values and scales as arrays or tensors of one framework. Out: ten
 differentiable in the values. Only `crfrnn.filtering.native` imports this room.
 
     build(positions)                                             the lattice of positions (B, N, F)
-    apply(values, scale_in, scale_out, lattice, transposed)      the filter; see `native.library`
+    apply(values, scale_in, scale_out, lattice, transposed)      the filter; see native/library.py
     refusal(positions)                                           why it cannot serve them, or None
     XLA_COMPILES                                                 whether XLA can compile these calls
 """
