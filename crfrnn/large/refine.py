@@ -102,6 +102,9 @@ def refine(
             in the image, when they are computed.
         ImportError: dask is missing.
 
+    Warns:
+        UserWarning: the kernels reach so far that tiles cost much work or memory.
+
     Reference:
         A. Adams, J. Baek, M. A. Davis, "Fast High-Dimensional Filtering Using the Permutohedral
         Lattice", Eurographics 2010, for the kernel's support.
@@ -144,7 +147,6 @@ def refine(
             "so do smaller thetas.",
             stacklevel=checks.outside(),
         )
-    norms = None
     norms = None
     if cut.norm_halo and names:
         norms = _tiled(

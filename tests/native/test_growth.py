@@ -1,23 +1,20 @@
 """Memory of a process that calls the native library ten thousand times."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from crfrnn.filtering.native import available
+from tests import growth
 
 if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
     pytest.skip("no native library", allow_module_level=True)
 
 CALLS = """
-import contextlib, sys, warnings
+import contextlib, warnings
 import numpy as np
-import psutil
 from crfrnn import DenseCRF, gaussian_filter, refine
 
-calls, allowed = map(int, sys.argv[1:])
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(0)
 shape = (6, 8)
@@ -45,29 +42,11 @@ def once():
     fails(lambda: refine(image, probs, **{**thetas, "theta_alpha": 1e-9}, **weights))
     fails(lambda: gaussian_filter(probs.reshape(-1, 3), unfinished, native=True))
     fails(lambda: stepwise(probs[:-1]))
-
-def resident():
-    return psutil.Process().memory_info().rss
-
-for _ in range(calls // 10):  # until every buffer that is kept has been made
-    once()
-before = resident()
-for _ in range(calls):
-    once()
-growth = resident() - before
-print(f"{growth / 2**10:.0f} KiB more after {calls} calls")
-assert growth < allowed
 """
-
-
-def grown(calls, allowed):
-    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", CALLS, str(calls), str(allowed)]
-    subprocess.run(command, check=True, env=environment)
 
 
 @pytest.mark.nightly
 def test_ten_thousand_calls_do_not_grow():
     # Measured after 1,000 and 2,000 rounds: 80 KiB. A lattice of this size has 3 KiB, so that 30
     # MiB would be lost if each were.
-    grown(10_000, 4 * 2**20)
+    growth.check(CALLS, 10_000, 4 * 2**20)
