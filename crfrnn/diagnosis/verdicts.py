@@ -152,8 +152,9 @@ def _strength(d: Findings) -> Iterator[str | Advice]:
         factor = max(1.5, np.percentile(margin, 10) / np.median(reach))
         yield Advice(
             f"The unaries are so sure (median margin {median:.2g}, in nats) that messages of at "
-            f"most {most:.2g} can overturn only {percent(reachable)} of them.",
-            f"Raise the weights about {ratio(factor)} times, or soften the probabilities.",
+            f"most {most:.2g} can overturn only {percent(reachable)} of them. Softer probabilities "
+            "would leave them more.",
+            f"Raise the weights about {ratio(factor)} times.",
             _weights(d, factor),
         )
         yield from _hard(d)
