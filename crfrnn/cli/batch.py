@@ -103,8 +103,10 @@ def alone(folder: Path) -> Iterator[None]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
-        lock.release()
+        with workers.interrupts_later():
+            shutil.rmtree(workshop, ignore_errors=True)
+            lock.release()
+            del lock  # in its finalizer a Ctrl-C would be lost
 
 
 def run(

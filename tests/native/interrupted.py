@@ -6,6 +6,9 @@ For each door: MOMENTS alarms, each of which has to come out as KeyboardInterrup
 is what it was before. An alarm does what Ctrl-C does, at a moment that can be chosen.
 """
 
+import contextlib
+import io
+import shutil
 import signal
 import sys
 import tempfile
@@ -104,7 +107,6 @@ def diagnose():
 
 
 def folder():
-    from click.testing import CliRunner
     from PIL import Image
 
     from crfrnn.cli.commands import crfrnn
@@ -118,13 +120,19 @@ def folder():
         np.save(top / "probs" / f"{name}.npy", PROBS)
     given = [f"--{name.replace('_', '-')}={value}" for name, value in CRF.items()]
     paths = [str(top / name) for name in ("images", "probs")]
-    command = ["refine", *paths, "-o", str(top / "refined"), "--jobs", "1", "--overwrite", *given]
+    command = ["refine", *paths, "-o", str(top / "refined"), "--jobs", "1", *given]
 
     def call():
-        done = CliRunner().invoke(crfrnn, command)
-        if done.exit_code == INTERRUPTED:
-            raise KeyboardInterrupt
-        assert done.exit_code == 0, done.output
+        shutil.rmtree(top / "refined", ignore_errors=True)
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                crfrnn(command)
+        except SystemExit as end:
+            # In click's own lines before and behind ours it is "Aborted!".
+            if end.code == INTERRUPTED or "Aborted!" in said.getvalue():
+                raise KeyboardInterrupt from end
+            assert end.code == 0, said.getvalue()
         assert not list((top / "refined").rglob(".unfinished*"))
         return str([zlib.crc32(path.read_bytes()) for path in sorted(top.glob("refined/?.*"))])
 
@@ -218,7 +226,8 @@ def interrupt(call, moments):
 
 
 def main(moments, *names):
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in names:
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         interrupt(DOORS[name](), rng.uniform(0, 1, int(moments)))
