@@ -234,7 +234,7 @@ def test_any_number_of_channels(channels):
     assert_close(together, np.concatenate(one_by_one, -1), EXACT)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40])
+@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40, 70])
 @pytest.mark.parametrize("full", [False, True])
 def test_step_is_the_mean_field_iteration(labels, full):
     rng = np.random.default_rng(labels)
