@@ -77,7 +77,7 @@ def draw(
 
 def _view(d: Findings, axis: int | None, index: int | None) -> _View:
     before, after = d.before.argmax(-1), d.after.argmax(-1)
-    image = _for_show(d.image)
+    image = _for_show(d.image, d.mask)
     spacing = d.parameters.get("spacing")
     steps = np.broadcast_to(1.0 if spacing is None else spacing, before.ndim)
     if before.ndim == 2:
@@ -105,10 +105,13 @@ def _view(d: Findings, axis: int | None, index: int | None) -> _View:
     return _View(image, before, after, truth, (axis, index), steps[0] / steps[1])
 
 
-def _for_show(image: np.ndarray) -> np.ndarray:
-    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1]."""
+def _for_show(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1].
+
+    mask: (*S) of bool, the points that set black and white; None: all.
+    """
     image = image if image.shape[-1] == 3 else image[..., :1]
-    low, high = np.percentile(image, (0.5, 99.5))
+    low, high = np.percentile(image if mask is None else image[mask], (0.5, 99.5))
     return np.clip((image.astype(np.float64) - low) / max(high - low, 1e-30), 0, 1)
 
 
