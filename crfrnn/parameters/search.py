@@ -39,6 +39,7 @@ OFF = dict.fromkeys(WEIGHTS, 0.0)
 _MOST_ABSENT = 1 / 4
 
 
+@checks.renamed(mask="masks")
 @checks.door(
     metric=Choice(("auto", *METRICS)),
     trials=Whole(2, MOST_TRIALS),
@@ -105,7 +106,7 @@ def search(
         num_iterations, normalization, ignore_below: of the CRF; see `refine`.
         width: of "boundary", in points or the unit of `spacing`.
         masks: N masks (*S) of bool, or None: True for the points that take part; the others have no
-            part in any kernel and do not count in scores.
+            part in any kernel and do not count in scores. Or `mask`, as `refine` calls its one.
         unknown: the value of points without a label, often 255: they take part in the CRF, and do
             not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.

@@ -203,6 +203,9 @@ PARAMETERS = [
     ('{"theta_beta": {"a": 3}}', "theta_beta to be a number"),
     ('{"num_iterations": 2.5}', "num_iterations to be a whole number"),
     ('{"num_iterations": true}', "num_iterations to be a whole number"),
+    (f'{{"num_iterations": {10**30}}}', "`num_iterations` to be a whole number 0..10000"),
+    ('{"ignore_below": -1}', "`ignore_below` to be a number, 0 or more"),
+    ('{"theta_gamma": 1e999}', "`theta_gamma` to be finite"),
     ('{"normalization": 1}', "normalization to be a text"),
     ('{"parameters": [' + "[" * 50_000, "nested too deeply"),
 ]
