@@ -223,7 +223,9 @@ def test_tiles_are_blended_before_a_crf_that_sees_the_whole():
         assert 0 < np.abs(first[1] - second[1]).max() < 0.1
     unaries = found["unaries"][1]
     alone = model.get_layer("head")([unaries, cases[1].image[None]])
-    refined, alone = (softmax(a, axis=-1) for a in (found["refined"][1], np.asarray(alone)))
+    refined, alone = (
+        softmax(a, axis=-1) for a in (found["refined"][1], keras.ops.convert_to_numpy(alone))
+    )
     np.testing.assert_allclose(refined, alone, atol=20 * FLOAT32)
 
 
