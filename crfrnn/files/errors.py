@@ -14,11 +14,9 @@ class Unfit(ValueError):
 
 
 def real(array: np.ndarray) -> np.ndarray:
-    """The array, of real numbers, with an axis and at least one; Unfit for anything else."""
+    """The array, of real numbers and at least one; Unfit for anything else."""
     if array.dtype.kind not in "buif":
         raise Unfit(f"expected real numbers; received {array.dtype}; convert the file.")
-    if not array.ndim:
-        raise Unfit("expected an array; received a single number.")
     if not array.size:
         raise Unfit(f"expected at least one value; received an array of shape {array.shape}.")
     return array
