@@ -1,0 +1,103 @@
+// The engine of the page: answers questions about one picture, in a worker, so that the page never waits.
+
+import { Core } from "./lattice.js";
+import { Crf, mostLikely } from "./crf.js";
+import { firstGuess, measure } from "./guess.js";
+import { learn } from "./colours.js";
+
+let core = null;
+let crf = null;
+let rgba = null;
+let probs = null;
+let measured = null;
+
+const questions = {
+  async load({ module }) {
+    core = await Core.load(module);
+    return {};
+  },
+
+  // options: {width, height, grey}; arrays: {picture: RGBA bytes}
+  open({ width, height, grey }, { picture }) {
+    crf?.free();
+    const channels = grey ? 1 : 3;
+    const values = new Float32Array(width * height * channels);
+    for (let n = 0; n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
+    rgba = picture;
+    probs = measured = null;
+    crf = new Crf(core, { width, height, channels, values, spacing: [1, 1] });
+    return {};
+  },
+
+  // Of labels, each right with a probability, as probs_from_labels; 255: no label.
+  labelled({ labels, confidence }, { map }) {
+    const others = Math.fround((1 - confidence) / (labels - 1));
+    probs = new Float32Array(map.length * labels).fill(others);
+    map.forEach((label, n) => {
+      if (label < labels) probs[n * labels + label] = confidence;
+      else probs.fill(1 / labels, n * labels, (n + 1) * labels);
+    });
+    crf.setProbabilities(probs);
+    return {};
+  },
+  likely(_, arrays) {
+    probs = arrays.probs;
+    crf.setProbabilities(probs);
+    return {};
+  },
+  learn({ labels }, { strokes }) {
+    probs = learn(rgba, crf.picture.width, crf.picture.height, strokes, labels);
+    crf.setProbabilities(probs);
+    return {};
+  },
+
+  refine({ parameters, iterations, view, label }) {
+    crf.run(parameters, iterations);
+    const q = crf.probabilities();
+    const { labels } = crf;
+    const layer = view === "labels" ? null : new Uint8Array(crf.points);
+    let entropy = 0;
+    for (let n = 0, at = 0; n < crf.points; ++n, at += labels) {
+      let own = 0;
+      for (let l = 0; l < labels; ++l) if (q[at + l] > 0) own -= q[at + l] * Math.log(q[at + l]);
+      entropy += own;
+      if (view === "entropy") layer[n] = Math.min(255, (255 * own) / Math.log(labels) + 0.5);
+      if (view === "probability") layer[n] = 255 * q[at + label] + 0.5;
+    }
+    return { entropy: entropy / crf.points, arrays: { labels: mostLikely(q, labels), ...(layer && { layer }) } };
+  },
+
+  // How strongly a point speaks with every other, by each kernel alone: exact, not through the lattice.
+  see({ parameters, point: [u, v] }) {
+    const { width, height, channels, values } = crf.picture;
+    const [bilateral, spatial] = [new Uint8Array(width * height), new Uint8Array(width * height)];
+    const { theta_alpha, theta_beta, theta_gamma } = parameters;
+    const here = (v * width + u) * channels;
+    for (let y = 0, n = 0; y < height; ++y) {
+      for (let x = 0; x < width; ++x, ++n) {
+        const square = (x - u) ** 2 + (y - v) ** 2;
+        let tone = 0;
+        for (let k = 0; k < channels; ++k) tone += (values[n * channels + k] - values[here + k]) ** 2;
+        bilateral[n] = 255 * Math.exp(-0.5 * (square / theta_alpha ** 2 + tone / theta_beta ** 2)) + 0.5;
+        spatial[n] = 255 * Math.exp((-0.5 * square) / theta_gamma ** 2) + 0.5;
+      }
+    }
+    return { arrays: { bilateral, spatial } };
+  },
+
+  guess() {
+    measured ??= measure(crf.picture);
+    return firstGuess(core, crf.picture, measured, probs);
+  },
+
+  probabilities: () => ({ arrays: { probs: probs.slice() } }),
+};
+
+self.onmessage = async ({ data: { id, method, options, arrays } }) => {
+  try {
+    const answer = await questions[method](options, arrays);
+    self.postMessage({ id, answer }, Object.values(answer.arrays ?? {}).map((array) => array.buffer));
+  } catch (error) {
+    self.postMessage({ id, error: error.message || String(error) });
+  }
+};
