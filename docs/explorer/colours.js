@@ -1,15 +1,18 @@
-// Which label each point may have, from strokes: a mixture of Gaussians of the colours under each label's strokes, as
-// in GrabCut (Rother, Kolmogorov, Blake 2004), and how near its strokes are.
+// Which label each point may have, from strokes: mixtures of Gaussians of the colours under each label's strokes, as in
+// GrabCut (Rother, Kolmogorov, Blake 2004), of the points themselves and of their surroundings (fur, grass, bricks), and
+// how near its strokes are.
 
 const COMPONENTS = 5;
 const ROUNDS = 8; // of expectation and maximisation
 const MOST = 3000; // points of a label that it learns from
 const BITS = 5; // of a colour: of 32^3 the model is asked once, and the points look up
+const SHIFT = 8 - BITS;
 const CELLS = 64; // of the longer side of the picture, for distances
 const NEAR = 7; // cells, standard deviation
 const FAR = 0.02; // what is left of a label far from its strokes
 const SURE = [0.02, 0.999]; // least probability of a label; that of a stroke
 const TEMPER = 0.6; // of log likelihoods: neighbouring points are no independent witnesses
+const AROUND = 0.012; // of the longer side: half the width of what surrounds a point
 
 // Mean and, in place of the covariance, what its inverse's Cholesky factor makes of differences; log of the weight.
 function gaussian(points, shares) {
@@ -94,48 +97,79 @@ function nearness(strokes, mark, width, height, cell) {
   return { grid: grid.map((v) => FAR + (1 - FAR) * v), w, h };
 }
 
+// Means over squares of 2 radius + 1 points, the border cut off: running sums along rows, then along columns.
+function surroundings(rgba, width, height, radius) {
+  let from = rgba;
+  for (const [count, length, step, row] of [[height, width, 4, 4 * width], [width, height, 4 * width, 4]]) {
+    const to = new Uint8ClampedArray(rgba.length);
+    for (let line = 0; line < count; ++line) {
+      for (let k = 0; k < 3; ++k) {
+        const at = line * row + k;
+        let [sum, number] = [0, 0];
+        for (let i = -radius; i < length; ++i) {
+          if (i + radius < length) (sum += from[at + (i + radius) * step]), ++number;
+          if (i - radius > 0) (sum -= from[at + (i - radius - 1) * step]), --number;
+          if (i >= 0) to[at + i * step] = sum / number;
+        }
+      }
+    }
+    from = to;
+  }
+  return from;
+}
+
+// Likelihoods of a colour under each label, relative to the likeliest: what they were once is looked up.
+class Likelihoods {
+  constructor(rgba, under) {
+    this.rgba = rgba;
+    this.models = under.map((places) => {
+      if (!places.length) return null;
+      const every = Math.ceil(places.length / MOST);
+      const kept = places.filter((_, i) => i % every === 0);
+      return mixture(kept.map((n) => [rgba[4 * n], rgba[4 * n + 1], rgba[4 * n + 2]]));
+    });
+    this.table = new Float32Array((1 << (3 * BITS)) * under.length);
+    this.known = new Uint8Array(1 << (3 * BITS));
+  }
+
+  // Where in the table those of a point stand.
+  at(n) {
+    const { rgba, models, table, known } = this;
+    const [r, g, b] = [rgba[4 * n] >> SHIFT, rgba[4 * n + 1] >> SHIFT, rgba[4 * n + 2] >> SHIFT];
+    const colour = (((r << BITS) | g) << BITS) | b;
+    const at = colour * models.length;
+    if (known[colour]) return at;
+    known[colour] = 1;
+    const middles = [r, g, b].map((v) => (v + 0.5) * (1 << SHIFT));
+    const logs = models.map((model) => (model ? TEMPER * model(...middles) : -Infinity));
+    const most = Math.max(...logs);
+    logs.forEach((log, l) => (table[at + l] = Math.exp(log - most)));
+    return at;
+  }
+}
+
 // rgba: bytes; strokes: 1 + label of each point, 0 without; labels: L. Probabilities (points, L).
 export function learn(rgba, width, height, strokes, labels) {
-  const points = width * height;
   const under = Array.from({ length: labels }, () => []);
   strokes.forEach((mark, n) => mark && under[mark - 1].push(n));
-  const models = under.map((places) => {
-    if (!places.length) return null;
-    const every = Math.ceil(places.length / MOST);
-    const kept = places.filter((_, i) => i % every === 0);
-    return mixture(kept.map((n) => [rgba[4 * n], rgba[4 * n + 1], rgba[4 * n + 2]]));
-  });
-  const side = 1 << BITS;
-  const table = new Float32Array(side ** 3 * labels);
-  const asked = new Uint8Array(side ** 3);
-  const middle = (v) => ((v + 0.5) * 256) / side;
-  const cell = Math.max(width, height) / CELLS;
-  const near = models.map((model, l) => model && nearness(strokes, l + 1, width, height, cell));
-  const probs = new Float32Array(points * labels);
-  const shift = 8 - BITS;
+  const side = Math.max(width, height);
+  const own = new Likelihoods(rgba, under);
+  const around = new Likelihoods(surroundings(rgba, width, height, Math.ceil(AROUND * side)), under);
+  const cell = side / CELLS;
+  const near = under.map((places, l) => places.length && nearness(strokes, l + 1, width, height, cell));
+  const probs = new Float32Array(width * height * labels);
+  const [least, sure] = SURE;
   for (let y = 0, n = 0; y < height; ++y) {
     for (let x = 0; x < width; ++x, ++n) {
-      const [r, g, b] = [rgba[4 * n] >> shift, rgba[4 * n + 1] >> shift, rgba[4 * n + 2] >> shift];
-      const colour = (r * side + g) * side + b;
-      const at = colour * labels;
-      if (!asked[colour]) {
-        asked[colour] = 1;
-        let most = -Infinity;
-        for (let l = 0; l < labels; ++l) {
-          table[at + l] = models[l] ? TEMPER * models[l](middle(r), middle(g), middle(b)) : -Infinity;
-          most = Math.max(most, table[at + l]);
-        }
-        for (let l = 0; l < labels; ++l) table[at + l] = Math.exp(table[at + l] - most);
-      }
+      const [i, j] = [own.at(n), around.at(n)];
       let total = 0;
       for (let l = 0; l < labels; ++l) {
         const close = near[l] ? between(near[l], (x + 0.5) / cell - 0.5, (y + 0.5) / cell - 0.5) : 0;
-        total += probs[n * labels + l] = table[at + l] * close;
+        total += probs[n * labels + l] = own.table[i + l] * around.table[j + l] * close + (near[l] ? 1e-12 : 0);
       }
-      const [least, sure] = SURE;
       for (let l = 0; l < labels; ++l) {
-        const p = strokes[n] ? (strokes[n] === l + 1 ? sure : (1 - sure) / (labels - 1)) : probs[n * labels + l] / total;
-        probs[n * labels + l] = strokes[n] ? p : least / labels + (1 - least) * p;
+        const drawn = strokes[n] === l + 1 ? sure : (1 - sure) / (labels - 1);
+        probs[n * labels + l] = strokes[n] ? drawn : least / labels + ((1 - least) * probs[n * labels + l]) / total;
       }
     }
   }

@@ -7,9 +7,47 @@ import { learn } from "./colours.js";
 
 let core = null;
 let crf = null;
+let small = null; // the same at half the size, for what is seen while a slider moves
 let rgba = null;
 let probs = null;
 let measured = null;
+
+// What is asked from now on is about other probabilities.
+function start() {
+  crf.setProbabilities(probs);
+  if (small) small.setProbabilities(halved(probs, crf.labels, crf.picture));
+}
+
+function half() {
+  const { width, height, channels, values, spacing } = crf.picture;
+  const [w, h] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  const picture = { width: w, height: h, channels, spacing: spacing.map((s) => 2 * s) };
+  const made = new Crf(core, { ...picture, values: halved(values, channels, crf.picture) });
+  made.setProbabilities(halved(probs, crf.labels, crf.picture));
+  return made;
+}
+
+// Means of 2 x 2 points.
+function halved(values, channels, { width, height }) {
+  const [w, h] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  const out = new Float32Array(w * h * channels);
+  for (let y = 0, to = 0; y < h; ++y) {
+    const [upper, lower] = [2 * y, Math.min(2 * y + 1, height - 1)].map((row) => row * width);
+    for (let x = 0; x < w; ++x) {
+      const [left, right] = [2 * x, Math.min(2 * x + 1, width - 1)];
+      const [a, b, c, d] = [upper + left, upper + right, lower + left, lower + right].map((n) => n * channels);
+      for (let k = 0; k < channels; ++k, ++to) out[to] = (values[a + k] + values[b + k] + values[c + k] + values[d + k]) / 4;
+    }
+  }
+  return out;
+}
+
+function doubled(map, { width, height }) {
+  const out = new Uint8Array(width * height);
+  const w = Math.ceil(width / 2);
+  for (let y = 0, n = 0; y < height; ++y) for (let x = 0; x < width; ++x, ++n) out[n] = map[(y >> 1) * w + (x >> 1)];
+  return out;
+}
 
 const questions = {
   async load({ module }) {
@@ -20,6 +58,8 @@ const questions = {
   // options: {width, height, grey}; arrays: {picture: RGBA bytes}
   open({ width, height, grey }, { picture }) {
     crf?.free();
+    small?.free();
+    small = null;
     const channels = grey ? 1 : 3;
     const values = new Float32Array(width * height * channels);
     for (let n = 0; n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
@@ -37,34 +77,38 @@ const questions = {
       if (label < labels) probs[n * labels + label] = confidence;
       else probs.fill(1 / labels, n * labels, (n + 1) * labels);
     });
-    crf.setProbabilities(probs);
+    start();
     return {};
   },
   likely(_, arrays) {
     probs = arrays.probs;
-    crf.setProbabilities(probs);
+    start();
     return {};
   },
   learn({ labels }, { strokes }) {
     probs = learn(rgba, crf.picture.width, crf.picture.height, strokes, labels);
-    crf.setProbabilities(probs);
+    start();
     return {};
   },
 
-  refine({ parameters, iterations, view, label }) {
-    crf.run(parameters, iterations);
-    const q = crf.probabilities();
-    const { labels } = crf;
-    const layer = view === "labels" ? null : new Uint8Array(crf.points);
+  // coarse: at half the size, to be quick.
+  refine({ parameters, iterations, view, label, coarse }) {
+    const used = coarse ? (small ??= half()) : crf;
+    used.run(parameters, iterations);
+    const q = used.probabilities();
+    const { labels, points } = used;
+    const layer = view === "labels" ? null : new Uint8Array(points);
     let entropy = 0;
-    for (let n = 0, at = 0; n < crf.points; ++n, at += labels) {
+    for (let n = 0, at = 0; n < points; ++n, at += labels) {
       let own = 0;
       for (let l = 0; l < labels; ++l) if (q[at + l] > 0) own -= q[at + l] * Math.log(q[at + l]);
       entropy += own;
       if (view === "entropy") layer[n] = Math.min(255, (255 * own) / Math.log(labels) + 0.5);
       if (view === "probability") layer[n] = 255 * q[at + label] + 0.5;
     }
-    return { entropy: entropy / crf.points, arrays: { labels: mostLikely(q, labels), ...(layer && { layer }) } };
+    const full = (map) => (coarse ? doubled(map, crf.picture) : map);
+    const arrays = { labels: full(mostLikely(q, labels)), ...(layer && { layer: full(layer) }) };
+    return { entropy: entropy / points, arrays };
   },
 
   // How strongly a point speaks with every other, by each kernel alone: exact, not through the lattice.

@@ -14,21 +14,23 @@ const VIEWS = {
   sees: ["What the CRF sees", "Click a point: how strongly it speaks with every other (5)"],
 };
 const HELP = {
-  theta_alpha: "How far apart two points of like intensity may be to support each other.",
-  theta_beta: "How much two points may differ to count as alike.",
-  theta_gamma: "How far the smoothing reaches that ignores the picture.",
-  bilateral_weight: "How strongly like points speak. 0: not at all.",
-  spatial_weight: "How strongly neighbours speak, alike or not. 0: not at all.",
+  theta_alpha: "How far apart like points support each other.",
+  theta_beta: "How much points may differ to count as alike.",
+  theta_gamma: "How far smoothing reaches, edge or not.",
+  bilateral_weight: "How strongly like points speak. 0: not.",
+  spatial_weight: "How strongly neighbours speak. 0: not.",
   num_iterations: "How often all points listen to each other.",
 };
 const TITLES = {
   theta_alpha: "Reach",
   theta_beta: "Contrast",
-  theta_gamma: "Smoothing reach",
-  bilateral_weight: "Weight of likeness",
-  spatial_weight: "Weight of smoothing",
+  theta_gamma: "Smoothing",
+  bilateral_weight: "Likeness",
+  spatial_weight: "Smoothness",
   num_iterations: "Iterations",
 };
+const SLOW = 70; // milliseconds
+const STILL = 250; // milliseconds after which what moves has come to rest
 const FIVE = Object.keys(TITLES).slice(0, 5);
 
 export class Explorer {
@@ -40,6 +42,7 @@ export class Explorer {
     this.stage = new Stage({
       onpoint: (x, y) => this.pointAt(x, y),
       onstroke: () => this.changed("strokes"),
+      onrest: () => this.finish(),
     });
     this.history = new History((setting) => this.use(setting));
     this.build(header);
@@ -242,6 +245,7 @@ export class Explorer {
   // A setting was left alone: what it gives joins the history.
   rest() {
     this.rested = true;
+    this.finish();
     if (!this.busy) this.remember();
   }
   remember() {
@@ -255,11 +259,21 @@ export class Explorer {
   // ---- Asking the engine: one question at a time, always the latest ----
 
   changed(what) {
+    // While something moves, and a whole picture takes too long, half its size has to do.
+    this.coarse = this.slow;
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.finish(), STILL);
     if (what === "parameters") {
       this.iteration = this.parameters.num_iterations;
       this.writeCode();
     }
     if (what === "strokes") this.strokesChanged = true;
+    this.ask();
+  }
+  finish() {
+    clearTimeout(this.still);
+    if (!this.coarse) return;
+    this.coarse = false;
     this.ask();
   }
   scrub(iteration) {
@@ -283,6 +297,7 @@ export class Explorer {
 
   async round(since) {
     const now = this.case;
+    const began = performance.now();
     if (this.strokesChanged) {
       this.strokesChanged = false;
       if (!(await this.learn())) return true;
@@ -295,7 +310,8 @@ export class Explorer {
     const view = ["probability", "entropy"].includes(this.view) ? this.view : "labels";
     const iterations = Math.min(this.iteration, this.parameters.num_iterations);
     const setting = JSON.stringify(this.parameters);
-    const result = await this.engine.ask("refine", { parameters: this.parameters, iterations, view, label: this.label });
+    const { coarse } = this;
+    const result = await this.engine.ask("refine", { parameters: this.parameters, iterations, view, label: this.label, coarse });
     if (view !== "labels" && (this.beforeView !== view + this.label || now.scribbles)) {
       this.before.layer = (await this.engine.ask("refine", { ...{ parameters: this.parameters, iterations: 0, view }, label: this.label })).arrays.layer;
       this.beforeView = view + this.label;
@@ -308,13 +324,14 @@ export class Explorer {
     this.result = { ...result, scores: this.score?.(result.arrays.labels) };
     this.result.changes = changes(this.before.arrays.labels, result.arrays.labels, now.arrays.truth);
     this.result.changed = this.result.changes.reduce((sum, c) => sum + (c ? 1 : 0), 0) / this.result.changes.length;
-    this.shownSetting = iterations === this.parameters.num_iterations ? setting : null;
+    this.shownSetting = iterations === this.parameters.num_iterations && !coarse ? setting : null;
     this.paint();
     this.writeNumbers();
     await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-    const detail = { ms: performance.now() - since, iterations, labels: result.arrays.labels };
+    const detail = { ms: performance.now() - since, iterations, coarse, labels: result.arrays.labels };
+    if (!coarse) this.slow = performance.now() - began > SLOW;
     this.root.dispatchEvent(new CustomEvent("painted", { detail, bubbles: true }));
-    if (!this.guess && !this.again) this.findGuess(now);
+    if (!this.guess && !this.again && !coarse) this.findGuess(now);
     return true;
   }
 
