@@ -126,6 +126,23 @@ export class Crf {
     return this.core.float32(this.q, this.points * this.labels);
   }
 
+  // What each kernel adds to the logits (points, labels) of the next iteration, by name.
+  messages(p) {
+    const size = this.points * this.labels;
+    const out = this.core.take(4 * size);
+    const found = {};
+    for (const name of ["bilateral", "spatial"]) {
+      const weight = p[`${name}_weight`];
+      if (!weight) continue;
+      const theta = name === "bilateral" ? [p.theta_alpha, p.theta_beta] : [p.theta_gamma, 0];
+      const kernel = this.kernel(name, ...theta, p.normalization);
+      kernel.lattice.apply(this.q, this.labels, out, kernel.scaleIn, kernel.scaleOut);
+      found[name] = this.core.float32(out, size).map((v) => weight * v);
+    }
+    this.core.free(out);
+    return found;
+  }
+
   free() {
     for (const { kernel } of Object.values(this.kernels)) kernel.free();
     this.core.free(this.unaries, this.q, this.mixing);

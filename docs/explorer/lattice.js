@@ -93,12 +93,12 @@ export class Lattice {
     this.core.int32(address + 16, 5).set([this.ids, this.weights, this.chains, this.splits, this.seen]);
   }
 
-  // out = K values; values and out are addresses of (points, channels).
-  apply(values, channels, out) {
+  // out = diag(scaleOut) K diag(scaleIn) values; addresses of (points, channels), of scales (points) or 0.
+  apply(values, channels, out, scaleIn = 0, scaleOut = 0) {
     const struct = this.core.take(40);
     this.write(struct);
     try {
-      this.core.call("crfrnn_filter", struct, values, 1n, BigInt(channels), 0, 0, 0, out);
+      this.core.call("crfrnn_filter", struct, values, 1n, BigInt(channels), scaleIn, scaleOut, 0, out);
     } finally {
       this.core.free(struct);
     }

@@ -20,7 +20,7 @@ const ABOUT = `
 <p>Nothing leaves your computer: the page makes no request once it is there. You can save it and use it offline.</p>
 <p><kbd>1</kbd>–<kbd>5</kbd> views &nbsp; <kbd>C</kbd> curtain &nbsp; <kbd>G</kbd> first guess &nbsp; <kbd>P</kbd> play &nbsp; <kbd>Z</kbd> undo &nbsp; <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom</p>`;
 
-export class Page {
+class Page {
   // data: {module, worker, presets, examples}
   constructor(root, { module, worker, presets, examples }) {
     this.examples = examples;
@@ -106,7 +106,8 @@ export class Page {
   }
 
   async example({ title, picture, labels, truth, confidence, names, parameters }) {
-    const fetched = async (address) => (await readPicture(blobOf(address), title));
+    this.explorer.close();
+    const fetched = (address) => readPicture(blobOf(address), title);
     const opened = await fetched(picture);
     const { width, height } = opened;
     const choose = () => (this.menu.value = this.examples.findIndex((example) => example.title === title));
@@ -119,6 +120,7 @@ export class Page {
 
   async describe(opened, more) {
     const { width, height, data, grey } = opened;
+    this.explorer.close();
     await this.engine.ask("open", { width, height, grey }, { picture: data });
     this.opened = opened;
     this.menu.value = "-1";
@@ -160,12 +162,12 @@ function blobOf(address) {
 }
 
 // packed: the WebAssembly module, compressed, as text.
-export async function unpacked(packed) {
+async function unpacked(packed) {
   const stream = blobOf(`data:application/gzip;base64,${packed}`).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-export function theme(root) {
+function theme(root) {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const follow = () => root.classList.toggle("crf-dark", dark.matches);
   dark.addEventListener("change", follow);

@@ -4,6 +4,7 @@ import { Core } from "./lattice.js";
 import { Crf, mostLikely } from "./crf.js";
 import { firstGuess, measure } from "./guess.js";
 import { learn } from "./colours.js";
+import { verdict } from "./verdict.js";
 
 let core = null;
 let crf = null;
@@ -132,6 +133,11 @@ const questions = {
   guess() {
     measured ??= measure(crf.picture);
     return firstGuess(core, crf.picture, measured, probs);
+  },
+
+  diagnose({ parameters }) {
+    measured ??= measure(crf.picture);
+    return { sentences: verdict(crf, measured, parameters) };
   },
 
   probabilities: () => ({ arrays: { probs: probs.slice() } }),

@@ -1,1 +1,1 @@
-"""The explorer's page (`make explorer`): the C++ core as WebAssembly, its examples, and one HTML file of it all."""
+"""The explorer's page (`make explorer`): the core as WebAssembly, examples, one file of it all."""

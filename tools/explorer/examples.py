@@ -1,4 +1,4 @@
-"""`python -m tools.explorer.examples`: the pictures that the explorer's page has to show, made anew.
+"""`python -m tools.explorer.examples`: the pictures that the explorer's page has to show.
 
 "coffee" (Rachel Michetti) and "chelsea" (Stefan van der Walt) are photographs of scikit-image,
 dedicated to the public domain (CC0); the labels of the first are those of docs/make_picture.py. The

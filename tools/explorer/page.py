@@ -1,4 +1,4 @@
-"""`python -m tools.explorer.page [FILE]`: the explorer as one HTML file that needs nothing beside it."""
+"""`python -m tools.explorer.page [FILE]`: the explorer as one HTML file that needs no other."""
 
 from __future__ import annotations
 

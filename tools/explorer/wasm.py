@@ -1,7 +1,7 @@
-"""`python -m tools.explorer.wasm`: compile crfrnn/native to docs/explorer/crfrnn.wasm, by Emscripten.
+"""`python -m tools.explorer.wasm`: compile crfrnn/native to WebAssembly, by Emscripten.
 
-Debian and Ubuntu: apt-get install emscripten. The result is committed, so that who builds the
-documentation needs no compiler.
+Debian and Ubuntu: apt-get install emscripten. The result, docs/explorer/crfrnn.wasm, is committed,
+so that who builds the documentation needs no compiler.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _EXPORTED = (
     *("build", "write_chains", "delete_neighbours"),
     *("filter", "softmax", "mean_field_step"),
 )
-# As setup.py has them, but without threads: a page that is opened from a folder has none. Vectors of
-# 128 bits and exceptions are in all browsers since 2023.
+# As setup.py has them, but without threads: a page that is opened from a folder has none. All
+# browsers since 2023 have vectors of 128 bits and exceptions.
 _FLAGS = (
     *("-std=c++17", "-O3", "-msimd128", "-fwasm-exceptions"),
     *("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"),

@@ -38,6 +38,7 @@ export class Explorer {
   constructor(root, engine, { header = [], presets = {} } = {}) {
     Object.assign(this, { root, engine, presets, view: "labels", label: 1, opacity: 0.45, pointed: null });
     root.classList.add("crf-explorer");
+    root.explorer = this; // for tests, and for the curious
     root.addEventListener("keydown", (event) => this.key(event));
     this.stage = new Stage({
       onpoint: (x, y) => this.pointAt(x, y),
@@ -91,6 +92,8 @@ export class Explorer {
     this.exports = element("div", { className: "crf-row crf-wrap" });
     this.drawing = element("section", { hidden: true, "aria-label": "Draw" });
     const section = (title, ...content) => element("section", {}, element("h2", {}, title), ...content);
+    const why = { title: "What the CRF does here, in words (E)", onclick: () => this.explain() };
+    const explain = element("button", { type: "button", ...why }, "Explain");
     this.explainBox = element("ul", { className: "crf-verdict" });
     this.main = element(
       "div",
@@ -109,21 +112,18 @@ export class Explorer {
         { className: "crf-right" },
         this.drawing,
         section("Settings", element("div", { className: "crf-row" }, this.presetChoice, this.guessButton), this.reasons, this.sliderBox),
-        section("Result", this.numbers, this.history.element, this.explainButton(), this.explainBox),
+        section("Result", this.numbers, this.history.element, explain, this.explainBox),
         section("Take it with you", this.exports, this.code),
       ),
     );
     const title = element("h1", {}, "crfrnn ", element("span", {}, "explorer"));
-    this.root.replaceChildren(element("header", { className: "crf-header" }, title, ...header), this.message, this.main);
+    this.root.replaceChildren(element("header", { className: "crf-header" }, title, ...header), element("div", { className: "crf-messages" }, this.message), this.main);
   }
 
-  explainButton() {
-    const explain = async () => {
-      this.explainBox.replaceChildren(element("li", { className: "crf-quiet" }, "Looking …"));
-      const found = await this.try(() => this.engine.ask("diagnose", { parameters: this.parameters }));
-      this.explainBox.replaceChildren(...(found?.sentences ?? []).map((text) => element("li", {}, text)));
-    };
-    return element("button", { type: "button", onclick: explain, title: "What the CRF does here, in words (E)" }, "Explain");
+  async explain() {
+    this.explainBox.replaceChildren(element("li", { className: "crf-quiet" }, "Looking …"));
+    const found = await this.try(() => this.engine.ask("diagnose", { parameters: this.parameters }));
+    this.explainBox.replaceChildren(...(found?.sentences ?? []).map((text) => element("li", {}, text)));
   }
 
   toggle(text, title, onclick) {
@@ -148,19 +148,24 @@ export class Explorer {
 
   // ---- A picture ----
 
+  // Until the next one is opened nothing is asked.
+  close() {
+    this.case = this.result = null;
+  }
+
   // found: {width, height, spacing, unit, grey, labels: [names], high, parameters, names, volume, scribbles, arrays}
   open(found) {
     const { width, height, labels, arrays } = found;
     this.case = found;
     this.picture = new ImageData(new Uint8ClampedArray(arrays.picture), width, height);
     this.score = arrays.truth ? scorer(arrays.truth, labels.length, found) : null;
-    this.guess = this.before = this.after = this.pointed = this.shownSetting = null;
+    this.guess = this.before = this.after = this.pointed = this.shownSetting = this.beforeView = this.heat = null;
     this.count = labels.length;
     this.main.hidden = false;
     this.say(found.note ?? "");
     this.makeSliders();
     this.parameters = { ...found.parameters };
-    this.history.clear();
+    this.history.clear(Boolean(this.score));
     this.explainBox.replaceChildren();
     this.stage.open(width, height);
     this.setLabels(labels);
@@ -297,6 +302,7 @@ export class Explorer {
 
   async round(since) {
     const now = this.case;
+    if (!now) return true;
     const began = performance.now();
     if (this.strokesChanged) {
       this.strokesChanged = false;
@@ -319,7 +325,7 @@ export class Explorer {
     if (this.view === "sees" && this.pointed) {
       this.heat = (await this.engine.ask("see", { parameters: this.parameters, point: this.pointed })).arrays;
     }
-    if (now !== this.case) return true;
+    if (now !== this.case) return ((this.before = null), true);
     this.after = result;
     this.result = { ...result, scores: this.score?.(result.arrays.labels) };
     this.result.changes = changes(this.before.arrays.labels, result.arrays.labels, now.arrays.truth);
@@ -549,6 +555,7 @@ export class Explorer {
       c: () => this.curtainButton.hidden || this.setCurtain(),
       g: () => this.useGuess(),
       p: () => this.play(),
+      e: () => this.explain(),
       z: () => this.stage.undo(),
       ...Object.fromEntries(views.map((view, i) => [i + 1, () => this.show(view)])),
     };

@@ -1,4 +1,4 @@
-// Numbers about label maps, as crfrnn/parameters/metrics.py defines them, and the plot of a session.
+// Numbers about label maps, as crfrnn/parameters/scores.py defines them, and the plot of a session.
 
 import { element, short } from "./elements.js";
 
@@ -66,14 +66,18 @@ export class History {
     this.clear();
   }
 
-  clear() {
+  // scored: whether more is better, as of Dice.
+  clear(scored) {
+    this.scored = scored;
     this.trials = [];
     this.element.replaceChildren(element("p", { className: "crf-quiet" }, "Settings that you try appear here."));
   }
 
   add(score, title, setting) {
     const key = JSON.stringify(setting);
-    this.trials = [...this.trials.filter((trial) => trial.key !== key), { score, title, setting, key }].slice(-60);
+    const known = this.trials.some((trial) => trial.key === key);
+    if (!known) this.trials = [...this.trials, { score, title, setting, key }].slice(-60);
+    this.current = key;
     this.draw();
   }
 
@@ -91,9 +95,9 @@ export class History {
     };
     const line = this.trials.map((trial, i) => `${x(i)},${y(trial.score)}`).join(" ");
     const dots = this.trials.map((trial, i) => {
-      const best = trial.score === high;
+      const best = trial.score === high && this.scored;
       const text = `${trial.title}: take this setting back`;
-      const attributes = { cx: x(i), cy: y(trial.score), r: best ? 5 : 3.5, class: best ? "crf-best" : "crf-dot" };
+      const attributes = { cx: x(i), cy: y(trial.score), r: best ? 5 : 3.5, class: best ? "crf-best" : "crf-dot", "aria-current": trial.key === this.current };
       const dot = svg("circle", { ...attributes, tabindex: 0, role: "button", "aria-label": text });
       dot.append(svg("title", {}, text));
       const take = () => this.onchoose(trial.setting);
