@@ -126,7 +126,7 @@ class Page {
     this.menu.value = "-1";
     const named = { image: `${opened.name}.png`, probs: `${opened.name}-probs.npy` };
     const note = `# in a shell: crfrnn refine ${named.image} ${named.probs} -o labels.png --parameters best.json\n`;
-    return { name: opened.name, width, height, grey, spacing: [1, 1], unit: "px", high: 255, note: opened.note, python: note, ...more };
+    return { name: opened.name, width, height, grey, spacing: [1, 1], unit: "px", high: 255, bytes: true, lossless: true, note: opened.note, python: { note }, ...more };
   }
 
   // Strokes.

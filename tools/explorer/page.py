@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import crfrnn
 from crfrnn import files
 from crfrnn.explorer.bundle import FRONT, bundled
+from crfrnn.explorer.explore import for_pages
 from tools.explorer.wasm import WASM
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def page() -> str:
         "/* front */": bundled("page.js", [SOURCES, FRONT]),
         "/* data */": json.dumps(
             {"module": _text(gzip.compress(WASM.read_bytes(), 9, mtime=0))}
-            | {"presets": presets(), "examples": _examples()}
+            | {"presets": for_pages(), "examples": _examples()}
         ),
     }
     text = (SOURCES / "index.template.html").read_text("utf-8")
@@ -42,14 +42,6 @@ def write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(path) as part:
         part.write_text(page(), "utf-8")
-
-
-def presets() -> dict[str, Any]:
-    """`crfrnn.presets` for JavaScript."""
-    return {
-        name: {"parameters": dict(p), "intensities": p.intensities, "source": p.source}
-        for name, p in crfrnn.presets.items()
-    }
 
 
 def _examples() -> list[dict[str, Any]]:

@@ -196,7 +196,7 @@ export class Explorer {
     const most = side * Math.max(width, height);
     const ranges = {
       theta_alpha: { low: 0.5 * side, high: most, unit },
-      theta_beta: { low: high / 1000, high: 4 * high, unit: high === 255 ? "grey levels" : "intensity" },
+      theta_beta: { low: high / 1000, high: 4 * high, unit: this.case.bytes ? "grey levels" : "intensity" },
       theta_gamma: { low: 0.3 * side, high: most / 4, unit },
       bilateral_weight: { low: 0.05, high: 50, unit: "", zero: true },
       spatial_weight: { low: 0.05, high: 50, unit: "", zero: true },
@@ -511,7 +511,7 @@ export class Explorer {
   // ---- Taking it away ----
 
   writeCode() {
-    this.code.textContent = python(this.parameters, this.case);
+    this.code.textContent = python(this.parameters, this.case.python ?? {});
   }
 
   buildExports() {
@@ -536,14 +536,14 @@ export class Explorer {
         const { arrays } = await this.engine.ask("probabilities", {});
         download(`${name}-probs.npy`, npy(arrays.probs, [height, width, this.count]));
       }),
-      button("Picture", "The picture as the CRF sees it, without losses", async () => download(`${name}.png`, await picturePng(this.picture, this.case.grey))),
+      this.case.lossless && button("Picture", "The picture as the CRF sees it, without losses", async () => download(`${name}.png`, await picturePng(this.picture, this.case.grey))),
       button("Copy Python", "The line below, to paste", async () => {
         await navigator.clipboard.writeText(this.code.textContent);
         this.say("Copied.");
       }),
       ...(this.case.saves ?? []).map(([text, title, method]) => button(text, title, async () => this.say((await this.engine.ask(method, { parameters: this.parameters })).note))),
     ];
-    this.exports.replaceChildren(...buttons);
+    this.exports.replaceChildren(...buttons.filter(Boolean));
   }
 
   key(event) {

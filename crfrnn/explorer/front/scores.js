@@ -4,6 +4,8 @@ import { element, short } from "./elements.js";
 
 const WIDTH = 2; // of the band around a boundary, in the unit of the spacing
 
+const UNKNOWN = 255;
+
 // Points whose nearest point on the other side of a boundary of a label is at most WIDTH away.
 function band(truth, label, { width, height, spacing }) {
   const [down, right] = spacing;
@@ -16,10 +18,11 @@ function band(truth, label, { width, height, spacing }) {
   const found = [];
   for (let y = 0, n = 0; y < height; ++y) {
     for (let x = 0; x < width; ++x, ++n) {
+      if (truth[n] === UNKNOWN) continue;
       const inside = truth[n] === label;
       const crosses = ([dy, dx]) => {
         const [v, u] = [y + dy, x + dx];
-        return v >= 0 && v < height && u >= 0 && u < width && (truth[v * width + u] === label) !== inside;
+        return v >= 0 && v < height && u >= 0 && u < width && truth[v * width + u] !== UNKNOWN && (truth[v * width + u] === label) !== inside;
       };
       if (steps.some(crosses)) found.push(n);
     }
@@ -39,6 +42,7 @@ export function scorer(truth, labels, sizes) {
   return (map) => {
     const [both, own, other] = [0, 1, 2].map(() => new Float64Array(labels));
     for (let n = 0; n < map.length; ++n) {
+      if (truth[n] >= labels) continue; // not known
       own[truth[n]] += 1;
       other[map[n]] += 1;
       if (map[n] === truth[n]) both[truth[n]] += 1;
