@@ -86,7 +86,7 @@ class Session:
         self._limits = shown.limits(image)
         self._strokes: Strokes | None = None
         self._plane: Plane | None = None
-        self._half: Plane | None = None
+        self._thin: dict[int, Plane] = {}
         self._one_at_a_time = threading.Lock()
         self._open()
         guess = None if probs is None or all(name in given for name in NAMES) else self._guessed()
@@ -167,23 +167,24 @@ class Session:
         iterations: int,
         view: str,
         label: int = 0,
-        coarse: bool = False,
+        coarse: int = 1,
     ) -> Answer:
         self.parameters = parameters
         plane = self._drawn()
-        if coarse:
-            self._half = plane.half() if self._half is None else self._half
-            plane = self._half
+        if coarse > 1:
+            if coarse not in self._thin:
+                self._thin[coarse] = plane.thinned(coarse)
+            plane = self._thin[coarse]
         q = plane.run(parameters, iterations)
         entropy = -np.sum(q * np.log(np.maximum(q, 1e-20)), axis=-1)
         arrays = {"labels": q.argmax(-1).astype(np.uint8)}
         if view != "labels":
             shares = q[..., label] if view == "probability" else entropy / np.log(q.shape[-1])
             arrays["layer"] = _bytes(shares)
-        if coarse:
+        if coarse > 1:
             height, width = self._picture.shape[:2]
-            for name, half in arrays.items():
-                arrays[name] = half.repeat(2, 0).repeat(2, 1)[:height, :width]
+            for name, thin in arrays.items():
+                arrays[name] = thin.repeat(coarse, 0).repeat(coarse, 1)[:height, :width]
         return {"entropy": float(entropy.mean())}, arrays
 
     def _see(self, parameters: dict[str, Any], point: list[int]) -> Answer:
@@ -235,7 +236,7 @@ class Session:
 
     def _show(self, probs: np.ndarray | None) -> None:
         self._plane = None if probs is None else Plane(self._picture, probs, self._spacing)
-        self._half = None
+        self._thin = {}
 
     def _drawn(self) -> Plane:
         if self._plane is None:

@@ -4,7 +4,7 @@
 
 const COMPONENTS = 5;
 const ROUNDS = 8; // of expectation and maximisation
-const MOST = 3000; // points of a label that it learns from
+const MOST = 1200; // points of a label that it learns from
 const BITS = 5; // of a colour: of 32^3 the model is asked once, and the points look up
 const SHIFT = 8 - BITS;
 const CELLS = 64; // of the longer side of the picture, for distances
@@ -18,11 +18,14 @@ const AROUND = 0.012; // of the longer side: half the width of what surrounds a 
 function gaussian(points, shares) {
   const total = shares.reduce((a, b) => a + b, 0) + 1e-9;
   const mean = [0, 0, 0];
-  points.forEach((p, i) => p.forEach((v, k) => (mean[k] += (shares[i] * v) / total)));
-  const c = [0, 0, 0, 0, 0, 0];
   points.forEach((p, i) => {
-    const [a, b, d] = p.map((v, k) => v - mean[k]);
-    [a * a, a * b, b * b, a * d, b * d, d * d].forEach((v, k) => (c[k] += (shares[i] * v) / total));
+    for (let k = 0; k < 3; ++k) mean[k] += (shares[i] * p[k]) / total;
+  });
+  const c = [0, 0, 0, 0, 0, 0]; // the lower triangle, row by row
+  points.forEach((p, i) => {
+    for (let k = 0, at = 0; k < 3; ++k) {
+      for (let j = 0; j <= k; ++j, ++at) c[at] += (shares[i] * (p[k] - mean[k]) * (p[j] - mean[j])) / total;
+    }
   });
   for (const k of [0, 2, 5]) c[k] += 36; // grey levels squared: no component is a single colour
   const l00 = Math.sqrt(c[0]);
@@ -77,19 +80,18 @@ function mixture(points) {
 }
 
 // How near strokes of a label are, FAR..1, on a coarse grid: their places, blurred.
-function nearness(strokes, mark, width, height, cell) {
+function nearness(places, width, height, cell) {
   const [w, h] = [Math.ceil(width / cell), Math.ceil(height / cell)];
   let grid = new Float32Array(w * h);
-  strokes.forEach((found, n) => {
-    if (found === mark) grid[Math.floor(n / width / cell) * w + Math.floor((n % width) / cell)] = 1;
-  });
+  for (const n of places) grid[Math.floor(n / width / cell) * w + Math.floor((n % width) / cell)] = 1;
   const reach = 3 * NEAR;
-  for (const [step, size, place] of [[1, w, (n) => n % w], [w, h, (n) => Math.floor(n / w)]]) {
+  const fades = Array.from({ length: reach + 1 }, (_, d) => Math.exp((-0.5 * d * d) / (NEAR * NEAR)));
+  for (const [step, size, every] of [[1, w, 1], [w, h, w]]) {
     const to = new Float32Array(w * h);
     for (let n = 0; n < grid.length; ++n) {
-      const at = place(n);
+      const at = Math.floor(n / every) % size;
       for (let d = Math.max(-reach, -at); d <= Math.min(reach, size - 1 - at); ++d) {
-        to[n] = Math.max(to[n], grid[n + d * step] * Math.exp((-0.5 * d * d) / (NEAR * NEAR)));
+        to[n] = Math.max(to[n], grid[n + d * step] * fades[Math.abs(d)]);
       }
     }
     grid = to;
@@ -156,7 +158,7 @@ export function learn(rgba, width, height, strokes, labels) {
   const own = new Likelihoods(rgba, under);
   const around = new Likelihoods(surroundings(rgba, width, height, Math.ceil(AROUND * side)), under);
   const cell = side / CELLS;
-  const near = under.map((places, l) => places.length && nearness(strokes, l + 1, width, height, cell));
+  const near = under.map((places) => places.length && nearness(places, width, height, cell));
   const probs = new Float32Array(width * height * labels);
   const [least, sure] = SURE;
   for (let y = 0, n = 0; y < height; ++y) {

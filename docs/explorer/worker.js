@@ -8,7 +8,7 @@ import { verdict } from "./verdict.js";
 
 let core = null;
 let crf = null;
-let small = null; // the same at half the size, for what is seen while a slider moves
+const small = new Map(); // the same of fewer points, for what is seen while a slider moves: by how many times fewer
 let rgba = null;
 let probs = null;
 let measured = null;
@@ -16,37 +16,45 @@ let measured = null;
 // What is asked from now on is about other probabilities.
 function start() {
   crf.setProbabilities(probs);
-  if (small) small.setProbabilities(halved(probs, crf.labels, crf.picture));
+  small.forEach((one, times) => one.setProbabilities(thinned(probs, crf.labels, crf.picture, times)));
 }
 
-function half() {
+function smaller(times) {
+  if (times === 1) return crf;
+  if (small.has(times)) return small.get(times);
   const { width, height, channels, values, spacing } = crf.picture;
-  const [w, h] = [Math.ceil(width / 2), Math.ceil(height / 2)];
-  const picture = { width: w, height: h, channels, spacing: spacing.map((s) => 2 * s) };
-  const made = new Crf(core, { ...picture, values: halved(values, channels, crf.picture) });
-  made.setProbabilities(halved(probs, crf.labels, crf.picture));
+  const [w, h] = [Math.ceil(width / times), Math.ceil(height / times)];
+  const picture = { width: w, height: h, channels, spacing: spacing.map((s) => times * s) };
+  const made = new Crf(core, { ...picture, values: thinned(values, channels, crf.picture, times) });
+  made.setProbabilities(thinned(probs, crf.labels, crf.picture, times));
+  small.set(times, made);
   return made;
 }
 
-// Means of 2 x 2 points.
-function halved(values, channels, { width, height }) {
-  const [w, h] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+// Means of 2 x 2 points in the middle of squares.
+function thinned(values, channels, { width, height }, times) {
+  const [w, h] = [Math.ceil(width / times), Math.ceil(height / times)];
+  const first = times / 2 - 1;
   const out = new Float32Array(w * h * channels);
   for (let y = 0, to = 0; y < h; ++y) {
-    const [upper, lower] = [2 * y, Math.min(2 * y + 1, height - 1)].map((row) => row * width);
+    const rows = [0, 1].map((step) => Math.min(times * y + first + step, height - 1) * width);
     for (let x = 0; x < w; ++x) {
-      const [left, right] = [2 * x, Math.min(2 * x + 1, width - 1)];
-      const [a, b, c, d] = [upper + left, upper + right, lower + left, lower + right].map((n) => n * channels);
+      const left = Math.min(times * x + first, width - 1);
+      const right = Math.min(left + 1, width - 1);
+      const [a, b, c, d] = [rows[0] + left, rows[0] + right, rows[1] + left, rows[1] + right].map((n) => n * channels);
       for (let k = 0; k < channels; ++k, ++to) out[to] = (values[a + k] + values[b + k] + values[c + k] + values[d + k]) / 4;
     }
   }
   return out;
 }
 
-function doubled(map, { width, height }) {
+function repeated(map, { width, height }, times) {
   const out = new Uint8Array(width * height);
-  const w = Math.ceil(width / 2);
-  for (let y = 0, n = 0; y < height; ++y) for (let x = 0; x < width; ++x, ++n) out[n] = map[(y >> 1) * w + (x >> 1)];
+  const w = Math.ceil(width / times);
+  for (let y = 0, n = 0; y < height; ++y) {
+    const row = Math.floor(y / times) * w;
+    for (let x = 0; x < width; ++x, ++n) out[n] = map[row + Math.floor(x / times)];
+  }
   return out;
 }
 
@@ -59,8 +67,8 @@ const questions = {
   // options: {width, height, grey}; arrays: {picture: RGBA bytes}
   open({ width, height, grey }, { picture }) {
     crf?.free();
-    small?.free();
-    small = null;
+    small.forEach((one) => one.free());
+    small.clear();
     const channels = grey ? 1 : 3;
     const values = new Float32Array(width * height * channels);
     for (let n = 0; n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
@@ -92,9 +100,9 @@ const questions = {
     return {};
   },
 
-  // coarse: at half the size, to be quick.
-  refine({ parameters, iterations, view, label, coarse }) {
-    const used = coarse ? (small ??= half()) : crf;
+  // coarse: how many times fewer points along each axis.
+  refine({ parameters, iterations, view, label, coarse = 1 }) {
+    const used = smaller(coarse);
     used.run(parameters, iterations);
     const q = used.probabilities();
     const { labels, points } = used;
@@ -107,7 +115,7 @@ const questions = {
       if (view === "entropy") layer[n] = Math.min(255, (255 * own) / Math.log(labels) + 0.5);
       if (view === "probability") layer[n] = 255 * q[at + label] + 0.5;
     }
-    const full = (map) => (coarse ? doubled(map, crf.picture) : map);
+    const full = (map) => (coarse === 1 ? map : repeated(map, crf.picture, coarse));
     const arrays = { labels: full(mostLikely(q, labels)), ...(layer && { layer: full(layer) }) };
     return { entropy: entropy / points, arrays };
   },

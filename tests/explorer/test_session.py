@@ -63,14 +63,15 @@ def test_a_session_answers_with_labels_layers_and_scores_of_the_truth():
     )
 
 
-def test_half_the_size_is_alike():
-    smooth = np.repeat(np.repeat(RNG.dirichlet(np.ones(3), (5, 7)), 6, 0), 6, 1)
+@pytest.mark.parametrize("coarse", [2, 4])
+def test_fewer_points_give_alike_labels(coarse):
+    smooth = RNG.dirichlet(np.ones(3), (5, 7)).repeat(16, 0).repeat(16, 1)
     image = smooth[..., 0]
     session = Session(image, smooth, crf={**CRF, "theta_beta": 0.1})
     whole = refined(session, session.parameters, 4)[1]["labels"]
-    coarse = refined(session, session.parameters, 4, coarse=True)[1]["labels"]
-    assert coarse.shape == whole.shape
-    assert np.mean(coarse == whole) > 0.9
+    found = refined(session, session.parameters, 4, coarse=coarse)[1]["labels"]
+    assert found.shape == whole.shape
+    assert np.mean(found == whole) > 0.85
 
 
 def test_what_the_crf_sees_in_loops():

@@ -29,21 +29,20 @@ const TITLES = {
   spatial_weight: "Smoothness",
   num_iterations: "Iterations",
 };
-const SLOW = 70; // milliseconds
+const QUICK = 60; // milliseconds that a picture may take while a slider moves
 const STILL = 250; // milliseconds after which what moves has come to rest
 const FIVE = Object.keys(TITLES).slice(0, 5);
 
 export class Explorer {
   // engine.ask(method, options, arrays) answers with {..., arrays}; header: what stands at its right end.
   constructor(root, engine, { header = [], presets = {} } = {}) {
-    Object.assign(this, { root, engine, presets, view: "labels", label: 1, opacity: 0.45, pointed: null });
+    Object.assign(this, { root, engine, presets, view: "labels", label: 1, opacity: 0.45, pointed: null, coarse: 1 });
     root.classList.add("crf-explorer");
     root.explorer = this; // for tests, and for the curious
     root.addEventListener("keydown", (event) => this.key(event));
     this.stage = new Stage({
       onpoint: (x, y) => this.pointAt(x, y),
       onstroke: () => this.changed("strokes"),
-      onrest: () => this.finish(),
     });
     this.history = new History((setting) => this.use(setting));
     this.build(header);
@@ -264,8 +263,9 @@ export class Explorer {
   // ---- Asking the engine: one question at a time, always the latest ----
 
   changed(what) {
-    // While something moves, and a whole picture takes too long, half its size has to do.
-    this.coarse = this.slow;
+    if (!this.case) return;
+    // While something moves, and a whole picture takes too long, every second or fourth point has to do.
+    this.coarse = this.cost > 4 * QUICK ? 4 : this.cost > QUICK ? 2 : 1;
     clearTimeout(this.still);
     this.still = setTimeout(() => this.finish(), STILL);
     if (what === "parameters") {
@@ -277,8 +277,8 @@ export class Explorer {
   }
   finish() {
     clearTimeout(this.still);
-    if (!this.coarse) return;
-    this.coarse = false;
+    if (this.coarse === 1) return;
+    this.coarse = 1;
     this.ask();
   }
   scrub(iteration) {
@@ -330,14 +330,14 @@ export class Explorer {
     this.result = { ...result, scores: this.score?.(result.arrays.labels) };
     this.result.changes = changes(this.before.arrays.labels, result.arrays.labels, now.arrays.truth);
     this.result.changed = this.result.changes.reduce((sum, c) => sum + (c ? 1 : 0), 0) / this.result.changes.length;
-    this.shownSetting = iterations === this.parameters.num_iterations && !coarse ? setting : null;
+    this.shownSetting = iterations === this.parameters.num_iterations && coarse === 1 ? setting : null;
     this.paint();
     this.writeNumbers();
     await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
     const detail = { ms: performance.now() - since, iterations, coarse, labels: result.arrays.labels };
-    if (!coarse) this.slow = performance.now() - began > SLOW;
+    if (coarse === 1) this.cost = performance.now() - began;
     this.root.dispatchEvent(new CustomEvent("painted", { detail, bubbles: true }));
-    if (!this.guess && !this.again && !coarse) this.findGuess(now);
+    if (!this.guess && !this.again && coarse === 1) this.findGuess(now);
     return true;
   }
 
@@ -377,6 +377,7 @@ export class Explorer {
   }
 
   paint() {
+    if (!this.case) return;
     const { picture, before, after, opacity } = this;
     this.stage.point = this.view === "sees" ? this.pointed : null;
     if (!after || !before) return this.stage.paint(picture, picture);

@@ -8,9 +8,9 @@ const CLICK = 5; // a pointer that moves less has pointed
 const UNDO = 40; // strokes
 
 export class Stage {
-  // onpoint(x, y): a point was clicked; onstroke(): strokes have changed; onrest(): a stroke has ended.
-  constructor({ onpoint, onstroke, onrest }) {
-    Object.assign(this, { onpoint, onstroke, onrest });
+  // onpoint(x, y): a point was clicked; onstroke(): strokes have changed.
+  constructor({ onpoint, onstroke }) {
+    Object.assign(this, { onpoint, onstroke });
     this.canvas = element("canvas", { tabIndex: 0, role: "img", className: "crf-canvas" });
     this.element = element("div", { className: "crf-stage" }, this.canvas);
     this.layers = { before: new OffscreenCanvas(1, 1), after: new OffscreenCanvas(1, 1) };
@@ -189,7 +189,6 @@ export class Stage {
     const [x, y] = [Math.floor(place.u), Math.floor(place.v)];
     const inside = x >= 0 && y >= 0 && x < this.width && y < this.height;
     if (this.doing === "look" && this.moved < CLICK && inside) this.onpoint(x, y);
-    if (this.doing === "draw") this.onrest();
     if (!this.pointers.size) this.doing = null;
   }
 
