@@ -14,6 +14,7 @@ KERNEL_WEIGHTS = ("full", "per_label", "shared")
 # The arguments of the layers.
 LAYER = declared(
     *("compatibility", "normalization", "method", "native", "window", "spacing"),
+    "image_gradient",
     num_iterations=Whole(0),
     num_test_iterations=Whole(0),
     bilateral_weight=Reals(),
