@@ -29,7 +29,7 @@ VARIANTS = {
     "exact": dict(method="exact", kernel_weights="full", compatibility=COMPATIBILITY),
     "local": dict(method="local", window=5, kernel_weights="shared", normalization="symmetric"),
     "learned": dict(trainable_thetas=True, spacing=[1.0, 0.5], bilateral_weight=1.5),
-    "image": dict(image_gradient=True, normalization="before"),
+    "image": dict(image_gradient=True, normalization="before", damping=0.25),
 }
 
 

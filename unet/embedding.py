@@ -73,8 +73,9 @@ def with_embedding(network: keras.Model, channels: int = 4, *, width: int = 16) 
 
 def _source(network: keras.Model, image: Any, scores: Any) -> Any:
     """What the head sees, ``(B, *S, C)``."""
-    last: Any = network.layers[-1]
-    if isinstance(last, tuple(CONVOLUTION.values())) and last.output is scores:
+    last = network.layers[-1]
+    convolutions: Any = tuple(CONVOLUTION.values())
+    if isinstance(last, convolutions) and last.output is scores:
         if last.padding == "same" and set(last.strides) == {1}:
             return last.input
     return layers.Concatenate(name="embedding0")([image, scores])

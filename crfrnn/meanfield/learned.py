@@ -14,7 +14,7 @@ KERNEL_WEIGHTS = ("full", "per_label", "shared")
 # The arguments of the layers.
 LAYER = declared(
     *("compatibility", "normalization", "method", "native", "window", "spacing"),
-    "image_gradient",
+    *("image_gradient", "damping"),
     num_iterations=Whole(0),
     num_test_iterations=Whole(0),
     bilateral_weight=Reals(),

@@ -38,6 +38,7 @@ ARGUMENTS = dict(
     from_logits=False,
     spacing=[1.0, 0.5],
     image_gradient=True,
+    damping=0.25,
 )
 
 
