@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.show import markdown
 
 ITERATIONS = "100"
+SHOWN = ("0", "0.25", "0.5", "0.9", "Frank-Wolfe, 0.5", "Frank-Wolfe, 2 / (t + 2)")
 
 
 def table(path: Path) -> str:
@@ -19,8 +20,8 @@ def table(path: Path) -> str:
     measured = json.loads(path.read_text("utf-8"))
     lines = []
     for crf in measured["crfs"].values():
-        for number, (update, after) in enumerate(crf["updates"].items()):
-            found = after[ITERATIONS]
+        for number, update in enumerate(SHOWN):
+            found = crf["updates"][update][ITERATIONS]
             lines.append(
                 [
                     crf["title"] if number == 0 else "",
