@@ -11,7 +11,7 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.arrays import concrete, namespace
-from crfrnn.checks import Choice, Flag, Odd
+from crfrnn.checks import Choice, Flag, Listed, Odd
 from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
@@ -26,6 +26,7 @@ METHODS = ("lattice", "exact", "local")
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
     positions, native = given["positions"], given.get("native")
+    Listed("sizes", optional=True).check("grid", given.get("grid"), {})
     if len(positions.shape) != 3 or positions.shape[2] == 0:
         raise ValueError(
             "Expected positions of shape (B, N, F) with F >= 1. "
