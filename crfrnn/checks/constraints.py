@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,13 +39,13 @@ class Whole:
     def check(self, name: str, value: Any, sizes: Sizes) -> None:
         if value is None and self.optional:
             return
-        try:
+        bounds = f", {self.least} or more"
+        with contextlib.suppress(TypeError):
             number = operator.index(value)
-            if number >= self.least and (self.most is None or number <= self.most):
+            if self.most is not None and number > self.most:
+                bounds = f" {self.least}..{self.most}"
+            elif number >= self.least:
                 return
-        except TypeError:
-            pass
-        bounds = f", {self.least} or more" if self.most is None else f" {self.least}..{self.most}"
         raise ValueError(f"Expected `{name}` to be a whole number{bounds}. Received {value!r}.")
 
     def bad(self) -> list[Any]:

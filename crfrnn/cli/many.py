@@ -100,7 +100,8 @@ def refine_many(
         jobs: processes; None: one per core, and fewer where starting them takes longer than the
             work. Of volumes one: it has all cores.
         overwrite: whether results of other parameters or inputs are replaced.
-        progress: whether to show a bar with the rate and the time that is left; None: on terminals.
+        progress: whether to show a bar with the rate and the time that is left; None: on terminals,
+            and a line at every tenth of the cases elsewhere.
         layout, logits, labels_as_probs, nan_outside, rescale, spacing, slice_axis: of the
             probabilities and images, as the options of the command.
         upsample: the probabilities may be smaller than their picture, as networks give them.
@@ -174,9 +175,10 @@ def _run(
     overwrite: bool,
     progress: bool | None,
 ) -> list[CaseResult]:
+    needed("tqdm", "Many cases", "cli")
     from crfrnn.cli import batch
+    from crfrnn.progress import Bar
 
-    tqdm = needed("tqdm", "Many cases", "cli").tqdm
     ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.how)))
     outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     with batch.alone(folder):
@@ -185,7 +187,7 @@ def _run(
         processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
         found: dict[str, Outcome | str] = {}
         quiet = None if progress is None else not progress
-        with tqdm(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
+        with Bar(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
             for job, outcome in batch.run(todo, folder, settings, processes, at_most=jobs is None):
                 if isinstance(outcome, Outcome):
                     texts = tuple(map(_of_python, outcome.warnings))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Whole
 from crfrnn.diagnosis import edges, verdicts
 from crfrnn.diagnosis.advice import Judge
 from crfrnn.diagnosis.record import Findings, Messages
 from crfrnn.meanfield.in_place import energies
 from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield.parameters import ITERATIONS
 from crfrnn.offline import inputs
 from crfrnn.offline.dense_crf import DenseCRF
 from crfrnn.offline.unaries import probs_from_logits
@@ -66,7 +66,7 @@ class Diagnosis(Findings):
         return "\n".join([*lines, "", *self.verdict])
 
 
-@checks.door(num_iterations=Whole(0))
+@checks.door(num_iterations=ITERATIONS)
 def diagnose(
     image: np.ndarray,
     unaries: np.ndarray,

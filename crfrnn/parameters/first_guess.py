@@ -37,6 +37,7 @@ class Guess(dict[str, Any]):
         self.sure = sure
 
 
+@checks.renamed(masks="mask")
 def first_guess(
     images: np.ndarray | Sequence[np.ndarray],
     probs: np.ndarray | Sequence[np.ndarray] | None = None,
@@ -86,7 +87,7 @@ def first_guess(
             image; default 1. theta_alpha and theta_gamma are then in its unit, and a point is as
             long as its shortest side.
         mask: (*S) of bool, True for the points that count, or a list of these (None: all), one per
-            image.
+            image; or `masks`, as `search` calls it.
 
     Returns:
         A `Guess`: a dictionary of theta_alpha, theta_beta, theta_gamma, bilateral_weight,
@@ -97,8 +98,8 @@ def first_guess(
         `reasons` says why, `sure` whether the image speaks for a CRF.
 
     Raises:
-        ValueError: no images, images that are not finite or differ in K, or lists of different
-            lengths.
+        ValueError: no images, images that are not finite or differ in K, lists of different
+            lengths, or of numbers.
 
     Warns:
         UserWarning: the images are of different intensity scales, so that no theta_beta suits all.
@@ -112,6 +113,7 @@ def first_guess(
     >>> round(bright["theta_beta"] / guess["theta_beta"])
     1000
     """
+    _check_no_numbers(images)
     if not isinstance(images, Sequence):  # one array
         probs = None if probs is None else [checks.array("probs", probs)]
         images = [checks.array("images", images)]
@@ -151,6 +153,18 @@ def first_guess(
     ]
     trusted = [weighed(*pair) for pair in zip(guesses, agreements, strict=True)]
     return Guess(together(trusted), *reasons(agreements))
+
+
+def _check_no_numbers(images: Any) -> None:
+    """ValueError for nested lists of numbers, which may be one image or several."""
+    inside = images
+    while isinstance(inside, list | tuple) and inside:
+        inside = inside[0]
+    if images is not inside and np.isscalar(inside):
+        raise ValueError(
+            "Expected `images` to be an array, or a list of arrays. Received lists of numbers. Use "
+            "np.asarray of each image."
+        )
 
 
 def together(guesses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

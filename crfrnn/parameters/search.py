@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +14,20 @@ import numpy as np
 from crfrnn import checks
 from crfrnn.checks import Choice, Reals, Whole
 from crfrnn.filtering.normalized import NORMALIZATIONS
-from crfrnn.meanfield.parameters import THETAS, WEIGHTS
+from crfrnn.meanfield.parameters import ITERATIONS, THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.search_result import SearchResult
-from crfrnn.parameters.trials import complete, digest_of, needed_optuna, open_study, quiet
+from crfrnn.parameters.trials import (
+    MOST_TRIALS,
+    complete,
+    digest_of,
+    needed_optuna,
+    open_study,
+    quiet,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -31,11 +39,13 @@ OFF = dict.fromkeys(WEIGHTS, 0.0)
 _MOST_ABSENT = 1 / 4
 
 
+@checks.renamed(mask="masks")
 @checks.door(
     metric=Choice(("auto", *METRICS)),
-    trials=Whole(2),
-    num_iterations=Whole(0),
+    trials=Whole(2, MOST_TRIALS),
+    num_iterations=ITERATIONS,
     normalization=Choice(NORMALIZATIONS),
+    ignore_below=Reals(least=0),
     width=Reals(above=0),
 )
 def search(
@@ -52,6 +62,7 @@ def search(
     groups: Sequence[Hashable] | None = None,
     num_iterations: int = 5,
     normalization: str = "after",
+    ignore_below: float = 0.0,
     width: float = 2.0,
     masks: Sequence[np.ndarray | None] | None = None,
     unknown: int | None = None,
@@ -92,17 +103,17 @@ def search(
             whole volumes; None: refine volumes as such.
         groups: N names of what belongs together (patients), for `SearchResult.gain`; None: every
             case on its own.
-        num_iterations, normalization: of the CRF; see `refine`.
+        num_iterations, normalization, ignore_below: of the CRF; see `refine`.
         width: of "boundary", in points or the unit of `spacing`.
         masks: N masks (*S) of bool, or None: True for the points that take part; the others have no
-            part in any kernel and do not count in scores.
+            part in any kernel and do not count in scores. Or `mask`, as `refine` calls its one.
         unknown: the value of points without a label, often 255: they take part in the CRF, and do
             not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.
         storage: file that keeps the trials, so that the same call goes on where it was: SQLite if
             its name ends in .db, .sqlite or .sqlite3, else Optuna's journal. None: memory.
-        progress: whether to show a progress bar, or arguments of tqdm for it; None: on terminals
-            only.
+        progress: whether to show a progress bar; None: on terminals only; or arguments of tqdm for
+            it, which leave a line at every tenth of the trials where there is no terminal.
         callback: called after every trial; may raise to end the search.
 
     Returns:
@@ -152,7 +163,16 @@ def search(
     groups = range(len(labels)) if groups is None else groups
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
-    cases = Cases(images, probs, labels, **options, masks=masks, unknown=unknown, workers=workers)
+    cases = Cases(
+        images,
+        probs,
+        labels,
+        **options,
+        ignore_below=ignore_below,
+        masks=masks,
+        unknown=unknown,
+        workers=workers,
+    )
     if not cases.foreground:
         raise ValueError(
             "Expected labels with some foreground. Received none but 0"
@@ -188,6 +208,8 @@ def search(
         return {**guess, **rounded}
 
     identity = dict(seed=seed, limits=limits, **options)
+    if ignore_below:  # searches of earlier versions have none
+        identity["ignore_below"] = ignore_below
     arrays = [images, probs, labels]
     if masks is not None or unknown is not None:
         identity["unknown"] = unknown
@@ -214,10 +236,11 @@ def _run(
 ) -> bool:
     """Makes the trials that are left; returns whether Ctrl-C stopped it."""
     import optuna
-    from tqdm import tqdm
+
+    from crfrnn.progress import Bar
 
     done = complete(study)
-    with tqdm(total=trials, initial=len(done), **bar_options) as bar:
+    with Bar(total=trials, initial=len(done), **bar_options) as bar:
         for number in range(len(done), trials):
             # A sampler of its own: proposals depend on the trials before, not on interruptions.
             (state,) = np.random.SeedSequence([seed, number]).generate_state(1)
@@ -293,5 +316,6 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) ->
 
 def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(progress, Mapping):
-        return {"desc": "CRF search", "disable": None, **progress}
-    return {"desc": "CRF search", "disable": None if progress is None else not progress}
+        return {"desc": "CRF search", **progress}
+    shown = sys.stderr.isatty() if progress is None else progress
+    return {"desc": "CRF search", "disable": not shown}

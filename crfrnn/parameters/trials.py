@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import optuna
 
 
+# The estimator looks at all that came before: so many take days.
+MOST_TRIALS = 100_000
+
+
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
     """The study in a file, new or taken up; ValueError if it is that of another search."""
     backend = None

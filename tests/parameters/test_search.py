@@ -10,6 +10,7 @@ import pytest
 
 import data
 from crfrnn import refine
+from crfrnn.meanfield.in_place import MeanField
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.gain import gain
@@ -240,6 +241,32 @@ def test_the_figure_shows_progress_importance_and_every_parameter(tmp_path):
     assert {"trial", *FACTORS} <= labels
     few = search(*CASES, trials=2, progress=False).plot()
     few.savefig(tmp_path / "few.png")
+
+
+@pytest.mark.filterwarnings("ignore:theta_beta")
+def test_labels_that_are_nowhere_are_left_out_of_trials(monkeypatch):
+    images, probs, truths = CASES
+    wide = [np.concatenate([p, np.full((*p.shape[:-1], 3), 1e-6)], -1) for p in probs]
+    wide = [p / p.sum(-1, keepdims=True) for p in wide]
+    widths = []
+
+    def counted(kernels, unary):
+        widths.append(unary.shape[-1])
+        return MeanField(kernels, unary)
+
+    monkeypatch.setattr("crfrnn.parameters.cases.MeanField", counted)
+    found = search(
+        images, wide, truths, trials=3, metric="dice", ignore_below=1e-3, progress=False, workers=1
+    )
+    # The trial without a CRF has no kernels, of which to leave labels out.
+    assert set(widths[len(images) :]) == {probs[0].shape[-1]}
+    for trial in found.trials[1:]:
+        crf = {name: value for name, value in trial.items() if name != "score"}
+        scores = [
+            dice(truth, refine(image, p, **crf, ignore_below=1e-3).argmax(-1))
+            for image, p, truth in zip(images, wide, truths, strict=True)
+        ]
+        assert trial["score"] == pytest.approx(np.mean(scores))
 
 
 def test_the_bar_shows_the_gain_so_far_and_optuna_is_left_as_it_was(capsys):
