@@ -2,7 +2,7 @@
 
     python -m experiments.unaries runs/unaries    # about an hour; goes on where it was
 
-Six data sets below $CRFRNN_DATA (data/README.md), four networks each, so that a rule for a CRF
+Six data sets below $CRFRNN_DATA (data/README.md), five networks each, so that a rule for a CRF
 meets weak networks as well as good ones:
 
 - weak: a U-Net, 100 updates of four patches of 6 cases;
@@ -10,7 +10,7 @@ meets weak networks as well as good ones:
   patches of 60 cases;
 - coarse: a U-Net on images that are four times smaller (slices of the hippocampus: twice), whose
   logits are enlarged, as those of networks with an output stride are; 400 updates, 60 cases;
-- fcn: an FCN-8s, 300 updates of two patches of 60 cases.
+- fcn: an FCN-8s, segnet: a SegNet, 300 updates of two patches of 60 cases.
 
 They are trained on patches (the hippocampus on slices) and applied to whole images. Kept are, as
 float16, the probabilities of 8 validation and 20 test cases, which no network was trained on, with
@@ -55,6 +55,7 @@ class Recipe(NamedTuple):
 NETWORKS: dict[str, dict[str, Any]] = {  # small ones, with what lets them learn in few updates
     "unet": dict(width=8, depth=3, dropout=0.0, normalization="group"),
     "fcn8s": dict(width=8, dropout=0.0, normalization="group"),
+    "segnet": dict(width=8, normalization="group"),
 }
 RATE = 3e-3  # at first; it falls to 0 along half a cosine
 QUALITIES = {
@@ -62,6 +63,7 @@ QUALITIES = {
     "good": Recipe(300, 60, batch=2),
     "weak": Recipe(100, 6, batch=4),
     "fcn": Recipe(300, 60, batch=2, network="fcn8s"),
+    "segnet": Recipe(300, 60, batch=2, network="segnet"),
 }
 
 
