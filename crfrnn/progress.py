@@ -47,8 +47,8 @@ class Bar(tqdm):
             print(text, file=sys.stderr, flush=True)
         return None
 
-    def set_postfix(self, *ordered: Any, **numbers: Any) -> None:
+    def set_postfix(self, *ordered: Any, refresh: bool | None = True, **numbers: Any) -> None:
         if not self.disable:
-            return super().set_postfix(*ordered, **numbers)
+            return super().set_postfix(*ordered, refresh=refresh, **numbers)
         self.numbers = "".join(f", {name} {value}" for name, value in numbers.items())
         return None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import checks, files
-from crfrnn.checks import Choice, Flag, Reals, Whole
+from crfrnn.checks import Choice, Flag, Named, Reals, Whole
 from crfrnn.cli import layouts, outputs
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
@@ -60,6 +60,7 @@ class CaseResult(NamedTuple):
     palette=Flag(),
     confidence=Reals(least=0, most=1, optional=True),
     packed=Flag(),
+    agree_with=Named("arguments of refine", optional=True),
 )
 def refine_many(
     cases: Iterable[tuple[PathLike, PathLike]] | Mapping[str, tuple[PathLike, PathLike]],
@@ -211,6 +212,10 @@ def _run(
 
 
 def _paths(cases: Any) -> list[Paths]:
+    if isinstance(cases, str | bytes) or not isinstance(cases, Iterable):
+        raise ValueError(
+            f"Expected `cases` to be a list of pairs of paths. Received {cases!r:.99}."
+        )
     named = cases.items() if isinstance(cases, Mapping) else ((None, case) for case in cases)
     found: dict[str, Paths] = {}
     for name, case in named:

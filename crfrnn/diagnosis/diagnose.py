@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crfrnn import checks
+from crfrnn.checks import Whole
 from crfrnn.diagnosis import edges, verdicts
 from crfrnn.diagnosis.advice import Judge
 from crfrnn.diagnosis.record import Findings, Messages
@@ -66,7 +67,7 @@ class Diagnosis(Findings):
         return "\n".join([*lines, "", *self.verdict])
 
 
-@checks.door(num_iterations=ITERATIONS)
+@checks.door(num_iterations=ITERATIONS, unknown=Whole(None, optional=True))
 def diagnose(
     image: np.ndarray,
     unaries: np.ndarray,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crfrnn import checks
+from crfrnn.checks import Listed
 from crfrnn.meanfield.parameters import declared
 from crfrnn.native import library
 from crfrnn.offline import inputs
@@ -120,6 +121,8 @@ def first_guess(
         images = [checks.array("images", images)]
         spacing = [spacing] if np.ndim(spacing) else spacing
         mask = None if mask is None else [mask]
+    for name, value in (("probs", probs), ("mask", mask)):
+        Listed("arrays", optional=True).check(name, value, {})
     for image in images:
         if 0 in np.shape(image):
             raise ValueError(f"Expected images with points. Received shape {np.shape(image)}.")

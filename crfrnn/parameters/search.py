@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Choice, Reals, Whole
+from crfrnn.checks import Choice, Listed, Named, Reals, Whole
 from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.meanfield.parameters import ITERATIONS, THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
@@ -41,12 +41,22 @@ _MOST_ABSENT = 1 / 4
 
 @checks.renamed(mask="masks")
 @checks.door(
+    images=Listed("arrays"),
+    probs=Listed("arrays"),
+    labels=Listed("arrays"),
     metric=Choice(("auto", *METRICS)),
     trials=Whole(2, MOST_TRIALS),
     num_iterations=ITERATIONS,
     normalization=Choice(NORMALIZATIONS),
     ignore_below=Reals(least=0),
     width=Reals(above=0),
+    seed=Whole(0),
+    ranges=Named("pairs (lowest, highest)", optional=True),
+    slice_axis=Whole(0, most=2, optional=True),
+    groups=Listed("names", optional=True),
+    masks=Listed("masks", optional=True),
+    unknown=Whole(None, optional=True),
+    workers=Whole(1, optional=True),
 )
 def search(
     images: Sequence[np.ndarray],
@@ -145,11 +155,6 @@ def search(
     >>> refined = refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
     optuna = needed_optuna()
-    if workers is not None:
-        Whole(1).check("workers", workers, {})
-    for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
-        if cases_of is None or isinstance(cases_of, str):
-            raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
     if metric == "auto":
         metric = default(max((np.shape(p)[-1] for p in probs if np.ndim(p)), default=2))
     options = dict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,18 +22,12 @@ MOST_TRIALS = 100_000
 
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
     """The study in a file, new or taken up; ValueError if it is that of another search."""
-    backend = None
-    if storage is not None:
-        path = Path(storage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in (".db", ".sqlite", ".sqlite3"):
-            backend = f"sqlite:///{path}"
-        else:
-            journal = optuna.storages.journal
-            backend = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
-    study = optuna.create_study(
-        study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
-    )
+    with _naming(storage):
+        backend = None if storage is None else _backend(optuna, Path(storage))
+    with _naming(storage):
+        study = optuna.create_study(
+            study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
+        )
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
@@ -43,6 +38,30 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
     for trial in running:  # its process was killed
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return study
+
+
+def _backend(optuna: Any, path: Path) -> Any:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        # Not as a part of an address, in which names with % or ? would mean others.
+        connected = {"creator": lambda: sqlite3.connect(path)}
+        return optuna.storages.RDBStorage("sqlite://", engine_kwargs=connected)
+    journal = optuna.storages.journal
+    return optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+
+
+@contextlib.contextmanager
+def _naming(storage: str | Path | None) -> Iterator[None]:
+    """Whatever Optuna and SQLite say of a file of another kind, or a damaged one, names it."""
+    try:
+        yield
+    except Exception as error:
+        if storage is None or (isinstance(error, OSError) and error.filename is not None):
+            raise
+        raise ValueError(
+            f"cannot read the trials in {storage}: {str(error).partition(chr(10))[0]}; it is "
+            "damaged, or no file of a search. Give another file, or delete it."
+        ) from error
 
 
 def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
