@@ -19,7 +19,8 @@ FLOORS = (
     ("layers", "offline"),
     ("parameters",),
     ("diagnosis", "files", "large"),
-    ("cli", "pydensecrf", "explorer", "torch", "monai"),
+    ("explorer",),  # below the doors: `crfrnn explore` opens it
+    ("cli", "pydensecrf", "torch", "monai"),
     ("registration", "__main__"),  # beside the front door
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

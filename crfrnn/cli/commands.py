@@ -12,6 +12,7 @@ import click
 from crfrnn._version import __version__
 from crfrnn.cli import refining
 from crfrnn.cli.command_diagnose import diagnose
+from crfrnn.cli.command_explore import explore
 from crfrnn.cli.command_info import info
 from crfrnn.cli.command_pack import pack
 from crfrnn.cli.command_refine import refine
@@ -56,10 +57,11 @@ def crfrnn() -> None:
       crfrnn search images/ probs/ labels/ -o best.json
       crfrnn refine images/ probs/ -o refined/ --parameters best.json
       crfrnn diagnose photo.jpg probs.npy -o why.png
+      crfrnn explore photo.jpg probs.npy
 
     `crfrnn COMMAND --help` explains a command.
     """
 
 
-for command in (refine, search, diagnose, pack, info):
+for command in (refine, search, diagnose, explore, pack, info):
     crfrnn.add_command(command)

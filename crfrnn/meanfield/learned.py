@@ -14,6 +14,7 @@ KERNEL_WEIGHTS = ("full", "per_label", "shared")
 # The arguments of the layers.
 LAYER = declared(
     *("compatibility", "normalization", "method", "native", "window", "spacing"),
+    *("image_gradient", "damping"),
     num_iterations=ITERATIONS,
     num_test_iterations=ITERATIONS,
     bilateral_weight=Reals(),

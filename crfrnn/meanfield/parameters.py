@@ -81,6 +81,8 @@ _DECLARED: dict[str, Constraint] = {
     "window": Odd(),
     "spacing": Reals(above=0, per="axis of the grid", optional=True),
     "ignore_below": Reals(least=0),
+    "image_gradient": Flag(),
+    "damping": Reals(least=0, most=1),
 }
 
 

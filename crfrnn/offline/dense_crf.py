@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Whole
+from crfrnn.checks import Reals, Whole
 from crfrnn.meanfield import absent
 from crfrnn.meanfield.in_place import MeanField
 from crfrnn.meanfield.logits import bounded, logits_from_probabilities
@@ -150,10 +150,17 @@ class DenseCRF:
         checks.no_nan("energies where the mask is True", energies[self._mask])
         return np.where(self._mask[..., None], energies, np.nan_to_num(energies))
 
-    @checks.door(num_iterations=ITERATIONS)
-    def step(self, num_iterations: int = 1) -> None:
-        """Does mean-field iterations; raises RuntimeError before the first `set_unary`."""
-        self._state.step(num_iterations)
+    @checks.door(num_iterations=ITERATIONS, damping=Reals(least=0, most=1))
+    def step(self, num_iterations: int = 1, damping: float = 0.0) -> None:
+        """Does mean-field iterations; raises RuntimeError before the first `set_unary`.
+
+        Args:
+            num_iterations: >= 0.
+            damping: share of the logarithm of the probabilities that an iteration keeps, in [0, 1];
+                see `crfrnn.mean_field`. Where labels repel each other, iterations at 0 may swing to
+                and fro, which `kl` shows; damped enough they converge.
+        """
+        self._state.step(num_iterations, damping)
 
     def kl(self) -> float:
         """The objective of mean field for the current probabilities, in nats.
