@@ -159,7 +159,7 @@ def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     job.output.unlink(missing_ok=True)
     kept = ("parameters", "guessed", "changed", "reasons", "sure")
     result = {name: getattr(outcome, name) for name in kept}
-    with open(folder / RECORD, "a") as record:
+    with files.written(folder / RECORD), open(folder / RECORD, "a") as record:
         name = job.output.relative_to(folder).as_posix()
         record.write(json.dumps({"output": name, **job.entry, "result": result}) + "\n")
     os.replace(job.part, job.output)

@@ -22,6 +22,7 @@ from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.search_result import SearchResult
 from crfrnn.parameters.trials import (
     MOST_TRIALS,
+    alone,
     complete,
     digest_of,
     needed_optuna,
@@ -132,7 +133,7 @@ def search(
     Raises:
         ModuleNotFoundError: Optuna or SciPy is not installed.
         ValueError: cases that do not fit together, no foreground, malformed ranges, or a storage
-            that holds another search.
+            that holds another search, or in which another process searches.
 
     Warns:
         UserWarning: labels that do not occur in a case decide most of its score.
@@ -220,7 +221,7 @@ def search(
         identity["unknown"] = unknown
         given = () if masks is None else masks
         arrays.append([np.zeros(0) if mask is None else mask for mask in given])
-    with quiet(optuna), contextlib.closing(cases):
+    with quiet(optuna), contextlib.closing(cases), alone(storage):
         study = open_study(optuna, storage, repr(identity) + digest_of(*arrays))
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from crfrnn.optional import needed
 
 if TYPE_CHECKING:
     import optuna
@@ -40,8 +43,36 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
     return study
 
 
-def _backend(optuna: Any, path: Path) -> Any:
+@contextlib.contextmanager
+def alone(storage: str | Path | None) -> Iterator[None]:
+    """Hold a storage, so that no other search works in it, whose trials would count as this one's.
+
+    Raises:
+        ValueError: another search does.
+    """
+    if storage is None:
+        yield
+        return
+    filelock = needed("filelock", "Searches that are kept in a file", "search")
+    path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise ValueError(
+            f"Another search is at work in {storage}. Wait until it has ended, or give another "
+            "file."
+        ) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows deletes no file that is open
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+def _backend(optuna: Any, path: Path) -> Any:
     if path.suffix in (".db", ".sqlite", ".sqlite3"):
         # Not as a part of an address, in which names with % or ? would mean others.
         connected = {"creator": lambda: sqlite3.connect(path)}

@@ -290,6 +290,20 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, ending):
     run(*many, *OPTIONS)
 
 
+def test_a_record_that_no_room_is_left_for_is_named(tmp_path):
+    resource = pytest.importorskip("resource")  # not on Windows
+    arguments, _ = folder(tmp_path, 2, shape=(4, 5))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))  # enough for such a picture
+    try:
+        text = run(*arguments, *OPTIONS, "--jobs=1", status=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"cannot write {tmp_path / 'out' / batch.RECORD}: " in text
+    assert not results(tmp_path / "out")
+    assert "2 refined, 0 complete already, 0 failed" in run(*arguments, *OPTIONS)
+
+
 def test_names_of_several_lines(tmp_path):
     arguments, expected = folder(tmp_path, 1)
     for name in ("images/case0.png", "probs/case0.npy"):
