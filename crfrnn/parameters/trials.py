@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,38 +12,58 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crfrnn.parameters.slots import settle
+
 if TYPE_CHECKING:
     import optuna
 
 
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
-    """The study in a file, new or taken up; ValueError if it is that of another search."""
-    backend = None
-    if storage is not None:
-        path = Path(storage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in (".db", ".sqlite", ".sqlite3"):
-            backend = f"sqlite:///{path}"
-        else:
-            journal = optuna.storages.journal
-            backend = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
+    """The study in a storage, new or taken up; ValueError if it is that of another search."""
     study = optuna.create_study(
-        study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
+        study_name="crfrnn",
+        direction="maximize",
+        storage=_backend(optuna, storage),
+        load_if_exists=True,
     )
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
-            f"{storage} holds a search of other cases or settings. Give another file, or delete it."
+            f"{storage} holds a search of other cases or settings. Give another one, or delete it."
         )
     study.set_user_attr("identity", digest)
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in running:  # its process was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    settle(study)  # a process may have been killed
     return study
 
 
-def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+def is_url(storage: Any) -> bool:
+    """Whether a storage is the URL of a database, not a file."""
+    return "://" in str(storage)
+
+
+def _backend(optuna: Any, storage: str | Path | None) -> Any:
+    """The storage as Optuna takes it."""
+    if storage is None:
+        return None
+    if is_url(storage):
+        return _database(optuna, str(storage))
+    path = Path(storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        return _database(optuna, f"sqlite:///{path}")
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+
+def _database(optuna: Any, url: str) -> Any:
+    from sqlalchemy.exc import DBAPIError
+
+    # Of SQLite: how long one process waits for another to write.
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    for _ in range(3):
+        with contextlib.suppress(DBAPIError):  # another process is just making the tables
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        time.sleep(1)
+    return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
 def digest_of(*lists: Sequence[np.ndarray]) -> str:
