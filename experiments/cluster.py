@@ -84,7 +84,7 @@ def main() -> None:
     function, task = pickle.load(sys.stdin.buffer)
 
     def end_with_worker() -> None:
-        sys.stdin.buffer.read()
+        os.read(sys.stdin.fileno(), 1)  # not by `sys.stdin`, whose lock Python needs at its end
         os._exit(1)
 
     threading.Thread(target=end_with_worker, daemon=True).start()

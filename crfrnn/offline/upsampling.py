@@ -30,7 +30,7 @@ def upsample(array: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
         before, (old, *after) = result.shape[:axis], result.shape[axis:]
         if size != old:
             rows = result.reshape(*before, old, -1)
-            result = np.matmul(_between(old, size), rows).reshape(*before, size, *after)
+            result = np.matmul(interpolation(old, size), rows).reshape(*before, size, *after)
     return result
 
 
@@ -48,7 +48,7 @@ def in_proportion(small: tuple[int, ...], grid: tuple[int, ...]) -> bool:
     return all(s == 1 or least <= n / (s - 1) for s, n in zip(small, grid, strict=True))
 
 
-def _between(old: int, size: int) -> np.ndarray:
+def interpolation(old: int, size: int) -> np.ndarray:
     """(size, old): what each new point takes of the old ones."""
     where = np.clip((np.arange(size) + 0.5) * old / size - 0.5, 0, old - 1)
     left = np.minimum(where.astype(int), max(old - 2, 0))
