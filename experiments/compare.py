@@ -6,6 +6,7 @@
     python -m experiments.compare --models fcn8s unet unet+crfrnn  other networks, a row for each
     python -m experiments.compare --config experiments/studies/controlled.toml     a study, hours
     python -m experiments.compare --seed 3 --dataset hippocampus   one seed, on a machine of its own
+    python -m experiments.compare --cluster tcp://host:8786        seeds on the workers of Dask
 
 Writes runs/<name>/: table.md, results.json, curves.png, pictures/; of a study, one such folder per
 setting, and study.json. May be interrupted at any time (Ctrl-C, power cut): the same command goes

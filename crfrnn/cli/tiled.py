@@ -118,6 +118,7 @@ def run(
         "probs": [str(probs.resolve()), given.probs.shape, str(given.probs.dtype)],
         "crf": crf,
         "spacing": given.spacing,
+        "logits": settings.logits,
         "output": [zarr_output, levels],
     }
     _write(wanted, output.absolute(), given.like, asked, overwrite, levels, cluster, jobs)
@@ -127,6 +128,8 @@ def run(
 def opened(image: Path, probs: Path, settings: Settings) -> Inputs:
     """Image and probabilities as dask arrays, channels and labels last."""
     da = needed("dask.array", "Images larger than memory", "large")
+    from crfrnn.large.probabilities import prepared
+
     if not files.is_zarr(probs):
         raise ValueError(f"{probs}: expected Zarr, as the image is. Convert it.")
     lazy = []
@@ -148,10 +151,14 @@ def opened(image: Path, probs: Path, settings: Settings) -> Inputs:
     grids = {picture.shape[:-1], *([] if both[0].axes else [picture.shape])}
     if not both[1].axes and q.shape[:-1] not in grids and q.shape[1:] in grids:
         q = da.moveaxis(q, 0, -1)  # (L, *S)
+    grid = picture.shape[: q.ndim - 1]
+    if settings.upsample or q.shape[:-1] == grid:
+        q = prepared(q, grid, settings.logits)
     if q.shape[:-1] not in grids or q.ndim not in (3, 4):
         raise ValueError(
-            f"Expected probabilities of the image's size, (*S, L). Received an image of shape "
-            f"{picture.shape} and probabilities of shape {q.shape}."
+            "Expected probabilities (*S, L) of the image's size, or with --upsample smaller by a "
+            f"whole factor. Received an image of shape {picture.shape} and probabilities of shape "
+            f"{q.shape}."
         )
     if picture.shape == q.shape[:-1]:
         picture = picture[..., None]
@@ -168,10 +175,8 @@ def _check_settings(settings: Settings) -> None:
         "--rescale": settings.rescale,
         "--slice-axis": settings.slice_axis is not None,
         "--layout": settings.layout != "auto",
-        "--logits": settings.logits,
         "--labels-as-probs": settings.labels_as_probs is not None,
         "--nan-outside": settings.nan_outside,
-        "--upsample": settings.upsample,
         "--palette": settings.palette,
         "--confidence": settings.confidence is not None,
         "--packed": settings.packed,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn.offline.inputs import SUM_TOLERANCE
 from crfrnn.offline.unaries import probs_from_logits
 from crfrnn.offline.upsampling import interpolation
 from crfrnn.optional import needed
@@ -46,10 +47,11 @@ def prepared(probs: Any, grid: Sequence[int], from_logits: bool) -> Any:
 
 
 def _from_bytes(block: np.ndarray) -> np.ndarray:
-    """They sum to 255 but for rounding."""
+    """Those that sum to 255 but for rounding then sum to 1; the others are for others to refuse."""
     values = block.astype(np.float32)
     sums = values.sum(-1, keepdims=True)
-    return np.divide(values, sums, out=np.full_like(values, np.nan), where=sums > 0)
+    rounding = max(0.5 * block.shape[-1], 255 * SUM_TOLERANCE)
+    return values / np.where(np.abs(sums - 255) <= rounding, sums, 255)
 
 
 def _upsampled(block: np.ndarray, factors: Sequence[int]) -> np.ndarray:

@@ -31,6 +31,12 @@ def test_bytes_are_shares_of_255():
     assert_close(refined(given), refined((given / total).astype(np.float32)), FLOAT32)
 
 
+def test_bytes_that_are_no_probabilities_are_refused():
+    given = RNG.integers(0, 255, (*GRID, 3)).astype(np.uint8)
+    with pytest.raises(ValueError, match="sum to 1"):
+        refined(given)
+
+
 def test_halves_are_taken_as_they_are():
     given = RNG.dirichlet(np.ones(3), GRID).astype(np.float16)
     assert_close(refined(given), refined(given.astype(np.float32)), FLOAT32)
