@@ -7,10 +7,10 @@
 Six sets, five networks each (experiments/unaries.py). The formulas give bandwidths and weights;
 the rule takes `strength` times their weights, times a trust that rises from 0 where image and
 labels agree by `lowest` to 1 at `full` (crfrnn.parameters.agreement), both higher by `more` where
-nearness alone would do nearly as well. `fit` tries a grid of these four numbers on the validation
-cases. A set and network count with the mean gain in Dice, at most
-5 points, so that no single set decides, and a loss three times: no harm comes first. It does so
-once for all sets, and once without each set, for the row "without this set". Networks of `UNSEEN`
+nearness alone would do nearly as well and the labels are not mostly noise. `fit` tries a grid of
+these four numbers on the validation cases. A set and network count with the mean gain in Dice, at
+most 5 points, so that no single set decides, and a loss three times: no harm comes first. It does
+so once for all sets, and once without each set, for the row "without this set". Networks of `UNSEEN`
 were made later, and it has not seen them. Sets that were never seen may be worse than these: of the
 rules that are worth 90 % of the best one, `fit` takes those with the highest `lowest` + `more`, and
 of these the best.
@@ -40,6 +40,7 @@ from crfrnn.parameters.formulas import formulas
 from crfrnn.parameters.gain import bootstrap_interval
 from crfrnn.parameters.measures import statistics
 from crfrnn.parameters.scores import nanmean
+from crfrnn.parameters.trust import Shown
 from experiments import runs, unaries
 from experiments.show import markdown
 from experiments.unaries import Unaries
@@ -113,11 +114,13 @@ def refined(cases: Unaries, i: int, crf: Mapping[str, Any]) -> float:
 def untrusted(cases: Unaries, i: int) -> dict[str, Any]:
     """What the formulas say of a case, without the rule, and the agreement."""
     image, probs, spacing = cases.images[i], cases.probs[i], cases.spacing[i]
-    crf = together([formulas(statistics(image, probs), spacing=spacing)])
+    measured = statistics(image, probs)
+    crf = together([formulas(measured, spacing=spacing)])
     kernel = dict(theta_alpha=crf["theta_alpha"], theta_beta=crf["theta_beta"], spacing=spacing)
-    seen = {"agreement": agreement(image, probs, **kernel)}
+    agrees = agreement(image, probs, **kernel)
     del kernel["theta_beta"]
-    return {"crf": crf, **seen, "nearness": nearness(probs, **kernel)}
+    shown = Shown(agrees, nearness(probs, **kernel), measured.roughness)
+    return {"crf": crf, **shown._asdict()}
 
 
 def lines(name: str, quality: str, folder: Path) -> list[dict[str, Any]]:
@@ -132,7 +135,7 @@ def lines(name: str, quality: str, folder: Path) -> list[dict[str, Any]]:
             before = dice(label, cases.probs[i].argmax(-1), cases.background)
             gains = [refined(cases, i, _weighted(seen["crf"], w)) - before for w in WEIGHTS]
             weight = seen["crf"]["bilateral_weight"]
-            measured = {name: seen[name] for name in ("agreement", "nearness")}
+            measured = {name: seen[name] for name in Shown._fields}
             found.append({**measured, "weight": weight, "gains": gains})
         runs.write_json(path, {"cases": found})
     return found
@@ -146,8 +149,10 @@ def _weighted(crf: Mapping[str, Any], weight: float) -> dict[str, Any]:
 
 def share(rule: Rule, seen: Mapping[str, Any]) -> float:
     """What a rule leaves of the formulas' weights."""
-    agreement = seen["agreement"] - rule.more * trust.is_near(seen["agreement"], seen["nearness"])
-    trusted = (agreement - rule.lowest) / (rule.full - rule.lowest)
+    shown = Shown(*(seen[name] for name in Shown._fields))
+    trusted = (shown.agreement - rule.more * shown.is_near - rule.lowest) / (
+        rule.full - rule.lowest
+    )
     return rule.strength * float(np.clip(trusted, 0, 1))
 
 

@@ -17,7 +17,7 @@ from crfrnn.offline.inputs import per_case
 from crfrnn.parameters.agreement import agreement, nearness
 from crfrnn.parameters.formulas import formulas
 from crfrnn.parameters.measures import statistics
-from crfrnn.parameters.trust import reasons, weighed
+from crfrnn.parameters.trust import NOTHING, Shown, reasons, weighed
 
 # Images whose theta_beta differ by more than this factor are of different scales.
 _ALIKE = 10.0
@@ -66,7 +66,7 @@ def first_guess(
     Then it looks whether the image shows what the probabilities say: how well the labels of half of
     the points come back from those of the other half, along the bilateral kernel (`agreement`, a
     mean Dice over labels). `trust` rises from 0, no CRF, at an agreement of 0.85 to 1 at 0.9; where
-    nearness alone would do nearly as well, from 0.93 to 0.98. So
+    nearness alone would do nearly as well, from 0.95 to 1. So
     thin and rare labels, which a CRF wipes out where the image does not show them, stay as they
     are. For a list each image has its own trust.
 
@@ -152,10 +152,10 @@ def first_guess(
             stacklevel=checks.outside(),
         )
     shown = [
-        _shown(*case, guess, space)
-        for case, guess, space in zip(cases, guesses, spaces, strict=True)
+        _shown(*case, guess, space, measured.roughness)
+        for case, guess, space, measured in zip(cases, guesses, spaces, seen, strict=True)
     ]
-    trusted = [weighed(guess, *pair) for guess, pair in zip(guesses, shown, strict=True)]
+    trusted = [weighed(*pair) for pair in zip(guesses, shown, strict=True)]
     return Guess(together(trusted), *reasons(shown))
 
 
@@ -187,13 +187,14 @@ def _shown(
     mask: np.ndarray | None,
     guess: Mapping[str, Any],
     spacing: Any,
-) -> tuple[float, float]:
-    """Agreement and nearness."""
+    roughness: float,
+) -> Shown:
     if probs is None:
-        return float("nan"), float("nan")
+        return NOTHING
     alpha, beta = guess["theta_alpha"], guess["theta_beta"]
     how = dict(theta_alpha=alpha, spacing=spacing, mask=mask)
-    return agreement(image, probs, theta_beta=beta, **how), nearness(probs, **how)
+    agrees = agreement(image, probs, theta_beta=beta, **how)
+    return Shown(agrees, nearness(probs, **how), roughness)
 
 
 def _checked(

@@ -8,7 +8,7 @@ const LARGEST_SHARE = 1 / 4;
 const ONE_SCALE = 30; // beyond, channels are measured one by one, which a picture of colours does not need
 const USUAL_ROUGHNESS = 0.1;
 const LEAST_ROUGHNESS = 0.02;
-const [LOWEST, FULL, MORE, LEFT] = [0.85, 0.9, 0.08, 0.5];
+const [LOWEST, FULL, MORE, LEFT, NOISE] = [0.85, 0.9, 0.1, 0.5, 0.5];
 const MOST_POINTS = 500000;
 
 const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
@@ -185,7 +185,7 @@ export function firstGuess(core, picture, measured, probs) {
   const strength = (roughness / USUAL_ROUGHNESS) ** C.rough;
   const agrees = agreement(core, picture, probs, labels, theta_alpha, theta_beta);
   const near = nearness(core, picture, probs, labels, theta_alpha);
-  const isNear = 1 - agrees > LEFT * (1 - near);
+  const isNear = 1 - agrees > LEFT * (1 - near) && roughness < NOISE;
   const trusted = (agrees - (isNear ? MORE : 0) - LOWEST) / (FULL - LOWEST);
   const share = Math.round(100 * Math.min(Math.max(trusted, 0), 1)) / 100;
   const alone = share < 1 && isNear ? `, and nearness alone ${Math.round(100 * near)} %` : "";

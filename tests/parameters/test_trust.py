@@ -11,6 +11,7 @@ import data
 from crfrnn.parameters import trust
 from crfrnn.parameters.agreement import agreement, nearness
 from crfrnn.parameters.measures import blurred
+from crfrnn.parameters.trust import Shown
 from data import corruption
 from tests.real_sets import needs
 from tests.tolerances import AGREEMENT, FLOAT32, assert_close
@@ -95,16 +96,31 @@ def test_large_images_are_judged_by_their_middle(monkeypatch):
 
 def test_trust_rises_from_nothing_to_all():
     low, full = trust.LOWEST, trust.FULL
-    at = [trust.trust(a, 0.1) for a in (0.0, low, low + (full - low) / 4, full, 1.0)]
+    at = [trust.trust(Shown(a, 0.1, 0.1)) for a in (0.0, low, low + (full - low) / 4, full, 1.0)]
     assert at == [0.0, 0.0, 0.25, 1.0, 1.0]
 
 
 def test_where_nearness_does_nearly_as_well_more_is_asked_for():
     low, full, more = trust.LOWEST, trust.FULL, trust.MORE
-    shifted = [trust.trust(a + more, a + more) for a in (low, low + (full - low) / 4, full)]
+    at = (low, low + (full - low) / 4, full)
+    shifted = [trust.trust(Shown(a + more, a + more, 0.1)) for a in at]
     assert shifted == pytest.approx([0.0, 0.25, 1.0])
     # The image leaves a half of the errors of nearness, and a little more than a half.
-    assert [trust.trust(full, 1 - share * (1 - full)) for share in (2.01, 1.99)] == [1.0, 0.0]
+    nearness = [1 - share * (1 - full) for share in (2.01, 1.99)]
+    assert [trust.trust(Shown(full, near, 0.1)) for near in nearness] == [1.0, 0.0]
+    # But not where more than half of the boundaries is noise.
+    assert [trust.trust(Shown(full, full, rough)) for rough in (0.49, 0.51)] == [0.0, 1.0]
+
+
+def test_noise_is_no_nearness():
+    rng = np.random.default_rng(1)
+    truth = np.zeros((60, 80), int)
+    truth[15:45, 20:60] = 1
+    image = 100.0 * truth + rng.normal(0, 10, truth.shape)
+    logits = np.where(truth, 1.0, -1.0) + rng.normal(0, 2, truth.shape)
+    probs = crfrnn.probs_from_logits(logits[..., None])
+    refined = crfrnn.refine(image, probs, **crfrnn.first_guess(image, probs))
+    assert np.mean(probs.argmax(-1) == truth) < 0.75 and np.mean(refined.argmax(-1) == truth) > 0.95
 
 
 @pytest.mark.parametrize("alpha", [2.0, 2.5])
