@@ -48,8 +48,7 @@ _STROKE = """(async () => {HEARD
     pointerId: 7, button: 0, bubbles: true,
     clientX: box.left + left + scale * u, clientY: box.top + top + scale * v}));
   const [label, u, v, waits] = given;
-  app.pen.label = label;
-  app.stage.pen = app.pen;
+  app.drawing.pick(label);
   app.stage.canvas.setPointerCapture = undefined;
   send("pointerdown", u, v);
   const painted = waits && heard();

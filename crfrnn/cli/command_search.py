@@ -24,7 +24,7 @@ from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.meanfield.parameters import MOST_ITERATIONS
 from crfrnn.optional import needed
 from crfrnn.parameters.metrics import METRICS
-from crfrnn.parameters.trials import MOST_TRIALS
+from crfrnn.parameters.trials import MOST_TRIALS, is_url
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
@@ -66,8 +66,9 @@ from crfrnn.parameters.trials import MOST_TRIALS
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
 @click.option(
     "--storage",
-    type=options.FILE,
-    help="File that keeps the trials: the same command goes on where it was interrupted.",
+    metavar="FILE|URL",
+    help="File (or URL of a database) that keeps the trials: the same command goes on where it was "
+    "interrupted, and run on several machines at once it shares the trials out.",
 )
 @click.option(
     "--iterations",
@@ -137,7 +138,9 @@ def search(
         labels_name=labels_name,
     )
     paths = _paths(images, probs, labels, mask, names)
-    options.check_distinct(output, plot, search_options["storage"])
+    storage = search_options["storage"]
+    trials_file = None if storage is None or is_url(storage) else Path(storage)
+    options.check_distinct(output, plot, trials_file)
     for path in (output, plot):
         if path is not None:
             inputs = [file for case in paths for file in case.inputs()]

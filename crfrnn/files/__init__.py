@@ -13,6 +13,7 @@ from crfrnn.files.sizes import check as check_size
 from crfrnn.files.text import read_json
 from crfrnn.files.volumes import open_volume, volume_values
 from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished, written
+from crfrnn.files.zarrs import is_zarr
 from crfrnn.optional import needed
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "check_label_format",
     "check_size",
     "is_packed",
+    "is_zarr",
     "needed",
     "open_volume",
     "read_array",

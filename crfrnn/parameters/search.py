@@ -20,15 +20,8 @@ from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.search_result import SearchResult
-from crfrnn.parameters.trials import (
-    MOST_TRIALS,
-    alone,
-    complete,
-    digest_of,
-    needed_optuna,
-    open_study,
-    quiet,
-)
+from crfrnn.parameters.slots import beating, complete, next_trial
+from crfrnn.parameters.trials import MOST_TRIALS, digest_of, needed_optuna, open_study, quiet
 
 if TYPE_CHECKING:
     import optuna
@@ -86,7 +79,9 @@ def search(
 
     The first two trials are no CRF and the first guess; then a tree-structured Parzen estimator
     proposes. The same arguments give the same trials, whatever the number of workers and however
-    often the search was interrupted.
+    often the search was interrupted. Several processes that share a `storage` make them together:
+    no trial twice, those of one that dies again, and all return the same; what is proposed then
+    depends on which trials are done when.
 
     Use cases that the network was not trained on, else its probabilities are too good, and report
     results on cases that were not searched on, else the report is. `SearchResult.gain` foretells
@@ -121,8 +116,10 @@ def search(
         unknown: the value of points without a label, often 255: they take part in the CRF, and do
             not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.
-        storage: file that keeps the trials, so that the same call goes on where it was: SQLite if
-            its name ends in .db, .sqlite or .sqlite3, else Optuna's journal. None: memory.
+        storage: what keeps the trials, so that the same call goes on where it was, and that several
+            processes or machines may share: a file, SQLite if its name ends in .db, .sqlite or
+            .sqlite3, else Optuna's journal; or the URL of a database, as "mysql://...". It holds
+            one search. None: memory.
         progress: whether to show a progress bar; None: on terminals only; or arguments of tqdm for
             it, which leave a line at every tenth of the trials where there is no terminal.
         callback: called after every trial; may raise to end the search.
@@ -192,7 +189,7 @@ def search(
             stacklevel=checks.outside(),
         )
     # They may be arrays of other libraries, which `Cases` has made NumPy's.
-    images, probs = ([checks.array("cases", a) for a in arrays] for arrays in (images, probs))
+    images, probs = ([checks.array("cases", a) for a in each] for each in (images, probs))
     guess = {
         **first_guess(images, probs, spacing=spacing, mask=masks),
         "num_iterations": num_iterations,
@@ -221,7 +218,7 @@ def search(
         identity["unknown"] = unknown
         given = () if masks is None else masks
         arrays.append([np.zeros(0) if mask is None else mask for mask in given])
-    with quiet(optuna), contextlib.closing(cases), alone(storage):
+    with quiet(optuna), contextlib.closing(cases):
         study = open_study(optuna, storage, repr(identity) + digest_of(*arrays))
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
@@ -245,47 +242,45 @@ def _run(
 
     from crfrnn.progress import Bar
 
-    done = complete(study)
-    with Bar(total=trials, initial=len(done), **bar_options) as bar:
-        for number in range(len(done), trials):
-            # A sampler of its own: proposals depend on the trials before, not on interruptions.
-            (state,) = np.random.SeedSequence([seed, number]).generate_state(1)
-            study.sampler = optuna.samplers.TPESampler(seed=int(state), multivariate=True)
-            waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-            if number < len(queue) and not waiting:  # else the process was killed right here
-                study.enqueue_trial(dict(queue[number]))
-            trial = study.ask()
-            try:
-                crf = arguments(
-                    {
-                        name: trial.suggest_float(name, *limits[name], log=name in THETAS)
-                        for name in limits
-                    }
+    seen = len(complete(study))
+    with Bar(total=trials, initial=seen, **bar_options) as bar:
+        trial = None
+        try:
+            while (trial := next_trial(study, trials, queue, seed)) is not None:
+                proposed = (
+                    (n, trial.suggest_float(n, *limits[n], log=n in THETAS)) for n in limits
                 )
-                scores = cases.scores(crf)
-                trial.set_user_attr("arguments", crf)
-                trial.set_user_attr("scores", scores.tolist())
-                study.tell(trial, float(cases.metric.total(scores)))
-            except BaseException as error:
+                crf = arguments(dict(proposed))
+                with beating(trial):
+                    scores = cases.scores(crf)
+                # Another process may have taken this one for dead, and made the trial itself.
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    trial.set_user_attr("arguments", crf)
+                    trial.set_user_attr("scores", scores.tolist())
+                    study.tell(trial, float(cases.metric.total(scores)), skip_if_finished=True)
+                trial = None
+                done = complete(study)
+                if done and done[0].user_attrs["slot"] == 0:
+                    before, gain = done[0].values[0], study.best_value - done[0].values[0]
+                    bar.set_postfix(before=f"{before:.2f}", gain=f"{gain:+.2f}", refresh=False)
+                seen, new = len(done), len(done) - seen  # those of other processes too
+                for _ in range(new):
+                    bar.update()
+                    if callback is not None:
+                        callback()
+        except BaseException as error:
+            if trial is not None:
                 with contextlib.suppress(ValueError):  # Ctrl-C may come when it has been told
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if isinstance(error, KeyboardInterrupt) and number >= len(queue):
-                    return True
-                raise
-            before = complete(study)[0].values[0]
-            better = f"{study.best_value - before:+.2f}"
-            bar.set_postfix(before=f"{before:.2f}", gain=better, refresh=False)
-            bar.update()
-            if callback is not None:
-                callback()
+            first = {done.user_attrs["slot"] for done in complete(study)[: len(queue)]}
+            if isinstance(error, KeyboardInterrupt) and first == set(range(len(queue))):
+                return True
+            raise
     return False
 
 
 def _result(
-    study: optuna.Study,
-    metric: Metric,
-    groups: Sequence[Hashable],
-    interrupted: bool,
+    study: optuna.Study, metric: Metric, groups: Sequence[Hashable], interrupted: bool
 ) -> SearchResult:
     done = complete(study)
     scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N, *M)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sqlite3
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crfrnn.optional import needed
+from crfrnn.parameters.slots import settle
 
 if TYPE_CHECKING:
     import optuna
@@ -24,61 +24,22 @@ MOST_TRIALS = 100_000
 
 
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
-    """The study in a file, new or taken up; ValueError if it is that of another search."""
-    with _naming(storage):
-        backend = None if storage is None else _backend(optuna, Path(storage))
+    """The study in a storage, new or taken up; ValueError if it is that of another search."""
     with _naming(storage):
         study = optuna.create_study(
-            study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
+            study_name="crfrnn",
+            direction="maximize",
+            storage=_backend(optuna, storage),
+            load_if_exists=True,
         )
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
-            f"{storage} holds a search of other cases or settings. Give another file, or delete it."
+            f"{storage} holds a search of other cases or settings. Give another one, or delete it."
         )
     study.set_user_attr("identity", digest)
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in running:  # its process was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    settle(study)  # a process may have been killed
     return study
-
-
-@contextlib.contextmanager
-def alone(storage: str | Path | None) -> Iterator[None]:
-    """Hold a storage, so that no other search works in it, whose trials would count as this one's.
-
-    Raises:
-        ValueError: another search does.
-    """
-    if storage is None:
-        yield
-        return
-    filelock = needed("filelock", "Searches that are kept in a file", "search")
-    path = Path(storage)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        raise ValueError(
-            f"Another search is at work in {storage}. Wait until it has ended, or give another "
-            "file."
-        ) from None
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows deletes no file that is open
-            os.unlink(lock.lock_file)
-        lock.release()
-
-
-def _backend(optuna: Any, path: Path) -> Any:
-    if path.suffix in (".db", ".sqlite", ".sqlite3"):
-        # Not as a part of an address, in which names with % or ? would mean others.
-        connected = {"creator": lambda: sqlite3.connect(path)}
-        return optuna.storages.RDBStorage("sqlite://", engine_kwargs=connected)
-    journal = optuna.storages.journal
-    return optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
 
 
 @contextlib.contextmanager
@@ -95,8 +56,33 @@ def _naming(storage: str | Path | None) -> Iterator[None]:
         ) from error
 
 
-def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+def is_url(storage: Any) -> bool:
+    """Whether a storage is the URL of a database, not a file."""
+    return "://" in str(storage)
+
+
+def _backend(optuna: Any, storage: str | Path | None) -> Any:
+    """The storage as Optuna takes it."""
+    if storage is None:
+        return None
+    if is_url(storage):
+        return _database(optuna, str(storage))
+    path = Path(storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        # Not as a part of an address, in which names with % or ? would mean others.
+        return _database(optuna, "sqlite://", creator=lambda: sqlite3.connect(path, timeout=60))
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+
+def _database(optuna: Any, url: str, **options: Any) -> Any:
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(3):
+        with contextlib.suppress(DBAPIError):  # another process is just making the tables
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        time.sleep(1)
+    return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
 def digest_of(*lists: Sequence[np.ndarray]) -> str:

@@ -1,8 +1,9 @@
 // The page: opens pictures and examples, and hands them to the explorer.
 
 import { Explorer } from "./app.js";
-import { element } from "./elements.js";
+import { element, theme } from "./elements.js";
 import { WorkerEngine } from "./engine.js";
+import { press } from "./keys.js";
 import { asLabels, readPicture, readProbabilities } from "./files.js";
 
 const CONFIDENCE = 0.7; // of labels of which nothing else is known, as in probs_from_labels
@@ -23,6 +24,7 @@ const ABOUT = `
 class Page {
   // data: {module, worker, presets, examples}
   constructor(root, { module, worker, presets, examples }) {
+    theme(root);
     this.examples = examples;
     this.input = element("input", { type: "file", hidden: true, multiple: true, onchange: () => this.files([...this.input.files]) });
     const button = (text, title, onclick, className = "") => element("button", { type: "button", title, onclick, className }, text);
@@ -47,6 +49,7 @@ class Page {
     this.engine = new WorkerEngine(worker, module);
     this.explorer = new Explorer(root, this.engine, { header, presets });
     root.append(this.asking);
+    document.addEventListener("keydown", (event) => event.target === document.body && press(this.explorer, event));
     this.drops(root);
   }
 
@@ -105,15 +108,15 @@ class Page {
     return new Promise((resolve) => this.asking.addEventListener("close", () => resolve(this.asking.returnValue), { once: true }));
   }
 
-  async example({ title, picture, labels, truth, confidence, names, parameters }) {
+  async example({ title, name, picture, labels, truth, confidence, names, parameters }) {
     this.explorer.close();
-    const fetched = (address) => readPicture(blobOf(address), title);
+    const fetched = (address) => readPicture(blobOf(address), name);
     const opened = await fetched(picture);
     const { width, height } = opened;
     const choose = () => (this.menu.value = this.examples.findIndex((example) => example.title === title));
     if (!labels) return await this.draw(opened), choose();
-    const source = asLabels(await fetched(labels), width, height, title);
-    const known = truth && asLabels(await fetched(truth), width, height, title).map;
+    const source = asLabels(await fetched(labels), width, height, name);
+    const known = truth && asLabels(await fetched(truth), width, height, name).map;
     await this.show(opened, { ...source, labels: names.length, confidence, names, truth: known, parameters });
     return choose();
   }
@@ -165,11 +168,4 @@ function blobOf(address) {
 async function unpacked(packed) {
   const stream = blobOf(`data:application/gzip;base64,${packed}`).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-function theme(root) {
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => root.classList.toggle("crf-dark", dark.matches);
-  dark.addEventListener("change", follow);
-  follow();
 }

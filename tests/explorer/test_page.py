@@ -232,3 +232,23 @@ def test_numbers_that_no_lattice_can_hold_are_refused_in_words(page):
     page.run("app.use({theta_alpha: 20})")
     page.rest()
     assert page.run("app.result.changed") > 0
+
+
+@pytest.mark.nightly
+def test_the_committed_module_is_what_the_sources_give(browser, tmp_path, monkeypatch):
+    """Other compilers give other bytes, and the same labels."""
+    from tools.explorer import page, wasm
+
+    if wasm.compiler() is None:
+        pytest.skip("there is no em++ (Debian: apt-get install emscripten)")
+    made = tmp_path / "made.wasm"
+    wasm.compile_to(made)
+    assert made.stat().st_size <= wasm.LARGEST
+    found = []
+    for module in (wasm.WASM, made):
+        monkeypatch.setattr(page, "WASM", module)
+        page.write(tmp_path / "index.html")
+        browser.open((tmp_path / "index.html").as_uri())
+        browser.rest()
+        found.append(browser.run(LABELS))
+    assert found[0] == found[1]

@@ -113,7 +113,7 @@ def test_a_widget_shows_what_refine_gives(browser, notebook):
     browser.run("app.pointAt(20, 30)")
     browser.click("Explain")
     browser.wait("document.querySelectorAll('.crf-verdict li').length > 1")
-    assert "The mean Dice was" in browser.run("app.explainBox.textContent")
+    assert "The mean Dice was" in browser.run("app.verdict.textContent")
     assert browser.errors() == []
 
 

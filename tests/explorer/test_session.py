@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import crfrnn
-from crfrnn.explorer.bundle import bundled
+from crfrnn.explorer.bundle import FRONT, bundled
 from crfrnn.explorer.messages import answered, packed, unpacked
 from crfrnn.explorer.plane import Plane, seen_from
 from crfrnn.explorer.session import Session
 from tests.tolerances import EXACT
+from tools.explorer.wasm import LARGEST, WASM
 
 pytestmark = pytest.mark.once
 RNG = np.random.default_rng(3)
@@ -169,3 +170,10 @@ def test_modules_become_one_text(tmp_path):
         bundled("a.js", [tmp_path])
     with pytest.raises(ValueError, match=r"Expected c.js in one of"):
         bundled("c.js", [tmp_path])
+
+
+def test_the_page_stays_small():
+    """One style sheet and modules without a framework; the engines behind it are not counted."""
+    lines = sum(len(file.read_text("utf-8").splitlines()) for file in FRONT.glob("*"))
+    assert lines - len((FRONT / "remote.js").read_text("utf-8").splitlines()) <= 1500
+    assert WASM.stat().st_size <= LARGEST

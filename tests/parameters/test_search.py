@@ -277,22 +277,6 @@ def test_trials_are_in_the_file_that_is_named(tmp_path, name):
     assert len(again.study.get_trials()) == 3
 
 
-def test_two_searches_in_one_file(tmp_path):
-    """The second says so; the first goes on, and takes no trial of another."""
-    how = dict(trials=4, progress=False, storage=tmp_path / "trials.log")
-    refused = []
-
-    def meanwhile():
-        with pytest.raises(ValueError, match=r"Another search is at work in .*trials\.log"):
-            search(*CASES, **how)
-        refused.append(True)
-
-    found = search(*CASES, **how, callback=meanwhile)
-    assert len(refused) == 4 == len(found.study.get_trials())
-    search(*CASES, **how)
-    assert {path.name for path in tmp_path.iterdir()} == {"trials.log"}
-
-
 @pytest.mark.parametrize("name", ["trials.log", "trials.db"])
 def test_a_storage_that_is_none_is_named_and_left_alone(tmp_path, name):
     path = tmp_path / name

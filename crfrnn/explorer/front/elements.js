@@ -11,6 +11,10 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+export function button(text, title, onclick) {
+  return element("button", { type: "button", title, onclick }, text);
+}
+
 // As many digits as a reader can use.
 export function short(value) {
   return String(Number(value.toPrecision(value < 100 ? 3 : 4)));
@@ -101,6 +105,14 @@ export function choice(title, options, onchoose) {
     set: (value) => (inputs.get(value).checked = true),
     show: (value, visible) => (inputs.get(value).parentElement.hidden = !visible),
   };
+}
+
+// Follows the system's choice of light or dark.
+export function theme(root) {
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => root.classList.toggle("crf-dark", dark.matches);
+  dark.addEventListener("change", follow);
+  follow();
 }
 
 export function download(name, blob) {

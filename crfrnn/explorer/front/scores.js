@@ -22,7 +22,9 @@ function band(truth, label, { width, height, spacing }) {
       const inside = truth[n] === label;
       const crosses = ([dy, dx]) => {
         const [v, u] = [y + dy, x + dx];
-        return v >= 0 && v < height && u >= 0 && u < width && truth[v * width + u] !== UNKNOWN && (truth[v * width + u] === label) !== inside;
+        if (v < 0 || v >= height || u < 0 || u >= width) return false;
+        const other = truth[v * width + u];
+        return other !== UNKNOWN && (other === label) !== inside;
       };
       if (steps.some(crosses)) found.push(n);
     }
@@ -101,8 +103,9 @@ export class History {
     const dots = this.trials.map((trial, i) => {
       const best = trial.score === high && this.scored;
       const text = `${trial.title}: take this setting back`;
-      const attributes = { cx: x(i), cy: y(trial.score), r: best ? 5 : 3.5, class: best ? "crf-best" : "crf-dot", "aria-current": trial.key === this.current };
-      const dot = svg("circle", { ...attributes, tabindex: 0, role: "button", "aria-label": text });
+      const place = { cx: x(i), cy: y(trial.score), r: best ? 5 : 3.5, class: best ? "crf-best" : "crf-dot" };
+      const spoken = { tabindex: 0, role: "button", "aria-label": text, "aria-current": trial.key === this.current };
+      const dot = svg("circle", { ...place, ...spoken });
       dot.append(svg("title", {}, text));
       const take = () => this.onchoose(trial.setting);
       dot.addEventListener("click", take);
@@ -111,8 +114,8 @@ export class History {
     });
     const picture = svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "group", "aria-label": "Settings tried so far" });
     picture.append(svg("polyline", { points: line }), ...dots);
-    picture.append(svg("text", { x: w - 2, y: y(high) + 4, "text-anchor": "end" }, short(high)));
-    if (low < high) picture.append(svg("text", { x: w - 2, y: y(low) + 4, "text-anchor": "end" }, short(low)));
+    const scale = (score) => svg("text", { x: w - 2, y: y(score) + 4, "text-anchor": "end" }, short(score));
+    picture.append(scale(high), ...(low < high ? [scale(low)] : []));
     this.element.replaceChildren(picture);
   }
 }

@@ -116,7 +116,7 @@ export class Stage {
       context.fill();
     }
     context.font = "600 12px system-ui, sans-serif";
-    for (const [text, side] of [["before", -1], ["after", 1]]) {
+    for (const [text, side] of [[this.sides[0], -1], [this.sides[1], 1]]) {
       const { width } = context.measureText(text);
       const from = side < 0 ? x - 10 - width : x + 10;
       context.fillStyle = "rgb(0 0 0 / 60%)";
@@ -189,7 +189,10 @@ export class Stage {
     const [x, y] = [Math.floor(place.u), Math.floor(place.v)];
     const inside = x >= 0 && y >= 0 && x < this.width && y < this.height;
     if (this.doing === "look" && this.moved < CLICK && inside) this.onpoint(x, y);
-    if (!this.pointers.size) this.doing = null;
+    if (this.pointers.size) return;
+    const drawn = this.doing === "draw";
+    this.doing = null;
+    if (drawn) this.onstroke();
   }
 
   wheel(event) {
