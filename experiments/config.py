@@ -14,7 +14,8 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from crfrnn.meanfield.parameters import MOST_ITERATIONS
+from crfrnn import checks
+from crfrnn.meanfield.parameters import MOST_ITERATIONS, NAMES, WEIGHTS, declared
 from crfrnn.parameters.trials import MOST_TRIALS
 
 # Numbers with the smallest and the largest that they may be.
@@ -166,6 +167,15 @@ def make(settings: Mapping[str, Any]) -> Config:
             raise ValueError(f"{key} must be {expected}. Received: {value!r}")
     if len(config.crf) not in (0, 5):
         raise ValueError(f"crf must be five numbers, or none. Received: {config.crf}")
+    try:
+        window = {"window": config.crf_window}
+        checks.fit(declared("window"), dict(zip(NAMES, config.crf, strict=False)) | window, {})
+    except ValueError as error:
+        raise ValueError(f"crf and crf_window: {error}") from None
+    for name in NAMES:
+        low, high = getattr(config, f"search_{name}")
+        if not low < high and not (name in WEIGHTS and low == high == 0):
+            raise ValueError(f"search_{name} must be a range, low < high. Received: {low}, {high}")
     if len(set(config.models)) < len(config.models):
         raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config
