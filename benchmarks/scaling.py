@@ -1,10 +1,11 @@
 """Time and peak memory of `crfrnn.large.refine` against the size of the image, files to files.
 
-    python -m benchmarks.scaling [--megapixels 1 4 16 64 256] [--thetas 20 13 3]
+    python -m benchmarks.scaling [--megapixels 1 4 16 64 256] [--thetas 20 13 3] [--whole 16]
 
 Image (colour, uint8) and probabilities (2 labels, float16) are zarr arrays, the labels are written
 to a third. Beside it `crfrnn.refine` of one megapixel in memory, by whose time per pixel the others
-are divided. Needs the extras bench, large and plot, and zarr.
+are divided; --whole N refines images of at most N megapixels in memory, too, in one lattice. Needs
+the extras bench, large and plot, and zarr.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megapixels", type=int, nargs="+", default=[1, 4, 16, 64, 256])
     parser.add_argument("--thetas", type=float, nargs=3, default=[20.0, 13.0, 3.0])
+    parser.add_argument("--whole", type=int, default=0, help="megapixels; see above")
     measure.add_run_options(parser)
     parser.set_defaults(device="cpu", backend="tensorflow")  # no Keras takes part
     options = parser.parse_args()
@@ -42,6 +44,9 @@ def main() -> None:
     for number, megapixels in enumerate(options.megapixels, 1):
         print(f"[{number}/{len(options.megapixels)}] {megapixels} megapixels", flush=True)
         report["runs"].append(run(tiled, megapixels, options.thetas))
+        if megapixels <= options.whole:
+            whole = run(in_memory, options.thetas, round(math.sqrt(megapixels)), 1)
+            report["runs"][-1]["whole"] = whole
         measure.write_json(path, report)
     per_pixel = report["in_memory"]["seconds"] / report["in_memory"]["points"]
     measure.print_table(
@@ -64,15 +69,17 @@ def arguments(thetas: list[float]) -> dict[str, Any]:
     return {**names, "num_iterations": 5}
 
 
-def in_memory(thetas: list[float]) -> dict[str, Any]:
-    """Seconds of `crfrnn.refine`, the fastest of three, on all cores."""
+def in_memory(thetas: list[float], side: int = 1, repeats: int = 3) -> dict[str, Any]:
+    """Seconds of `crfrnn.refine`, the fastest of some, on all cores; and those of processors."""
     workload = workloads.load("D")
+    image, probs = (np.tile(a, (side, side, 1)) for a in (workload.image, workload.probabilities))
     seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        crfrnn.refine(workload.image, workload.probabilities, **arguments(thetas))
-        seconds.append(time.perf_counter() - start)
-    return {"points": workload.image[..., 0].size, "seconds": min(seconds)}
+    for _ in range(repeats):
+        start, busy = time.perf_counter(), time.process_time()
+        crfrnn.refine(image, probs, **arguments(thetas))
+        seconds.append((time.perf_counter() - start, time.process_time() - busy))
+    wall, cpu = min(seconds)
+    return {"points": image[..., 0].size, "seconds": wall, "cpu_seconds": cpu}
 
 
 def tiled(megapixels: int, thetas: list[float]) -> dict[str, Any]:
@@ -84,16 +91,17 @@ def tiled(megapixels: int, thetas: list[float]) -> dict[str, Any]:
         seconds = []
 
         def run() -> None:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             labels = large.refine(image, probs, **crf).argmax(-1).astype(np.uint8)
             labels.to_zarr(f"{folder}/labels.zarr")
-            seconds.append(time.perf_counter() - start)
+            seconds.extend([time.perf_counter() - start, time.process_time() - busy])
 
         peak = measure.peak_growth_mb(run)
     cut = large.plan(image.shape[:2], [thetas[0], thetas[2]], crf["num_iterations"])
     return {
         "points": math.prod(image.shape[:2]),
         "seconds": seconds[0],
+        "cpu_seconds": seconds[1],
         "peak_mb": peak,
         "plan": str(cut),
         "cost": cut.cost,

@@ -6,6 +6,7 @@
     python -m experiments.compare --models fcn8s unet unet+crfrnn  other networks, a row for each
     python -m experiments.compare --config experiments/studies/controlled.toml     a study, hours
     python -m experiments.compare --seed 3 --dataset hippocampus   one seed, on a machine of its own
+    python -m experiments.compare --cluster tcp://host:8786        seeds on the workers of Dask
 
 Writes runs/<name>/: table.md, results.json, curves.png, pictures/; of a study, one such folder per
 setting, and study.json. May be interrupted at any time (Ctrl-C, power cut): the same command goes
@@ -32,6 +33,7 @@ from crfrnn.cores import num_cores
 from data import Case
 from experiments import config as configuration
 from experiments import quiet, runs
+from experiments.cluster import on_cluster
 from experiments.config import Config
 from experiments.rows import Comparison, compared
 from experiments.show import curves, pictures, run_table
@@ -78,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: ends the workers too
     before = all(run.finished for run in asked)
     try:
-        compare(asked, options.jobs, options.seed)
+        compare(asked, options.jobs, options.seed, options.cluster)
     except KeyboardInterrupt:
         places = asked[0].folder if len(asked) == 1 else asked[0].folder.parent
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
@@ -101,11 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def compare(asked: Sequence[Run], jobs: int | None = None, seed: int | None = None) -> None:
+def compare(
+    asked: Sequence[Run],
+    jobs: int | None = None,
+    seed: int | None = None,
+    cluster: str | None = None,
+) -> None:
     """Make the repetitions of all runs, and write results, table, curves and pictures of each.
 
     What is finished is kept. jobs: repetitions side by side, on which no result depends; None = as
-    the cores allow. seed: the only repetition to make; None = all.
+    the cores allow. seed: the only repetition to make; None = all. cluster: address of the Dask
+    scheduler whose workers make them; None = this machine.
     """
     left = [run for run in asked if not run.finished]
     missing = [
@@ -120,7 +128,8 @@ def compare(asked: Sequence[Run], jobs: int | None = None, seed: int | None = No
             finish(run)
     work = [one for one in missing if seed in (None, one[1])]
     jobs = jobs or max(1, num_cores() // asked[0].config.threads)
-    for run, _ in side_by_side(repeat, work, jobs):
+    made = on_cluster(repeat, work, cluster) if cluster else side_by_side(repeat, work, jobs)
+    for run, _ in made:
         counts[run.folder] -= 1
         if not counts[run.folder]:
             finish(run)
@@ -176,6 +185,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="delete the run that is there")
     parser.add_argument("--repair", action="store_true", help="make again what is damaged there")
     parser.add_argument("--jobs", type=int, help="seeds side by side (default: as cores allow)")
+    parser.add_argument(
+        "--cluster", metavar="tcp://HOST:PORT", help="of Dask, to make the seeds: see cluster.py"
+    )
     parser.add_argument("--seed", type=int, help="only this one of the seeds, 0 .. seeds-1")
     parser.add_argument("--config", type=Path, metavar="FILE", help="of a study: studies/plan.py")
     parser.add_argument("--settings", nargs="+", metavar="NAME", help="of the study; default: all")
@@ -276,4 +288,6 @@ def _set_environment(threads: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from experiments import compare as importable  # by a worker, which has another main module
+
+    sys.exit(importable.main())

@@ -96,6 +96,11 @@ def made(tmp_path_factory) -> Path:
     for name in ("photo.jpg", "photo.png"):
         pillow.fromarray(image).save(folder / name)
     np.save(folder / "probs.npy", probs)
+    if importlib.util.find_spec("zarr"):
+        import zarr
+
+        for name, array in (("slide", np.stack([image] * 3, -1)), ("probs", probs)):
+            zarr.save_array(folder / f"{name}.zarr", array)
 
     def nifti(path, array):
         nibabel.Nifti1Image(array, np.diag([2.0, 1.0, 1.5, 1.0])).to_filename(folder / path)
@@ -159,6 +164,8 @@ def test_the_command_runs_as_printed(words, folder):
     if words[0] == "search":
         pytest.importorskip("optuna")
         words = [*words, "--trials", "3"]  # the last one holds
+    if any(".zarr" in word for word in words):
+        pytest.importorskip("zarr")
     if "-o" in words and (folder / words[words.index("-o") + 1]).is_file():
         (folder / words[words.index("-o") + 1]).unlink()
     result = testing.CliRunner().invoke(command, words)

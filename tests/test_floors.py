@@ -12,7 +12,7 @@ from tests.imports import ALL, FILES, at_import, imported, loaded_by
 
 # From the ground up. A room of crfrnn imports rooms of lower floors, never one of its own floor.
 FLOORS = (
-    ("_version", "cores", "optional", "torch_ops"),
+    ("_version", "cores", "optional", "progress", "torch_ops"),
     ("native", "arrays", "checks"),
     ("filtering",),
     ("meanfield",),

@@ -9,13 +9,23 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import batch, making, options, outputs, pairing, parameter_file, refining, summary
+from crfrnn.cli import (
+    batch,
+    making,
+    options,
+    outputs,
+    pairing,
+    parameter_file,
+    refining,
+    summary,
+    tiled,
+)
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
-from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 from crfrnn.meanfield.parameters import NAMES
+from crfrnn.progress import Bar
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")
@@ -30,7 +40,7 @@ from crfrnn.meanfield.parameters import NAMES
     "likely labels; .npy, .npz: probabilities, laid out like the input.",
 )
 @options.add(*options.CRF, *options.INPUT, options.MASK, options.NAN_OUTSIDE)
-@options.add(*making.OPTIONS, *options.FOLDERS)
+@options.add(*making.OPTIONS, *tiled.OPTIONS, *options.FOLDERS)
 @click.option(
     "--suffix",
     help="Extension of the results in a folder, such as .npz; default: label maps in the format of "
@@ -62,12 +72,17 @@ def refine(
     agree_with: Path | None,
     palette: bool,
     packed: bool,
+    zarr_output: str,
+    levels: int,
+    preview: str | None,
+    cluster: str | None,
     **given: Any,
 ) -> None:
     """Refine the probabilities of one image, or of a folder of them.
 
     IMAGE is a picture (PNG, JPEG, TIFF, BMP, WebP), a volume (NIfTI, .mha, .nrrd) or an array
-    (.npy, .npz, .h5) of shape (H, W), (H, W, K) or (D, H, W[, K]).
+    (.npy, .npz, .h5) of shape (H, W), (H, W, K) or (D, H, W[, K]); or Zarr or OME-Zarr of any size,
+    as PROBS and the output are then, too: it is refined in tiles, and a killed command goes on.
 
     PROBS are its probabilities: .npy or .npz with the labels last (H, W, L) or first (L, H, W); a
     .npz of nnU-Net (--save_probabilities); NIfTI (x, y, z, L); a grey picture of one foreground; a
@@ -87,6 +102,7 @@ def refine(
       crfrnn refine photo.jpg probs.npy -o refined.npy --theta-alpha 60 --theta-beta 10
       crfrnn refine scan_0000.nii.gz scan.npz -o scan.nii.gz
       crfrnn refine imagesTs/ predictions/ -o refined/ --parameters best.json
+      crfrnn refine slide.zarr probs.zarr -o labels.zarr --parameters best.json
     """
     settings = making.settings(
         ignore_below=ignore_below,
@@ -99,6 +115,24 @@ def refine(
     )
     parameters = given["parameters"]
     verdict = parameters and parameter_file.verdict(parameters)
+    if files.is_zarr(image):
+        if mask is not None:
+            raise click.UsageError("--mask: not for Zarr, which is refined in tiles.")
+        tiled.run(
+            image,
+            probs,
+            output,
+            settings,
+            overwrite=overwrite,
+            zarr_output=zarr_output,
+            levels=levels,
+            preview=preview,
+            cluster=cluster,
+            jobs=jobs,
+        )
+        return
+    if preview or cluster or levels > 1:
+        raise click.UsageError("--preview, --cluster and --levels are for Zarr images.")
     if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
         raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
     if image.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from crfrnn.cli import cases, options, pairing, reading, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.probabilities import unknown_among
-from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.meanfield.parameters import MOST_ITERATIONS
 from crfrnn.optional import needed
 from crfrnn.parameters.metrics import METRICS
+from crfrnn.parameters.trials import MOST_TRIALS, is_url
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
@@ -56,7 +57,7 @@ from crfrnn.parameters.metrics import METRICS
 )
 @click.option(
     "--trials",
-    type=click.IntRange(2),
+    type=click.IntRange(2, MOST_TRIALS),
     metavar="N",
     default=100,
     show_default=True,
@@ -65,13 +66,14 @@ from crfrnn.parameters.metrics import METRICS
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
 @click.option(
     "--storage",
-    type=options.FILE,
-    help="File that keeps the trials: the same command goes on where it was interrupted.",
+    metavar="FILE|URL",
+    help="File (or URL of a database) that keeps the trials: the same command goes on where it was "
+    "interrupted, and run on several machines at once it shares the trials out.",
 )
 @click.option(
     "--iterations",
     "num_iterations",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_ITERATIONS),
     metavar="N",
     default=5,
     show_default=True,
@@ -84,6 +86,7 @@ from crfrnn.parameters.metrics import METRICS
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
+@options.IGNORE_BELOW
 @options.add(*options.INPUT, options.MASK, options.NAN_OUTSIDE)
 @options.add(*options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
@@ -135,7 +138,9 @@ def search(
         labels_name=labels_name,
     )
     paths = _paths(images, probs, labels, mask, names)
-    options.check_distinct(output, plot, search_options["storage"])
+    storage = search_options["storage"]
+    trials_file = None if storage is None or is_url(storage) else Path(storage)
+    options.check_distinct(output, plot, trials_file)
     for path in (output, plot):
         if path is not None:
             inputs = [file for case in paths for file in case.inputs()]
@@ -149,6 +154,7 @@ def search(
         rescale=rescale,
         slice_axis=slice_axis,
     )
+    ignored = search_options.pop("ignore_below") or 0.0
     with options.told():
         read = _read(paths, settings)
         prepared = [refining.prepare(case, settings) for case in read]
@@ -160,12 +166,13 @@ def search(
             masks=[case.mask for case in prepared],
             unknown=unknown_among(read[0].probs.shape[-1]),
             slice_axis=slice_axis,
-            callback=_lines(search_options["trials"]),
+            ignore_below=ignored,
+            progress={"desc": "search"},
             **search_options,
         )
     how = {name: value for name, value in search_options.items() if name != "storage"}
     content = {
-        "parameters": result.best,
+        "parameters": result.best | ({"ignore_below": ignored} if ignored else {}),
         "rescale": rescale,
         "slice_axis": slice_axis,
         "spacing": settings.spacing,  # the unit of the bandwidths
@@ -193,11 +200,6 @@ def search(
     if result.interrupted:
         click.echo("Interrupted: these are the best parameters so far.", err=True)
         sys.exit(options.INTERRUPTED)
-
-
-def _lines(trials: int) -> Callable[[], Any] | None:
-    """What says after a trial how many there are, where there is no terminal for a bar."""
-    return None if sys.stderr.isatty() else Bar(desc="search", total=trials).update
 
 
 def _without_nan(value: Any) -> Any:

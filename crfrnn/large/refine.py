@@ -14,6 +14,7 @@ from crfrnn import checks
 from crfrnn.large import tile as work
 from crfrnn.large.plan import POINTS, tiles, widened
 from crfrnn.large.plan import plan as make_plan
+from crfrnn.large.probabilities import prepared
 from crfrnn.large.window import windowed
 from crfrnn.meanfield.parameters import check_products, declared
 from crfrnn.offline import inputs
@@ -32,6 +33,8 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
                 f"Expected `{name}` of known size. Received shape {value.shape}. Use "
                 f"{name}.compute_chunk_sizes()."
             )
+    grid = image.shape[: max(probs.ndim - 1, 0)]
+    probs = prepared(probs, grid, bool(given.get("from_logits")))
     inputs.same_grid(image, probs)
     if not 2 <= probs.ndim <= 4 or probs.shape[-1] < 2:
         raise ValueError(
@@ -55,6 +58,7 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
     _sizes,
     inputs.NO_PARAMETERS,
     **declared("num_iterations", "compatibility", "normalization", "spacing"),
+    from_logits=checks.Flag(),
 )
 def refine(
     image: Any,
@@ -70,6 +74,7 @@ def refine(
     normalization: str = "symmetric",
     spacing: float | Sequence[float] | None = None,
     mask: Any = None,
+    from_logits: bool = False,
     passes: int | None = None,
     tile: int | Sequence[int] | None = None,
     halo: float = 1.0,
@@ -85,10 +90,14 @@ def refine(
     Args:
         image: (*S,) or (*S, K), S = (H, W) or (D, H, W): a dask array, or what
             `dask.array.from_array` takes.
-        probs: (*S, L), probabilities that sum to 1, likewise.
+        probs: (*S, L), probabilities that sum to 1, likewise; of uint8 they mean 0..255. Also of
+            fewer points, (*s, L), by a whole factor along each axis, as networks give them: they
+            are interpolated as by `crfrnn.refine_many`.
         theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight, num_iterations,
             compatibility, normalization, spacing: see `crfrnn.refine`.
         mask: (*S) of bool, likewise: the points that take part. None: all.
+        from_logits: whether `probs` are logits; those of fewer points are interpolated before the
+            softmax.
         passes: how often the image is gone through, 1 to num_iterations. None: what costs least.
         tile: points of a tile, a number or one per axis. None: as many as fit in about 1.4 GB per
             worker, for a colour image with two labels, if the kernels do not reach too far.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Choice, Reals, Whole
+from crfrnn.checks import Choice, Listed, Named, Reals, Whole
 from crfrnn.filtering.normalized import NORMALIZATIONS
-from crfrnn.meanfield.parameters import THETAS, WEIGHTS
+from crfrnn.meanfield.parameters import ITERATIONS, THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.search_result import SearchResult
-from crfrnn.parameters.trials import complete, digest_of, needed_optuna, open_study, quiet
+from crfrnn.parameters.slots import beating, complete, next_trial
+from crfrnn.parameters.trials import MOST_TRIALS, digest_of, needed_optuna, open_study, quiet
 
 if TYPE_CHECKING:
     import optuna
@@ -31,12 +33,24 @@ OFF = dict.fromkeys(WEIGHTS, 0.0)
 _MOST_ABSENT = 1 / 4
 
 
+@checks.renamed(mask="masks")
 @checks.door(
+    images=Listed("arrays"),
+    probs=Listed("arrays"),
+    labels=Listed("arrays"),
     metric=Choice(("auto", *METRICS)),
-    trials=Whole(2),
-    num_iterations=Whole(0),
+    trials=Whole(2, MOST_TRIALS),
+    num_iterations=ITERATIONS,
     normalization=Choice(NORMALIZATIONS),
+    ignore_below=Reals(least=0),
     width=Reals(above=0),
+    seed=Whole(0),
+    ranges=Named("pairs (lowest, highest)", optional=True),
+    slice_axis=Whole(0, most=2, optional=True),
+    groups=Listed("names", optional=True),
+    masks=Listed("masks", optional=True),
+    unknown=Whole(None, optional=True),
+    workers=Whole(1, optional=True),
 )
 def search(
     images: Sequence[np.ndarray],
@@ -52,6 +66,7 @@ def search(
     groups: Sequence[Hashable] | None = None,
     num_iterations: int = 5,
     normalization: str = "after",
+    ignore_below: float = 0.0,
     width: float = 2.0,
     masks: Sequence[np.ndarray | None] | None = None,
     unknown: int | None = None,
@@ -64,7 +79,9 @@ def search(
 
     The first two trials are no CRF and the first guess; then a tree-structured Parzen estimator
     proposes. The same arguments give the same trials, whatever the number of workers and however
-    often the search was interrupted.
+    often the search was interrupted. Several processes that share a `storage` make them together:
+    no trial twice, those of one that dies again, and all return the same; what is proposed then
+    depends on which trials are done when.
 
     Use cases that the network was not trained on, else its probabilities are too good, and report
     results on cases that were not searched on, else the report is. `SearchResult.gain` foretells
@@ -92,17 +109,19 @@ def search(
             whole volumes; None: refine volumes as such.
         groups: N names of what belongs together (patients), for `SearchResult.gain`; None: every
             case on its own.
-        num_iterations, normalization: of the CRF; see `refine`.
+        num_iterations, normalization, ignore_below: of the CRF; see `refine`.
         width: of "boundary", in points or the unit of `spacing`.
         masks: N masks (*S) of bool, or None: True for the points that take part; the others have no
-            part in any kernel and do not count in scores.
+            part in any kernel and do not count in scores. Or `mask`, as `refine` calls its one.
         unknown: the value of points without a label, often 255: they take part in the CRF, and do
             not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.
-        storage: file that keeps the trials, so that the same call goes on where it was: SQLite if
-            its name ends in .db, .sqlite or .sqlite3, else Optuna's journal. None: memory.
-        progress: whether to show a progress bar, or arguments of tqdm for it; None: on terminals
-            only.
+        storage: what keeps the trials, so that the same call goes on where it was, and that several
+            processes or machines may share: a file, SQLite if its name ends in .db, .sqlite or
+            .sqlite3, else Optuna's journal; or the URL of a database, as "mysql://...". It holds
+            one search. None: memory.
+        progress: whether to show a progress bar; None: on terminals only; or arguments of tqdm for
+            it, which leave a line at every tenth of the trials where there is no terminal.
         callback: called after every trial; may raise to end the search.
 
     Returns:
@@ -111,7 +130,7 @@ def search(
     Raises:
         ModuleNotFoundError: Optuna or SciPy is not installed.
         ValueError: cases that do not fit together, no foreground, malformed ranges, or a storage
-            that holds another search.
+            that holds another search, or in which another process searches.
 
     Warns:
         UserWarning: labels that do not occur in a case decide most of its score.
@@ -134,11 +153,6 @@ def search(
     >>> refined = refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
     optuna = needed_optuna()
-    if workers is not None:
-        Whole(1).check("workers", workers, {})
-    for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
-        if cases_of is None or isinstance(cases_of, str):
-            raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
     if metric == "auto":
         metric = default(max((np.shape(p)[-1] for p in probs if np.ndim(p)), default=2))
     options = dict(
@@ -152,7 +166,16 @@ def search(
     groups = range(len(labels)) if groups is None else groups
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
-    cases = Cases(images, probs, labels, **options, masks=masks, unknown=unknown, workers=workers)
+    cases = Cases(
+        images,
+        probs,
+        labels,
+        **options,
+        ignore_below=ignore_below,
+        masks=masks,
+        unknown=unknown,
+        workers=workers,
+    )
     if not cases.foreground:
         raise ValueError(
             "Expected labels with some foreground. Received none but 0"
@@ -166,7 +189,7 @@ def search(
             stacklevel=checks.outside(),
         )
     # They may be arrays of other libraries, which `Cases` has made NumPy's.
-    images, probs = ([checks.array("cases", a) for a in arrays] for arrays in (images, probs))
+    images, probs = ([checks.array("cases", a) for a in each] for each in (images, probs))
     guess = {
         **first_guess(images, probs, spacing=spacing, mask=masks),
         "num_iterations": num_iterations,
@@ -188,6 +211,8 @@ def search(
         return {**guess, **rounded}
 
     identity = dict(seed=seed, limits=limits, **options)
+    if ignore_below:  # searches of earlier versions have none
+        identity["ignore_below"] = ignore_below
     arrays = [images, probs, labels]
     if masks is not None or unknown is not None:
         identity["unknown"] = unknown
@@ -214,49 +239,48 @@ def _run(
 ) -> bool:
     """Makes the trials that are left; returns whether Ctrl-C stopped it."""
     import optuna
-    from tqdm import tqdm
 
-    done = complete(study)
-    with tqdm(total=trials, initial=len(done), **bar_options) as bar:
-        for number in range(len(done), trials):
-            # A sampler of its own: proposals depend on the trials before, not on interruptions.
-            (state,) = np.random.SeedSequence([seed, number]).generate_state(1)
-            study.sampler = optuna.samplers.TPESampler(seed=int(state), multivariate=True)
-            waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-            if number < len(queue) and not waiting:  # else the process was killed right here
-                study.enqueue_trial(dict(queue[number]))
-            trial = study.ask()
-            try:
-                crf = arguments(
-                    {
-                        name: trial.suggest_float(name, *limits[name], log=name in THETAS)
-                        for name in limits
-                    }
+    from crfrnn.progress import Bar
+
+    seen = len(complete(study))
+    with Bar(total=trials, initial=seen, **bar_options) as bar:
+        trial = None
+        try:
+            while (trial := next_trial(study, trials, queue, seed)) is not None:
+                proposed = (
+                    (n, trial.suggest_float(n, *limits[n], log=n in THETAS)) for n in limits
                 )
-                scores = cases.scores(crf)
-                trial.set_user_attr("arguments", crf)
-                trial.set_user_attr("scores", scores.tolist())
-                study.tell(trial, float(cases.metric.total(scores)))
-            except BaseException as error:
+                crf = arguments(dict(proposed))
+                with beating(trial):
+                    scores = cases.scores(crf)
+                # Another process may have taken this one for dead, and made the trial itself.
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    trial.set_user_attr("arguments", crf)
+                    trial.set_user_attr("scores", scores.tolist())
+                    study.tell(trial, float(cases.metric.total(scores)), skip_if_finished=True)
+                trial = None
+                done = complete(study)
+                if done and done[0].user_attrs["slot"] == 0:
+                    before, gain = done[0].values[0], study.best_value - done[0].values[0]
+                    bar.set_postfix(before=f"{before:.2f}", gain=f"{gain:+.2f}", refresh=False)
+                seen, new = len(done), len(done) - seen  # those of other processes too
+                for _ in range(new):
+                    bar.update()
+                    if callback is not None:
+                        callback()
+        except BaseException as error:
+            if trial is not None:
                 with contextlib.suppress(ValueError):  # Ctrl-C may come when it has been told
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                if isinstance(error, KeyboardInterrupt) and number >= len(queue):
-                    return True
-                raise
-            before = complete(study)[0].values[0]
-            better = f"{study.best_value - before:+.2f}"
-            bar.set_postfix(before=f"{before:.2f}", gain=better, refresh=False)
-            bar.update()
-            if callback is not None:
-                callback()
+            first = {done.user_attrs["slot"] for done in complete(study)[: len(queue)]}
+            if isinstance(error, KeyboardInterrupt) and first == set(range(len(queue))):
+                return True
+            raise
     return False
 
 
 def _result(
-    study: optuna.Study,
-    metric: Metric,
-    groups: Sequence[Hashable],
-    interrupted: bool,
+    study: optuna.Study, metric: Metric, groups: Sequence[Hashable], interrupted: bool
 ) -> SearchResult:
     done = complete(study)
     scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N, *M)
@@ -293,5 +317,6 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) ->
 
 def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(progress, Mapping):
-        return {"desc": "CRF search", "disable": None, **progress}
-    return {"desc": "CRF search", "disable": None if progress is None else not progress}
+        return {"desc": "CRF search", **progress}
+    shown = sys.stderr.isatty() if progress is None else progress
+    return {"desc": "CRF search", "disable": not shown}

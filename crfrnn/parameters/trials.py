@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sqlite3
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,38 +13,76 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crfrnn.parameters.slots import settle
+
 if TYPE_CHECKING:
     import optuna
 
 
+# The estimator looks at all that came before: so many take days.
+MOST_TRIALS = 100_000
+
+
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
-    """The study in a file, new or taken up; ValueError if it is that of another search."""
-    backend = None
-    if storage is not None:
-        path = Path(storage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in (".db", ".sqlite", ".sqlite3"):
-            backend = f"sqlite:///{path}"
-        else:
-            journal = optuna.storages.journal
-            backend = optuna.storages.JournalStorage(journal.JournalFileBackend(str(path)))
-    study = optuna.create_study(
-        study_name="crfrnn", direction="maximize", storage=backend, load_if_exists=True
-    )
+    """The study in a storage, new or taken up; ValueError if it is that of another search."""
+    with _naming(storage):
+        study = optuna.create_study(
+            study_name="crfrnn",
+            direction="maximize",
+            storage=_backend(optuna, storage),
+            load_if_exists=True,
+        )
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
-            f"{storage} holds a search of other cases or settings. Give another file, or delete it."
+            f"{storage} holds a search of other cases or settings. Give another one, or delete it."
         )
     study.set_user_attr("identity", digest)
-    running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-    for trial in running:  # its process was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    settle(study)  # a process may have been killed
     return study
 
 
-def complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+@contextlib.contextmanager
+def _naming(storage: str | Path | None) -> Iterator[None]:
+    """Whatever Optuna and SQLite say of a file of another kind, or a damaged one, names it."""
+    try:
+        yield
+    except Exception as error:
+        if storage is None or (isinstance(error, OSError) and error.filename is not None):
+            raise
+        raise ValueError(
+            f"cannot read the trials in {storage}: {str(error).partition(chr(10))[0]}; it is "
+            "damaged, or no file of a search. Give another file, or delete it."
+        ) from error
+
+
+def is_url(storage: Any) -> bool:
+    """Whether a storage is the URL of a database, not a file."""
+    return "://" in str(storage)
+
+
+def _backend(optuna: Any, storage: str | Path | None) -> Any:
+    """The storage as Optuna takes it."""
+    if storage is None:
+        return None
+    if is_url(storage):
+        return _database(optuna, str(storage))
+    path = Path(storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix in (".db", ".sqlite", ".sqlite3"):
+        # Not as a part of an address, in which names with % or ? would mean others.
+        return _database(optuna, "sqlite://", creator=lambda: sqlite3.connect(path, timeout=60))
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+
+def _database(optuna: Any, url: str, **options: Any) -> Any:
+    from sqlalchemy.exc import DBAPIError
+
+    for _ in range(3):
+        with contextlib.suppress(DBAPIError):  # another process is just making the tables
+            return optuna.storages.RDBStorage(url, engine_kwargs=options)
+        time.sleep(1)
+    return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
 
 def digest_of(*lists: Sequence[np.ndarray]) -> str:

@@ -8,7 +8,7 @@ const LARGEST_SHARE = 1 / 4;
 const ONE_SCALE = 30; // beyond, channels are measured one by one, which a picture of colours does not need
 const USUAL_ROUGHNESS = 0.1;
 const LEAST_ROUGHNESS = 0.02;
-const [LOWEST, FULL] = [0.85, 0.9];
+const [LOWEST, FULL, MORE, LEFT] = [0.85, 0.9, 0.08, 0.5];
 const MOST_POINTS = 500000;
 
 const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
@@ -162,6 +162,12 @@ function dice(one, other, label) {
   return (2 * both) / Math.max(total, 1);
 }
 
+// The agreement of a picture that shows nothing.
+function nearness(core, picture, probs, labels, theta_alpha) {
+  const values = new Float32Array(picture.height * picture.width);
+  return agreement(core, { ...picture, channels: 1, values }, probs, labels, theta_alpha, 1);
+}
+
 // measured: of `measure`; probs: Float32Array (points, labels). Arguments of refine, and why.
 export function firstGuess(core, picture, measured, probs) {
   const { height, width, channels } = picture;
@@ -178,8 +184,12 @@ export function firstGuess(core, picture, measured, probs) {
   const theta_beta = Math.max(C.beta * scale, ABOVE_NOISE * between);
   const strength = (roughness / USUAL_ROUGHNESS) ** C.rough;
   const agrees = agreement(core, picture, probs, labels, theta_alpha, theta_beta);
-  const share = Math.round(100 * Math.min(Math.max((agrees - LOWEST) / (FULL - LOWEST), 0), 1)) / 100;
-  const measuredAs = `The image gives back ${Math.round(100 * agrees)} % of the labels (mean Dice)`;
+  const near = nearness(core, picture, probs, labels, theta_alpha);
+  const isNear = 1 - agrees > LEFT * (1 - near);
+  const trusted = (agrees - (isNear ? MORE : 0) - LOWEST) / (FULL - LOWEST);
+  const share = Math.round(100 * Math.min(Math.max(trusted, 0), 1)) / 100;
+  const alone = share < 1 && isNear ? `, and nearness alone ${Math.round(100 * near)} %` : "";
+  const measuredAs = `The image gives back ${Math.round(100 * agrees)} % of the labels (mean Dice)${alone}`;
   const reasons =
     share === 0
       ? `${measuredAs}: too little of what the probabilities say, so no CRF.`

@@ -1,0 +1,136 @@
+"""Zarr arrays, and the first level of an OME-Zarr image, with what it says of its axes.
+
+OME-Zarr: https://ngff.openmicroscopy.org, versions 0.4 (Zarr 2) and 0.5 (Zarr 3).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from crfrnn.optional import needed
+
+ZARR = (".zarr",)
+_MARKS = ("zarr.json", ".zarray", ".zgroup")
+_SPACE = ("z", "y", "x")
+
+
+class Zarr(NamedTuple):
+    """An array on disk.
+
+    array: of the package zarr, nothing of which has been read.
+    axes: their names, such as ("c", "y", "x"), or None where nothing says them.
+    spacing: distance of neighbouring points along z, y, x as far as there, or None.
+    unit: of the spacing, such as "micrometer", or None.
+    """
+
+    array: Any
+    axes: tuple[str, ...] | None = None
+    spacing: tuple[float, ...] | None = None
+    unit: str | None = None
+
+    @property
+    def version(self) -> int:
+        """Of Zarr's format."""
+        return self.array.metadata.zarr_format
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr array or group.
+
+    Example:
+
+    >>> is_zarr(Path("labels.png"))
+    False
+    """
+    return path.is_dir() and any((path / mark).is_file() for mark in _MARKS)
+
+
+def open_zarr(path: Path) -> Zarr:
+    """Opens a Zarr array, or the first level of an OME-Zarr image.
+
+    Raises:
+        ValueError: a group that is no image, axes that are not understood.
+        ImportError: zarr is missing.
+    """
+    zarr = needed("zarr", "Zarr files", "large")
+    try:
+        found = zarr.open(path, mode="r")
+    except Exception as error:  # of many kinds, of zarr and of what it reads
+        raise ValueError(f"{path}: cannot be read as Zarr: {error}") from error
+    if not hasattr(found, "keys"):
+        return Zarr(found)
+    attributes = found.attrs.asdict()
+    images = attributes.get("ome", attributes).get("multiscales")
+    if not images:
+        raise ValueError(
+            f"{path}: expected an array, or an OME-Zarr image. Received a group of "
+            f"{', '.join(sorted(found.keys())) or 'nothing'}. Name an array in it."
+        )
+    first = images[0]
+    array = found[first["datasets"][0]["path"]]
+    axes = tuple(axis["name"] if isinstance(axis, dict) else axis for axis in first["axes"])
+    if len(axes) != array.ndim or sorted(set(axes)) != sorted(axes) or set(axes) - {*"tczyx"}:
+        raise ValueError(f"{path}: expected axes among t, c, z, y, x. Received {', '.join(axes)}.")
+    scales = [1.0] * len(axes)
+    both = (first["datasets"][0], first)  # of the level, and of all of them
+    for transformation in (t for of in both for t in of.get("coordinateTransformations", ())):
+        if transformation["type"] == "scale":
+            scales = [a * b for a, b in zip(scales, transformation["scale"], strict=True)]
+    units = [axis.get("unit") for axis in first["axes"] if isinstance(axis, dict)]
+    spacing = tuple(scales[axes.index(name)] for name in _SPACE if name in axes)
+    return Zarr(array, axes, spacing, next(filter(None, reversed(units)), None))
+
+
+def create_array(
+    path: Path, shape: Sequence[int], chunks: Sequence[int], dtype: Any, version: int
+) -> Any:
+    """A new Zarr array of zeros."""
+    zarr = needed("zarr", "Zarr files", "large")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return zarr.create_array(
+        str(path), shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, zarr_format=version
+    )
+
+
+def write_image(
+    folder: Path, levels: Sequence[tuple[str, float]], like: Zarr, *, labels: bool
+) -> None:
+    """Makes a folder of arrays an OME-Zarr image, of labels or of probabilities (c last).
+
+    Args:
+        folder: of the arrays.
+        levels: name of each array, and how many times coarser than the image it is.
+        like: the image.
+    """
+    names = [name for name in _SPACE if name in (like.axes or ())]
+    unit = {"unit": like.unit} if like.unit else {}
+    axes: list[dict[str, Any]] = [{"name": name, "type": "space", **unit} for name in names]
+    more: list[float] = []
+    if not labels:
+        axes, more = [{"name": "c", "type": "channel"}, *axes], [1.0]
+    spacing = like.spacing or (1.0,) * len(names)
+    datasets = [
+        {
+            "path": name,
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [*more, *(step * times for step in spacing)]}
+            ],
+        }
+        for name, times in levels
+    ]
+    version = "0.5" if like.version == 3 else "0.4"
+    image: dict[str, Any] = {"name": folder.name, "axes": axes, "datasets": datasets}
+    content: dict[str, Any] = {"multiscales": [image]}
+    if labels:
+        content["image-label"] = {}
+    if like.version == 3:
+        group = {"ome": {"version": version, **content}}
+        text = {"zarr_format": 3, "node_type": "group", "attributes": group}
+        (folder / "zarr.json").write_text(json.dumps(text, indent=1))
+        return
+    image["version"] = version
+    (folder / ".zattrs").write_text(json.dumps(content, indent=1))
+    (folder / ".zgroup").write_text(json.dumps({"zarr_format": 2}))

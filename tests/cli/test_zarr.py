@@ -1,0 +1,236 @@
+"""`crfrnn refine` on Zarr and OME-Zarr: the labels of memory, resumption, metadata, refusals."""
+
+import importlib
+import itertools
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from crfrnn import probs_from_logits, refine
+from crfrnn.cli.commands import crfrnn
+from crfrnn.offline.upsampling import upsample
+from tests.conftest import ROOT
+
+zarr = pytest.importorskip("zarr")
+pytest.importorskip("dask")
+
+CRF = dict(theta_alpha=4.0, theta_beta=30.0, theta_gamma=1.0, bilateral_weight=3.0)
+CRF |= dict(spatial_weight=1.0)
+OPTIONS = [f"--{name.replace('_', '-')}={value}" for name, value in CRF.items()]
+GRID = (150, 110)
+POINTS = 130**2
+
+
+def case():
+    rng = np.random.default_rng(3)
+    truth = np.kron(rng.integers(0, 3, (5, 5)), np.ones((30, 22), int))
+    image = np.clip(80 * truth[..., None] + rng.normal(0, 50, (*GRID, 3)), 0, 255).astype("uint8")
+    probs = 0.2 * np.eye(3)[truth] + 0.8 * rng.dirichlet(np.ones(3), GRID)
+    return image, probs.astype("float32")
+
+
+IMAGE, PROBS = case()
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    """So that this image has some."""
+    # The package has a function of that name as well.
+    monkeypatch.setattr(importlib.import_module("crfrnn.large.plan"), "POINTS", POINTS)
+
+
+def plain(folder, version=3):
+    for name, array in (("image.zarr", IMAGE), ("probs.zarr", PROBS)):
+        target = zarr.create_array(
+            folder / name, shape=array.shape, chunks=(64, 50, 3), dtype=array.dtype,
+            zarr_format=version,
+        )  # fmt: skip
+        target[:] = array
+    return folder / "image.zarr", folder / "probs.zarr"
+
+
+def ome(folder, version, scale=(0.5, 1.0)):
+    """Channels first, a level of half the size after the first, and one time, as microscopes."""
+    paths = []
+    for name, array in (("image.ome.zarr", IMAGE), ("probs.ome.zarr", PROBS)):
+        group = zarr.open_group(folder / name, mode="w", zarr_format=version)
+        first = np.moveaxis(array, -1, 0)[None]
+        for level, values in enumerate((first, first[..., ::2, ::2])):
+            target = group.create_array(f"s{level}", shape=values.shape, dtype=values.dtype)
+            target[:] = values
+        axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}]
+        axes += [{"name": n, "type": "space", "unit": "micrometer"} for n in "yx"]
+        datasets = [
+            {
+                "path": f"s{level}",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": [1, 1, *(2**level * np.array(scale))]}
+                ],
+            }
+            for level in range(2)
+        ]
+        content = {"multiscales": [{"axes": axes, "datasets": datasets}]}
+        group.attrs.update(content if version == 2 else {"ome": {"version": "0.5", **content}})
+        paths.append(folder / name)
+    return paths
+
+
+def run(*arguments, fails=False):
+    result = CliRunner().invoke(crfrnn, ["refine", *map(str, arguments)])
+    assert (result.exit_code != 0) == fails, result.output
+    return result.output
+
+
+def files_of(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_labels_and_probabilities_are_those_of_memory(tmp_path, version):
+    image, probs = plain(tmp_path, version)
+    expected = refine(IMAGE, PROBS, **CRF)
+    said = run(image, probs, "-o", tmp_path / "labels.zarr", *OPTIONS)
+    assert "tiles of 75x" in said and "minutes" in said
+    labels = zarr.open_array(tmp_path / "labels.zarr", mode="r")
+    assert labels.dtype == "uint8" and labels.chunks[0] == 75
+    assert labels.metadata.zarr_format == version
+    np.testing.assert_array_equal(labels[:], expected.argmax(-1))
+    run(image, probs, "-o", tmp_path / "q.zarr", *OPTIONS, "--zarr-output", "probabilities")
+    np.testing.assert_allclose(zarr.open_array(tmp_path / "q.zarr")[:], expected, atol=1e-5)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        ["image.zarr", "probs.zarr", "labels.zarr", "q.zarr"]
+    )
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_ome_zarr_s_metadata_are_used_and_written(tmp_path, version):
+    image, probs = ome(tmp_path, version)
+    labels = tmp_path / "labels.ome.zarr"
+    run(image, probs, "-o", labels, *OPTIONS, "--levels", 3)
+    expected = refine(IMAGE, PROBS, **CRF, spacing=(0.5, 1.0)).argmax(-1)
+    assert (expected != refine(IMAGE, PROBS, **CRF).argmax(-1)).any()
+    group = zarr.open_group(labels, mode="r")
+    for level in range(3):
+        step = 2**level
+        np.testing.assert_array_equal(group[str(level)][:], expected[::step, ::step])
+    attributes = group.attrs.asdict()
+    attributes = attributes if version == 2 else attributes["ome"]
+    assert "image-label" in attributes
+    (multiscale,) = attributes["multiscales"]
+    assert multiscale["axes"] == [
+        {"name": n, "type": "space", "unit": "micrometer"} for n in ("y", "x")
+    ]
+    scales = [d["coordinateTransformations"][0]["scale"] for d in multiscale["datasets"]]
+    assert scales == [[0.5, 1.0], [1.0, 2.0], [2.0, 4.0]]
+    # Probabilities go in again as they have come out.
+    run(image, probs, "-o", tmp_path / "q.zarr", *OPTIONS, "--zarr-output", "probabilities")
+    none = ["--bilateral-weight=0", "--spatial-weight=0"]
+    run(image, tmp_path / "q.zarr", "-o", tmp_path / "again.zarr", *OPTIONS, *none)
+    again = zarr.open_group(tmp_path / "again.zarr", mode="r")["0"][:]
+    np.testing.assert_array_equal(again, expected)
+
+
+# Dies as by kill -9 when the third tile is written, but not noted yet.
+KILLED = """
+import importlib, os, signal, sys
+import zarr
+plan = importlib.import_module("crfrnn.large.plan")
+plan.POINTS = int(sys.argv.pop(1))
+from pathlib import Path
+touch, noted = Path.touch, []
+def touch_or_die(path, *arguments):
+    noted.append(path)
+    if len(noted) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    touch(path, *arguments)
+Path.touch = touch_or_die
+from crfrnn.cli import main
+main()
+"""
+
+
+def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path):
+    image, probs = plain(tmp_path)
+    output = tmp_path / "killed.zarr"
+    arguments = ["refine", str(image), str(probs), "-o", str(output), *OPTIONS, "--jobs", "1"]
+    command = [sys.executable, "-c", KILLED, str(POINTS), *arguments]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    record = tmp_path / ".killed.zarr.unfinished"
+    noted = sorted(p.name for p in record.iterdir() if p.name != "asked.json")
+    assert len(noted) == 2
+    # What is there and not noted may be half of a chunk.
+    begun = zarr.open_array(output, mode="r+")
+    for i, j in itertools.product(range(2), range(2)):
+        if f"{i}.{j}" not in noted:
+            begun[75 * i : 75 * i + 75, 55 * j : 55 * j + 55] = 99
+    other = run(image, probs, "-o", output, *OPTIONS, "--theta-beta=31", fails=True)
+    assert "begun with other inputs or parameters" in other
+    # What is noted is not made again.
+    kept = files_of(output)
+    said = run(image, probs, "-o", output, *OPTIONS)
+    assert "Complete already: 2 of 4 tiles" in said
+    assert not record.exists()
+    run(image, probs, "-o", tmp_path / "whole.zarr", *OPTIONS)
+    assert files_of(output) == files_of(tmp_path / "whole.zarr") != kept
+    assert "exists" in run(image, probs, "-o", output, *OPTIONS, fails=True)
+
+
+def test_a_preview_is_a_part_of_it(tmp_path):
+    image, probs = plain(tmp_path)
+    part = tmp_path / "part.npy"
+    run(image, probs, "-o", part, *OPTIONS, "--preview", "60:95,40:70")
+    expected = refine(IMAGE, PROBS, **CRF)[60:95, 40:70]
+    np.testing.assert_allclose(np.load(part), expected, atol=1e-5)
+    for wrong in ("60:95", "60:95,40:200", "9:3,0:5", "a:b,0:5"):
+        said = run(image, probs, "-o", tmp_path / "x.png", *OPTIONS, "--preview", wrong, fails=True)
+        assert "Expected a --preview such as 0:150,0:110" in said
+
+
+def test_logits_at_a_stride(tmp_path):
+    image, _ = plain(tmp_path)
+    logits = np.log(PROBS[::5, ::2])
+    target = zarr.create_array(tmp_path / "logits.zarr", shape=logits.shape, dtype="float32")
+    target[:] = logits
+    arguments = [image, tmp_path / "logits.zarr", "-o", tmp_path / "labels.zarr", *OPTIONS]
+    assert "with --upsample" in run(*arguments, "--logits", fails=True)
+    run(*arguments, "--logits", "--upsample")
+    probs = probs_from_logits(upsample(logits, GRID))
+    expected = refine(IMAGE, probs, **CRF).argmax(-1)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "labels.zarr")[:], expected)
+
+
+def test_what_is_wrong_is_refused(tmp_path):
+    image, probs = plain(tmp_path)
+    np.save(tmp_path / "probs.npy", PROBS)
+    output = tmp_path / "labels.zarr"
+    assert "expected Zarr" in run(image, tmp_path / "probs.npy", "-o", output, fails=True)
+    cut = zarr.create_array(tmp_path / "cut.zarr", shape=(149, 110, 3), dtype="float32")
+    cut[:] = PROBS[1:]
+    said = run(image, tmp_path / "cut.zarr", "-o", output, *OPTIONS, fails=True)
+    assert "(150, 110, 3) and probabilities of shape (149, 110, 3)" in " ".join(said.split())
+    assert "sum to 1" in run(image, image, "-o", output, *OPTIONS, fails=True)
+    assert "--rescale: not for Zarr" in run(image, probs, "-o", output, "--rescale", fails=True)
+    assert "is an input" in run(image, probs, "-o", image, *OPTIONS, fails=True)
+    assert "expected one of .zarr" in run(image, probs, "-o", "x.png", *OPTIONS, fails=True)
+    group = zarr.open_group(tmp_path / "group.zarr", mode="w")
+    group.create_array("raw", shape=(3, 4), dtype="uint8")
+    said = run(tmp_path / "group.zarr", probs, "-o", output, fails=True)
+    assert "Received a group of raw" in said
+    assert not output.exists()
+
+
+@pytest.mark.nightly  # a cluster takes ten seconds to start
+def test_a_cluster_writes_the_same_bytes(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    image, probs = plain(tmp_path)
+    run(image, probs, "-o", tmp_path / "here.zarr", *OPTIONS)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        there = ["--cluster", cluster.scheduler_address]
+        run(image, probs, "-o", tmp_path / "there.zarr", *OPTIONS, *there)
+    assert files_of(tmp_path / "there.zarr") == files_of(tmp_path / "here.zarr")
