@@ -92,6 +92,11 @@ export class Crf {
 
   // Brings q to the state after so many iterations with parameters named as those of refine.
   run(p, iterations) {
+    if (!iterations) {
+      this.core.softmax(this.unaries, this.points, this.labels, this.q);
+      this.done = null;
+      return;
+    }
     const terms = [];
     if (p.bilateral_weight) {
       terms.push([this.kernel("bilateral", p.theta_alpha, p.theta_beta, p.normalization), p.bilateral_weight]);

@@ -12,9 +12,11 @@ const small = new Map(); // the same of fewer points, for what is seen while a s
 let rgba = null;
 let probs = null;
 let measured = null;
+let drawn = null; // {strokes, labels, ready}: strokes, and for how many times fewer points they have been learned from
 
 // What is asked from now on is about other probabilities.
 function start() {
+  drawn = null;
   crf.setProbabilities(probs);
   small.forEach((one, times) => one.setProbabilities(thinned(probs, crf.labels, crf.picture, times)));
 }
@@ -26,9 +28,39 @@ function smaller(times) {
   const [w, h] = [Math.ceil(width / times), Math.ceil(height / times)];
   const picture = { width: w, height: h, channels, spacing: spacing.map((s) => times * s) };
   const made = new Crf(core, { ...picture, values: thinned(values, channels, crf.picture, times) });
-  made.setProbabilities(thinned(probs, crf.labels, crf.picture, times));
+  if (!drawn) made.setProbabilities(thinned(probs, crf.labels, crf.picture, times));
   small.set(times, made);
   return made;
+}
+
+// The CRF of so many times fewer points, which has learned from what was drawn.
+function ready(times) {
+  const used = smaller(times);
+  if (!drawn || drawn.ready.has(times)) return used;
+  const { width, height } = used.picture;
+  const [colours, strokes] = times === 1 ? [rgba, drawn.strokes] : sampled(times, width, height);
+  const learned = learn(colours, width, height, strokes, drawn.labels);
+  used.setProbabilities(learned);
+  if (times === 1) probs = learned;
+  drawn.ready.add(times);
+  return used;
+}
+
+// Every so many-th point of the picture and its strokes; a stroke that passes between them is not lost.
+function sampled(times, width, height) {
+  const whole = crf.picture.width;
+  const colours = new Uint8ClampedArray(4 * width * height);
+  const strokes = new Uint8Array(width * height);
+  for (let y = 0, n = 0; y < height; ++y) {
+    for (let x = 0; x < width; ++x, ++n) {
+      const from = y * times * whole + x * times;
+      for (let k = 0; k < 3; ++k) colours[4 * n + k] = rgba[4 * from + k];
+    }
+  }
+  drawn.strokes.forEach((mark, n) => {
+    if (mark) strokes[Math.floor(Math.floor(n / whole) / times) * width + Math.floor((n % whole) / times)] = mark;
+  });
+  return [colours, strokes];
 }
 
 // Means of 2 x 2 points in the middle of squares.
@@ -73,7 +105,7 @@ const questions = {
     const values = new Float32Array(width * height * channels);
     for (let n = 0; n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
     rgba = picture;
-    probs = measured = null;
+    probs = measured = drawn = null;
     crf = new Crf(core, { width, height, channels, values, spacing: [1, 1] });
     return {};
   },
@@ -95,14 +127,13 @@ const questions = {
     return {};
   },
   learn({ labels }, { strokes }) {
-    probs = learn(rgba, crf.picture.width, crf.picture.height, strokes, labels);
-    start();
+    drawn = { labels, strokes, ready: new Set() };
     return {};
   },
 
   // coarse: how many times fewer points along each axis.
   refine({ parameters, iterations, view, label, coarse = 1 }) {
-    const used = smaller(coarse);
+    const used = ready(coarse);
     used.run(parameters, iterations);
     const q = used.probabilities();
     const { labels, points } = used;
@@ -139,16 +170,21 @@ const questions = {
   },
 
   guess() {
+    ready(1);
     measured ??= measure(crf.picture);
     return firstGuess(core, crf.picture, measured, probs);
   },
 
   diagnose({ parameters }) {
+    ready(1);
     measured ??= measure(crf.picture);
     return { sentences: verdict(crf, measured, parameters) };
   },
 
-  probabilities: () => ({ arrays: { probs: probs.slice() } }),
+  probabilities() {
+    ready(1);
+    return { arrays: { probs: probs.slice() } };
+  },
 };
 
 self.onmessage = async ({ data: { id, method, options, arrays } }) => {

@@ -252,3 +252,17 @@ def test_the_committed_module_is_what_the_sources_give(browser, tmp_path, monkey
         browser.rest()
         found.append(browser.run(LABELS))
     assert found[0] == found[1]
+
+
+@pytest.mark.nightly
+def test_the_benchmark_writes_what_it_has_measured(browser, tmp_path):
+    pytest.importorskip("skimage", reason="the benchmarks need the extra `bench`")
+    from benchmarks import explorer
+
+    output = tmp_path / "result.json"
+    explorer.main(["--repeats", "2", "--output", str(output)])
+    result = json.loads(output.read_text())
+    for times in result["sliders"].values():
+        assert times["whole picture"]["every"] == [1]
+        assert all(len(times[kind]["times_ms"]) == 2 for kind in times)
+    assert [bar["what"] for bar in result["bars"]] == ["slider", "stroke"]

@@ -16,7 +16,6 @@ import { SETTINGS, VIEWS } from "./words.js";
 
 const QUICK = 60; // milliseconds that a picture may take while a slider moves
 const STILL = 250; // milliseconds after which what moves has come to rest
-const FRAME = 450; // milliseconds of an iteration that is played
 
 export class Explorer {
   // engine.ask(method, options, arrays) answers with {..., arrays}; header: what stands at its right end.
@@ -137,8 +136,8 @@ export class Explorer {
     this.rested = false;
     const names = Object.keys(SETTINGS);
     const title = names.map((name) => `${name} ${short(this.parameters[name])}`).join(", ");
-    const { scores, changed } = this.result;
-    this.history.add(scores ? scores.meanDice : 100 * changed, title, this.parameters);
+    const { scores, changed, entropy } = this.result;
+    this.history.add(scores?.meanDice ?? (changed === null ? entropy : 100 * changed), title, this.parameters);
   }
 
   // ---- Asking the engine: one question at a time, always the latest ----
@@ -160,14 +159,6 @@ export class Explorer {
   scrub(iteration) {
     this.iteration = iteration;
     this.ask();
-  }
-  play() {
-    clearInterval(this.playing);
-    this.scrub(0);
-    this.playing = setInterval(() => {
-      if (this.iteration >= this.parameters.num_iterations) clearInterval(this.playing);
-      else this.scrub(this.iteration + 1);
-    }, FRAME);
   }
 
   async ask() {
@@ -200,7 +191,7 @@ export class Explorer {
     const layered = ["probability", "entropy"].includes(this.view);
     const asked = { parameters, view: layered ? this.view : "labels", label: this.label };
     const view = `${asked.view} ${this.label}`;
-    if (!this.before || (layered && this.beforeView !== view)) {
+    if (!now.scribbles && (!this.before || (layered && this.beforeView !== view))) {
       const before = await this.engine.ask("refine", { ...asked, iterations: 0 });
       Object.assign(this, { before, beforeView: view, scoreBefore: this.score?.(before.arrays.labels) });
     }
@@ -209,6 +200,7 @@ export class Explorer {
       this.heat = (await this.engine.ask("see", { parameters, point: this.pointed })).arrays;
     }
     if (now !== this.case) return (this.forget(), true);
+    if (now.scribbles) this.before = result; // strokes have no labels of before that anybody had seen
     this.take(result);
     this.shownSetting = iterations === parameters.num_iterations && coarse === 1 ? JSON.stringify(parameters) : null;
     this.paint();
@@ -226,7 +218,7 @@ export class Explorer {
     const found = changes(this.before.arrays.labels, labels, this.case.arrays.truth);
     const changed = found.reduce((sum, one) => sum + (one ? 1 : 0), 0) / found.length;
     this.after = result;
-    this.result = { entropy: result.entropy, changes: found, changed, scores: this.score?.(labels) };
+    this.result = { entropy: result.entropy, changes: found, changed: this.case.scribbles ? null : changed, scores: this.score?.(labels) };
   }
 
   async findGuess(now) {
@@ -298,6 +290,7 @@ export class Explorer {
     const more = scores ? [eachLabel(scores, labels, open)] : [];
     this.numbers.replaceChildren(cards(this.result, this.scoreBefore), ...more);
     const what = `${VIEWS[this.view][0]} of a picture of ${width} by ${height} points, ${this.scrubText.textContent}`;
-    this.stage.canvas.setAttribute("aria-label", `${what}: ${(100 * changed).toFixed(2)} % of the points changed`);
+    const moved = changed === null ? "" : `: ${(100 * changed).toFixed(2)} % of the points changed`;
+    this.stage.canvas.setAttribute("aria-label", what + moved);
   }
 }

@@ -3,6 +3,8 @@
 import { button, choice, element } from "./elements.js";
 import { VIEWS } from "./words.js";
 
+const FRAME = 450; // milliseconds of an iteration that is played
+
 // header: what stands at its right end.
 export function layOut(app, header) {
   app.message = element("div", { className: "crf-message", role: "status", "aria-live": "polite" });
@@ -54,7 +56,15 @@ function scrubber(app) {
     oninput: () => app.scrub(Number(app.scrubber.value)),
   });
   app.scrubText = element("output", { className: "crf-scrub" });
-  const play = button("▶", "Play the iterations (P)", () => app.play());
+  app.play = () => {
+    clearInterval(app.playing);
+    app.scrub(0);
+    app.playing = setInterval(() => {
+      if (app.iteration >= app.parameters.num_iterations) clearInterval(app.playing);
+      else app.scrub(app.iteration + 1);
+    }, FRAME);
+  };
+  const play = button("▶", "Play the iterations (P)", app.play);
   return element("div", { className: "crf-row" }, play, app.scrubber, app.scrubText);
 }
 

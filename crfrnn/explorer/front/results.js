@@ -14,7 +14,8 @@ function gained(after, before) {
 export function cards({ changed, entropy, scores }, before) {
   const card = (title, value, more = "") =>
     element("div", {}, element("b", {}, value), element("span", {}, title), element("small", {}, more));
-  const made = [card("changed", `${(100 * changed).toFixed(2)} %`), card("doubt", entropy.toFixed(3), "mean entropy, nats")];
+  const made = [card("doubt", entropy.toFixed(3), "mean entropy, nats")];
+  if (changed !== null) made.unshift(card("changed", `${(100 * changed).toFixed(2)} %`));
   if (scores) {
     made.unshift(
       card("Dice", percents(scores.meanDice), gained(scores.meanDice, before.meanDice)),
