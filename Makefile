@@ -32,7 +32,7 @@ export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # installations into one environment must not overlap
-.PHONY: help experiment test sanitize lint bench table docs notebooks wheels ci clean
+.PHONY: help experiment test sanitize lint bench table docs explorer notebooks wheels ci clean
 
 help:  ## show this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -65,6 +65,10 @@ table: $(STAMPS)/experiments  ## write the pages of results and the numbers of R
 
 docs: $(STAMPS)/docs $(STAMPS)/$(BACKEND)  ## build the documentation, in build/docs
 	$(PY) -m sphinx -W --keep-going docs build/docs
+
+explorer: $(STAMPS)/dev  ## make the explorer's page, build/explorer/index.html, and its WebAssembly where there is em++
+	if command -v em++ >/dev/null; then $(PY) -m tools.explorer.wasm; fi
+	$(PY) -m tools.explorer.page
 
 notebooks: $(STAMPS)/notebooks $(STAMPS)/$(BACKEND)  ## run the notebooks, in runs/notebooks; their pages join the documentation
 	set -e; runnable=$$($(PY) -m notebooks.runnable $(NOTEBOOKS)); \

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crfrnn.cli.many import refine_many
     from crfrnn.cli.packing import pack, unpack
     from crfrnn.diagnosis.diagnose import diagnose
+    from crfrnn.explorer.explore import explore
     from crfrnn.layers.attach import attach
     from crfrnn.layers.crf_rnn import CRFRNN
     from crfrnn.layers.loss import DenseCRFLoss
@@ -46,6 +47,7 @@ _LAZY = {
     "CRFMonitor": "crfrnn.layers.monitor",
     "crf_parameters": "crfrnn.layers.monitor",
     "diagnose": "crfrnn.diagnosis.diagnose",
+    "explore": "crfrnn.explorer.explore",
     "first_guess": "crfrnn.parameters.first_guess",
     "pack": "crfrnn.cli.packing",
     "presets": "crfrnn.parameters.presets",
@@ -64,6 +66,7 @@ __all__ = [
     "attach",
     "crf_parameters",
     "diagnose",
+    "explore",
     "first_guess",
     "gaussian_filter",
     "mean_field",

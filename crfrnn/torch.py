@@ -35,8 +35,8 @@ class CRFRNN(torch.nn.Module):
         kernel_weights: what is learned per kernel: "full" (L, L), "per_label" (L,), "shared" ().
         compatibility: initial compatibility of labels: "potts" or (L, L).
         trainable_thetas: learn the bandwidths, as their logarithms.
-        normalization, method, native, window, spacing: as in `crfrnn.mean_field`; on a GPU the
-            lattice is PyTorch's operations.
+        normalization, method, native, window, spacing, image_gradient, damping: as in
+            `crfrnn.mean_field`; on a GPU the lattice is PyTorch's operations.
         from_logits: whether the unaries are logits; if not, probabilities. The output is logits.
         num_labels: L. None: parameters get their shapes in the first call or from a state dict, as
             those of `torch.nn.LazyLinear`; an optimizer that has them already keeps them.
@@ -85,6 +85,8 @@ class CRFRNN(torch.nn.Module):
         window: int = 11,
         from_logits: bool = True,
         spacing: Any = None,
+        image_gradient: bool = False,
+        damping: float = 0.0,
         num_labels: int | None = None,
     ) -> None:
         super().__init__()
@@ -108,6 +110,8 @@ class CRFRNN(torch.nn.Module):
             "native": native,
             "window": checks.plain(window, int),
             "spacing": checks.plain(spacing),
+            "image_gradient": bool(image_gradient),
+            "damping": float(damping),
         }
         self.from_logits = bool(from_logits)
         check_products(bilateral_weight, spatial_weight, compatibility)

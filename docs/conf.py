@@ -4,6 +4,8 @@ import inspect
 import logging
 import os
 import re
+import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,6 +13,9 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 from crfrnn import __version__
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for whom `python -m sphinx` runs elsewhere
+from tools.explorer import page
 
 project = "crfrnn"
 release = __version__
@@ -85,7 +90,14 @@ def formula(display):
     return visit, None
 
 
+def explorer(app, error):
+    """The page of the explorer is a file of its own, made of docs/explorer and crfrnn/explorer."""
+    if error is None and app.builder.format == "html":
+        page.write(Path(app.outdir, "explorer", "index.html"))
+
+
 def setup(app):
+    app.connect("build-finished", explorer)
     app.add_html_math_renderer("mathml", formula("inline"), formula("block"))
     app.connect("autodoc-process-signature", keras_signature)
     # Before napoleon, which makes markup of its own.

@@ -14,10 +14,15 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from crfrnn.meanfield.parameters import MOST_ITERATIONS
+from crfrnn.parameters.trials import MOST_TRIALS
+
 # Numbers with the smallest and the largest that they may be.
 ABOVE_0 = math.ulp(0.0)
-Count = Annotated[int, 1, math.inf]
-Whole = Annotated[int, 0, math.inf]
+LARGEST = 10**9  # more than any memory holds, or anybody waits for
+Count = Annotated[int, 1, LARGEST]
+Whole = Annotated[int, 0, LARGEST]
+Iterations = Annotated[int, 0, MOST_ITERATIONS]
 Positive = Annotated[float, ABOVE_0, math.inf]
 AtLeast0 = Annotated[float, 0, math.inf]
 Loss = Literal["cross_entropy", "cross_entropy+dice", "cross_entropy+2dice", "dice"]
@@ -73,6 +78,9 @@ class Config:
     # side in points of the square, at a random place, that a training slice gives to a batch; 0 =
     # whole slices, the smaller ones padded to the largest. Validation and test see whole slices.
     crop: Whole = 0
+    # side in points of the overlapping tiles, blended, in which networks see larger slices of
+    # validation and test; a CRF behind them sees the whole. 0 = whole slices
+    tile: Whole = 0
     flips: bool = False  # mirror each training slice along each axis at random
     jitter: AtLeast0 = 0.0  # training images times 1 + a, plus b, a and b up to this, per channel
     # 1..9; rows of one order see the same batches in their further updates
@@ -88,9 +96,9 @@ class Config:
     # Adam's peak for the CRF's weights, which are of order 1..10
     crf_learning_rate: Positive = 5e-3
     # T while training: more makes gradients vanish
-    crf_train_iterations: Whole = 5
+    crf_train_iterations: Iterations = 5
     # T for validation and test, offline and joint
-    crf_test_iterations: Whole = 10
+    crf_test_iterations: Iterations = 10
     # of CRFRNN: "full", "per_label" or "shared"
     kernel_weights: Literal["full", "per_label", "shared"] = "per_label"
     # Of the compatibility matrix, from Potts on: "free", "symmetric", or "fixed", not trained.
@@ -107,7 +115,7 @@ class Config:
 
     # --- search of the CRF's start values on the validation split --------------------------------
     # settings tried, "off" and the first guess included
-    search_trials: Annotated[int, 2, math.inf] = 40
+    search_trials: Annotated[int, 2, MOST_TRIALS] = 40
     search_theta_alpha: tuple[Positive, Positive] = (1.0, 20.0)  # range in pixels
     search_theta_beta: tuple[Positive, Positive] = (0.02, 0.5)  # range in image intensity (0..1)
     search_theta_gamma: tuple[Positive, Positive] = (1.0, 4.0)  # range in pixels
@@ -125,7 +133,7 @@ class Config:
 OF_THE_RUN = (
     *("dataset", "train_cases", "validation_cases", "test_cases", "slice_axis", "scale"),
     *("seeds", "threads", "models", "batch_size", "pretrain_steps", "learning_rate"),
-    *("boundary_width_mm", "pictures", "keep_models"),
+    *("boundary_width_mm", "pictures", "keep_models", "tile"),
 )
 
 OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
@@ -206,7 +214,7 @@ def _unfit(value: Any, hint: Any) -> str | None:
         if (unfit := _unfit(value, kind)) or low <= value <= high:
             return unfit
         least = "above 0" if low == ABOVE_0 else f"at least {low}"
-        return least if high == math.inf else f"from {low} to {high}"
+        return least if value < low and high >= MOST_ITERATIONS else f"from {low} to {high}"
     if origin is Literal:
         return None if value in parts else f"one of {parts}"
     if origin in (typing.Union, types.UnionType):

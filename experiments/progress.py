@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from crfrnn.cli.progress import Bar
+from crfrnn.progress import Bar
 
 _CLEAR = "\r\x1b[J"  # from here to the end of the screen
 

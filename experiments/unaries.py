@@ -2,14 +2,15 @@
 
     python -m experiments.unaries runs/unaries    # about an hour; goes on where it was
 
-Six data sets below $CRFRNN_DATA (data/README.md), three networks each, so that a rule for a CRF
+Six data sets below $CRFRNN_DATA (data/README.md), five networks each, so that a rule for a CRF
 meets weak networks as well as good ones:
 
 - weak: a U-Net, 100 updates of four patches of 6 cases;
 - good: a U-Net, 300 updates (of vnc_em, camvid and the hippocampus 150, for want of time) of two
   patches of 60 cases;
 - coarse: a U-Net on images that are four times smaller (slices of the hippocampus: twice), whose
-  logits are enlarged, as those of networks with an output stride are; 400 updates, 60 cases.
+  logits are enlarged, as those of networks with an output stride are; 400 updates, 60 cases;
+- fcn: an FCN-8s, segnet: a SegNet, 300 updates of two patches of 60 cases.
 
 They are trained on patches (the hippocampus on slices) and applied to whole images. Kept are, as
 float16, the probabilities of 8 validation and 20 test cases, which no network was trained on, with
@@ -41,20 +42,28 @@ class Recipe(NamedTuple):
     """How a network is made.
 
     stride: it sees images that are so many times smaller, and its logits are enlarged.
+    network: its name in `NETWORKS`.
     """
 
     updates: int
     cases: int
     batch: int
     stride: int = 1
+    network: str = "unet"
 
 
-UNET = dict(width=8, depth=3, dropout=0.0, normalization="group")
+NETWORKS: dict[str, dict[str, Any]] = {  # small ones, with what lets them learn in few updates
+    "unet": dict(width=8, depth=3, dropout=0.0, normalization="group"),
+    "fcn8s": dict(width=8, dropout=0.0, normalization="group"),
+    "segnet": dict(width=8, normalization="group"),
+}
 RATE = 3e-3  # at first; it falls to 0 along half a cosine
 QUALITIES = {
     "coarse": Recipe(400, 60, batch=4, stride=4),
     "good": Recipe(300, 60, batch=2),
     "weak": Recipe(100, 6, batch=4),
+    "fcn": Recipe(300, 60, batch=2, network="fcn8s"),
+    "segnet": Recipe(300, 60, batch=2, network="segnet"),
 }
 
 
@@ -204,7 +213,9 @@ def train(cases: Sequence[Case], labels: int, recipe: Recipe, size: Size) -> Any
     shape = (size.patch[0] // stride, size.patch[1] // stride)
     if stride > 1:  # whole small pictures cost little
         shape = (shape[0] * 2 // 8 * 8, shape[1] * 2 // 8 * 8)
-    model = unet.build("unet", (None, None, pictures[0][0].shape[-1]), labels, **UNET)
+    channels = pictures[0][0].shape[-1]
+    options = NETWORKS[recipe.network]
+    model = unet.build(recipe.network, (None, None, channels), labels, **options)
     schedule = keras.optimizers.schedules.CosineDecay(RATE, recipe.updates)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=IGNORE)
     model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), loss, jit_compile=False)

@@ -29,8 +29,11 @@ def compiled(function):
     return function
 
 
-def gradients(function, *arrays):
-    """Gradients of a scalar function of tensors with respect to each array, as NumPy arrays."""
+def gradients(function, *arrays, jit=False):
+    """Gradients of a scalar function of tensors with respect to each array, as NumPy arrays.
+
+    jit: on JAX, compile them as Keras does; operation by operation a loop takes much longer there.
+    """
     tensors = [tensor(a) for a in arrays]
     if NAME == "tensorflow":
         import tensorflow as tf
@@ -42,7 +45,8 @@ def gradients(function, *arrays):
     elif NAME == "jax":
         import jax
 
-        result = jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)
+        slopes = jax.grad(function, argnums=tuple(range(len(tensors))))
+        result = (jax.jit(slopes) if jit else slopes)(*tensors)
     else:
         import torch
 

@@ -290,6 +290,12 @@ def test_search(changes, message):
     [
         (lambda: crfrnn.first_guess([]), "at least one image"),
         (lambda: crfrnn.first_guess("image.png"), "array of real numbers"),
+        (lambda: crfrnn.first_guess(IMAGE.tolist()), r"lists of numbers\. Use np\.asarray of each"),
+        (lambda: crfrnn.first_guess([IMAGE[0, 0].tolist()]), "lists of numbers"),
+        (lambda: crfrnn.first_guess([IMAGE], 3), "`probs` to be a list of arrays. Received 3"),
+        (lambda: crfrnn.first_guess([IMAGE], mask=True), "`mask` to be a list of arrays"),
+        (lambda: crfrnn.first_guess(IMAGE, spacing={}), "`spacing` to be an array of real"),
+        (lambda: crfrnn.first_guess([IMAGE], spacing=[]), "`spacing` to be one number or one"),
         (lambda: crfrnn.first_guess(IMAGE * NAN), "finite image"),
         (lambda: crfrnn.first_guess([IMAGE, IMAGE[..., :1]]), "equal numbers of channels"),
         (lambda: crfrnn.first_guess([IMAGE], [PROBS, PROBS]), "1 images, 2 probs"),

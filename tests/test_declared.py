@@ -7,6 +7,7 @@ import pytest
 
 import crfrnn
 from crfrnn.checks import Whole
+from crfrnn.large import plan
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.uniform(0, 1, (5, 7, 2))
@@ -97,3 +98,14 @@ def test_a_declaration_refuses_what_it_calls_bad_and_takes_the_rest():
         with pytest.raises(ValueError, match="`n` to be a whole number, 2 or more"):
             Whole(2).check("n", value, {})
     Whole(2).check("n", np.int64(2), {})
+
+
+@pytest.mark.parametrize("many", [10_001, 10**30])
+def test_more_iterations_than_anybody_waits_for_are_refused(many):
+    crf = crfrnn.DenseCRF(IMAGE, 3, **CRF)
+    crf.set_unary(probs=PROBS)
+    for start in (crf.step, lambda n: crfrnn.CRFRNN(3, n), lambda n: crfrnn.CRFRNN(n, 3)):
+        with pytest.raises(ValueError, match=rf"_iterations` .* 0\.\.10000\. Received {many}\."):
+            start(many)
+    with pytest.raises(ValueError, match=rf"`num_iterations` .* 0\.\.10000\. Received {many}\."):
+        plan((9, 8), thetas=[3], num_iterations=many)

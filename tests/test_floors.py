@@ -12,14 +12,15 @@ from tests.imports import ALL, FILES, at_import, imported, loaded_by
 
 # From the ground up. A room of crfrnn imports rooms of lower floors, never one of its own floor.
 FLOORS = (
-    ("_version", "cores", "optional", "torch_ops"),
+    ("_version", "cores", "optional", "progress", "torch_ops"),
     ("native", "arrays", "checks"),
     ("filtering",),
     ("meanfield",),
     ("layers", "offline"),
     ("parameters",),
     ("diagnosis", "files", "large"),
-    ("cli", "pydensecrf", "explorer", "torch", "monai"),
+    ("explorer",),  # below the doors: `crfrnn explore` opens it
+    ("cli", "pydensecrf", "torch", "monai"),
     ("registration", "__main__"),  # beside the front door
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

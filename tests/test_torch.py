@@ -29,6 +29,7 @@ VARIANTS = {
     "exact": dict(method="exact", kernel_weights="full", compatibility=COMPATIBILITY),
     "local": dict(method="local", window=5, kernel_weights="shared", normalization="symmetric"),
     "learned": dict(trainable_thetas=True, spacing=[1.0, 0.5], bilateral_weight=1.5),
+    "image": dict(image_gradient=True, normalization="before", damping=0.25),
 }
 
 
@@ -78,22 +79,25 @@ def test_the_gradients_of_the_keras_backend(variant):
     options = dict(THETAS) | VARIANTS[variant] | dict(trainable_thetas=True)
     module = crfrnn.torch.CRFRNN(2, **options, num_labels=LABELS)
     upstream = RNG.normal(size=UNARIES.shape).astype("float32")
-    unaries = first(UNARIES).requires_grad_()
-    loss = (module(unaries, first(IMAGE)) * first(upstream)).sum()
-    found = torch.autograd.grad(loss, [unaries, *module.parameters()])
+    unaries, image = first(UNARIES).requires_grad_(), first(IMAGE).requires_grad_()
+    loss = (module(unaries, image) * first(upstream)).sum()
+    inputs = [unaries, image, *module.parameters()]
+    found = torch.autograd.grad(loss, inputs, materialize_grads=True)
 
-    def by_backend(x, spatial, bilateral, compatibility, *logs):
+    def by_backend(x, image, spatial, bilateral, compatibility, *logs):
         thetas = {name: keras.ops.exp(log) for name, log in zip(THETAS, logs, strict=True)}
         refined = crfrnn.mean_field(
-            x, IMAGE, **thetas, bilateral_weight=bilateral, spatial_weight=spatial,
+            x, image, **thetas, bilateral_weight=bilateral, spatial_weight=spatial,
             compatibility=compatibility, num_iterations=2, **module.options,
         )  # fmt: skip
         return keras.ops.sum(keras.ops.multiply(refined, upstream))
 
     start = [parameter.detach().numpy() for parameter in module.parameters()]
-    expected = backend.gradients(by_backend, UNARIES, *start)
+    expected = backend.gradients(by_backend, UNARIES, IMAGE, *start)
     assert_close(last(found[0]), expected[0], GRADIENT)
-    for gradient, slopes in zip(found[1:], expected[1:], strict=True):
+    assert_close(last(found[1]), expected[1], GRADIENT)
+    assert np.any(expected[1]) == (variant in ("exact", "local", "image"))
+    for gradient, slopes in zip(found[2:], expected[2:], strict=True):
         assert_close(gradient.numpy(), slopes, GRADIENT)
 
 

@@ -15,6 +15,7 @@ PYDENSECRF = 1e-4  # probabilities against pydensecrf's; measured 2.4e-5, withou
 LOSS_LATTICE = 0.06  # relative L2 error of DenseCRFLoss's gradient, against exact; measured 0.052
 AGREEMENT = 0.03  # crfrnn.parameters.agreement by the lattice, against all pairs; measured 0.026
 BANDWIDTH_GRADIENT = 0.2  # bandwidths: the lattice's against the exact filter's, on photographs
+POSITION_GRADIENT = 0.2  # the same for images, relative L2 error
 
 # The normalised lattice filter against the exact one: relative L2 error of 21 smooth probabilities
 # per point on a 64 x 64 crop of a photograph, by (theta_alpha, theta_beta); (theta_gamma, None) is

@@ -28,6 +28,7 @@ except ImportError as error:
 
 from unet import losses
 from unet.convolutionalize import convolutionalize
+from unet.embedding import with_embedding
 from unet.front_ends import function as _function
 from unet.registry import NETWORKS as _NETWORKS
 from unet.summary import summary_table
@@ -41,6 +42,7 @@ __all__ = [
     "names",
     "options",
     "summary_table",
+    "with_embedding",
 ]
 
 

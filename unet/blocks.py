@@ -24,6 +24,7 @@ def convolution(
     *,
     strides: int = 1,
     dilation: int = 1,
+    groups: int = 1,
     padding: str = "same",
     use_bias: bool = True,
     normalization: str | None = None,
@@ -39,6 +40,7 @@ def convolution(
         kernel_size: in pixels.
         strides: of the output positions, in pixels.
         dilation: distance between two taps of the kernel, in pixels.
+        groups: of channels that the convolution keeps apart.
         padding: ``"same"`` or ``"valid"``.
         use_bias: whether the convolution adds a bias.
         normalization: ``None``, ``"batch"`` or ``"group"``; see :func:`normalize`.
@@ -60,6 +62,7 @@ def convolution(
         strides=strides,
         padding=padding,
         dilation_rate=dilation,
+        groups=groups,
         use_bias=use_bias,
         kernel_initializer=initializer,
         name=name,

@@ -14,6 +14,7 @@ from unet.deeplabv2 import deeplabv2
 from unet.deeplabv3 import deeplabv3
 from unet.dilated import dilated
 from unet.fcn import fcn
+from unet.fcn_alexnet import fcn32s_alexnet
 from unet.gcn import gcn
 from unet.liteseg import liteseg
 from unet.patch_cnn import patch_cnn
@@ -44,6 +45,7 @@ FRONT_ENDS = {
     "dilated_context": Network(partial(dilated, context="basic"), *_DILATED),
     "fcn16s": Network(partial(fcn, stride=16), *_FCN),
     "fcn32s": Network(partial(fcn, stride=32), *_FCN),
+    "fcn32s_alexnet": Network(fcn32s_alexnet, *_FCN),
     "fcn8s": Network(partial(fcn, stride=8), *_FCN),
     "gcn": Network(gcn, "Peng et al.", 2017, "https://arxiv.org/abs/1703.02719"),
     "liteseg": Network(liteseg, "Emara et al.", 2019, "https://arxiv.org/abs/1912.06683"),

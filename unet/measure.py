@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from unet.alexnet import LocalResponseNormalization
 from unet.crop import CropTo
 from unet.padding import MirrorPad, PadToAtLeast
 from unet.patch_cnn import DilatedMaxPooling
@@ -37,6 +38,7 @@ _POINTWISE = (
     layers.Dropout,
     layers.GroupNormalization,
     layers.Identity,
+    LocalResponseNormalization,
     layers.ReLU,
     layers.Rescaling,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,28 +30,29 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number, `least` or more, `most` or less; `optional`: or None."""
+    """A whole number, `least` or more, `most` or less; None: any. `optional`: or None."""
 
-    least: int
+    least: int | None
     most: int | None = None
     optional: bool = False
 
     def check(self, name: str, value: Any, sizes: Sizes) -> None:
         if value is None and self.optional:
             return
-        try:
+        bounds = "" if self.least is None else f", {self.least} or more"
+        with contextlib.suppress(TypeError):
             number = operator.index(value)
-            if number >= self.least and (self.most is None or number <= self.most):
+            if self.most is not None and number > self.most:
+                bounds = f" {self.least}..{self.most}"
+            elif self.least is None or number >= self.least:
                 return
-        except TypeError:
-            pass
-        bounds = f", {self.least} or more" if self.most is None else f" {self.least}..{self.most}"
         raise ValueError(f"Expected `{name}` to be a whole number{bounds}. Received {value!r}.")
 
     def bad(self) -> list[Any]:
         beyond = [] if self.most is None else [self.most + 1]
+        below = [] if self.least is None else [self.least - 1]
         none = [] if self.optional else [None]
-        return [self.least - 1, *beyond, *none, self.least + 0.5, f"{self.least}"]
+        return [*below, *beyond, *none, (self.least or 0) + 0.5, "3", [3, 4]]
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,49 @@ class Choice:
 
     def bad(self) -> list[Any]:
         return ["", self.names[0].upper(), None, 1, list(self.names)]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list with something `of` each case, or an array of as many; `optional`: or None."""
+
+    of: str
+    optional: bool = False
+
+    def check(self, name: str, value: Any, sizes: Sizes) -> None:
+        if value is None and self.optional:
+            return
+        try:
+            counted = not isinstance(value, str | bytes | Mapping | Set) and len(value) >= 0
+        except TypeError:  # of numbers, generators, arrays without axes
+            counted = False
+        if not counted:
+            raise ValueError(
+                f"Expected `{name}` to be a list of {self.of}. Received {value!r:.80}."
+            )
+
+    def bad(self) -> list[Any]:
+        none = [] if self.optional else [None]
+        return [*none, "ab", 3, 2.5, {}, np.array(3.0), iter([])]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A dictionary with strings as keys; `optional`: or None."""
+
+    of: str
+    optional: bool = False
+
+    def check(self, name: str, value: Any, sizes: Sizes) -> None:
+        if value is None and self.optional:
+            return
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise ValueError(
+                f"Expected `{name}` to be a dictionary of {self.of}. Received {value!r:.80}."
+            )
+
+    def bad(self) -> list[Any]:
+        return [3, "theta_beta", ["theta_beta"], {3: 4}, *([] if self.optional else [None])]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ def renamed(**new_names: str) -> Callable[[Callable[P, R]], Callable[..., R]]:
     def decorate(function: Callable[P, R]) -> Callable[..., R]:
         @functools.wraps(function)
         def renaming(*args: Any, **kwargs: Any) -> R:
+            for old, new in new_names.items():
+                if old in kwargs and new in kwargs:
+                    raise TypeError(f"{function.__qualname__}: `{old}` and `{new}` are the same.")
             return function(*args, **{new_names.get(k, k): v for k, v in kwargs.items()})
 
         return renaming

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crfrnn.cli.fitting import Layout, candidates, small_grids, sums_to_one
+from crfrnn.cli.fitting import CHANNELS, Layout, candidates, small_grids, sums_to_one
 
 _MEANS = {
     "last": "{0} labels last",
@@ -15,7 +15,6 @@ _MEANS = {
     "reversed": "{0} labels first and the axes reversed, as nnU-Net has it",
     "foreground": "one foreground",
 }
-_CHANNELS = 4  # an axis as short as this may be one of channels
 
 
 def ambiguous(shape: tuple[int, ...], layouts: Sequence[Layout]) -> str:
@@ -58,7 +57,7 @@ def explain(
         return f"{message} The first axis seems to be one of a batch: save probs[0]."
     if name != "auto" and (others := fits(shape, grids)):
         return f"{message} {ambiguous(shape, others)}"
-    if len(grids) > 1 and grids[0][0] <= _CHANNELS and fits(shape, [grids[0][1:]]):
+    if len(grids) > 1 and grids[0][0] <= CHANNELS and fits(shape, [grids[0][1:]]):
         return (
             f"{message} The channels of the image seem to come first: save "
             "np.moveaxis(image, 0, -1) as the image."

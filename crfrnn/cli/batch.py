@@ -103,8 +103,10 @@ def alone(folder: Path) -> Iterator[None]:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield
     finally:
-        shutil.rmtree(workshop, ignore_errors=True)
-        lock.release()
+        with workers.interrupts_later():
+            shutil.rmtree(workshop, ignore_errors=True)
+            lock.release()
+            del lock  # in its finalizer a Ctrl-C would be lost
 
 
 def run(
@@ -157,7 +159,7 @@ def _keep(job: Job, folder: Path, outcome: Outcome) -> None:
     job.output.unlink(missing_ok=True)
     kept = ("parameters", "guessed", "changed", "reasons", "sure")
     result = {name: getattr(outcome, name) for name in kept}
-    with open(folder / RECORD, "a") as record:
+    with files.written(folder / RECORD), open(folder / RECORD, "a") as record:
         name = job.output.relative_to(folder).as_posix()
         record.write(json.dumps({"output": name, **job.entry, "result": result}) + "\n")
     os.replace(job.part, job.output)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli import layouts, options, packing, pairing, probabilities, reading
-from crfrnn.cli.progress import Bar
+from crfrnn.cli import batch, layouts, options, packing, pairing, probabilities, reading
+from crfrnn.progress import Bar
 
 _ENDINGS = (*files.ARRAYS, *files.HDF5, *files.VOLUMES)
 
@@ -66,10 +67,28 @@ def pack(
         click.echo(f"{before / 2**20:.2f} MB -> {after / 2**20:.2f} MB. Written: {output}")
         return
     options.check_output_folder(output, probs)
-    output.mkdir(parents=True, exist_ok=True)
     found, passed_over = _files(probs)
     for path, chosen in passed_over:
         click.echo(f"Left out: {path.name}: {chosen.name} has the same name.", err=True)
+
+    def packed(path: Path, target: Path) -> tuple[str, ...]:
+        part = output / files.WORKSHOP / target.name
+        texts = _pack(path, part, layout, logits, ignore_below)
+        os.replace(part, target)
+        return texts
+
+    with batch.alone(output):
+        failed = _folder(found, output, overwrite, packed)
+    sys.exit(1 if failed else 0)
+
+
+def _folder(
+    found: list[Path],
+    output: Path,
+    overwrite: bool,
+    packed: Callable[[Path, Path], tuple[str, ...]],
+) -> int:
+    """Packs what is not there yet, and says so; how many files failed."""
     there = failed = before = after = 0
     with Bar(total=len(found), desc="pack", unit="file") as bar:
         for path in found:
@@ -78,7 +97,7 @@ def pack(
                 there += 1
             else:
                 try:
-                    texts = _pack(path, target, layout, logits, ignore_below)
+                    texts = packed(path, target)
                 except (ValueError, OSError, ImportError) as error:
                     failed += 1
                     bar.write(f"Failed: {path.name}: {error}", file=sys.stderr)
@@ -92,7 +111,7 @@ def pack(
     if there:
         kept += ", however they were made (--overwrite makes them anew)"
     click.echo(f"{done} packed ({shrunk}), {kept}, {failed} failed: {output}")
-    sys.exit(1 if failed else 0)
+    return failed
 
 
 def _files(folder: Path) -> tuple[list[Path], list[tuple[Path, Path]]]:

@@ -22,10 +22,10 @@ from crfrnn.cli import (
 )
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.pairing import Found
-from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Outcome, Settings
 from crfrnn.cores import num_cores
 from crfrnn.meanfield.parameters import NAMES
+from crfrnn.progress import Bar
 
 
 @click.command(short_help="Refine the probabilities of one image, or of a folder of them.")

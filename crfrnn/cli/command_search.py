@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from crfrnn.cli import cases, options, pairing, reading, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.probabilities import unknown_among
-from crfrnn.cli.progress import Bar
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.normalized import NORMALIZATIONS
+from crfrnn.meanfield.parameters import MOST_ITERATIONS
 from crfrnn.optional import needed
 from crfrnn.parameters.metrics import METRICS
-from crfrnn.parameters.trials import is_url
+from crfrnn.parameters.trials import MOST_TRIALS, is_url
 
 
 @click.command(short_help="Find the best parameters on cases with known labels.")
@@ -57,7 +57,7 @@ from crfrnn.parameters.trials import is_url
 )
 @click.option(
     "--trials",
-    type=click.IntRange(2),
+    type=click.IntRange(2, MOST_TRIALS),
     metavar="N",
     default=100,
     show_default=True,
@@ -73,7 +73,7 @@ from crfrnn.parameters.trials import is_url
 @click.option(
     "--iterations",
     "num_iterations",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_ITERATIONS),
     metavar="N",
     default=5,
     show_default=True,
@@ -86,6 +86,7 @@ from crfrnn.parameters.trials import is_url
     show_default=True,
     help="Of the kernels: symmetric as pydensecrf, after as CRF-RNN.",
 )
+@options.IGNORE_BELOW
 @options.add(*options.INPUT, options.MASK, options.NAN_OUTSIDE)
 @options.add(*options.FOLDERS, options.LABELS_NAME, options.OVERWRITE)
 def search(
@@ -153,6 +154,7 @@ def search(
         rescale=rescale,
         slice_axis=slice_axis,
     )
+    ignored = search_options.pop("ignore_below") or 0.0
     with options.told():
         read = _read(paths, settings)
         prepared = [refining.prepare(case, settings) for case in read]
@@ -164,12 +166,13 @@ def search(
             masks=[case.mask for case in prepared],
             unknown=unknown_among(read[0].probs.shape[-1]),
             slice_axis=slice_axis,
-            callback=_lines(search_options["trials"]),
+            ignore_below=ignored,
+            progress={"desc": "search"},
             **search_options,
         )
     how = {name: value for name, value in search_options.items() if name != "storage"}
     content = {
-        "parameters": result.best,
+        "parameters": result.best | ({"ignore_below": ignored} if ignored else {}),
         "rescale": rescale,
         "slice_axis": slice_axis,
         "spacing": settings.spacing,  # the unit of the bandwidths
@@ -197,11 +200,6 @@ def search(
     if result.interrupted:
         click.echo("Interrupted: these are the best parameters so far.", err=True)
         sys.exit(options.INTERRUPTED)
-
-
-def _lines(trials: int) -> Callable[[], Any] | None:
-    """What says after a trial how many there are, where there is no terminal for a bar."""
-    return None if sys.stderr.isatty() else Bar(desc="search", total=trials).update
 
 
 def _without_nan(value: Any) -> Any:

@@ -10,6 +10,8 @@ import numpy as np
 from crfrnn.offline.inputs import SUM_TOLERANCE
 from crfrnn.offline.upsampling import in_proportion
 
+CHANNELS = 4  # an axis as short as this may be one of channels
+
 
 class Layout(NamedTuple):
     """How the probabilities of one file are laid out.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crfrnn.cli import advice
-from crfrnn.cli.fitting import Layout, candidates, sums_to_one
+from crfrnn.cli.fitting import CHANNELS, Layout, candidates, sums_to_one
 
 NAMES = ("auto", "last", "first", "nnunet", "foreground")
 
@@ -57,8 +57,10 @@ def find(
             if values is None
             else [layout for layout in several if sums_to_one(layout.labels_last(values))]
         )
-        # Where none sums to 1 there may still be one foreground that fits.
-        fitting = summing or fitting
+        # Where none sums to 1 there may still be one foreground that fits. An image of the same
+        # shape has as many channels as there would be labels: by chance, where both are few.
+        few = [layout for layout in fitting if layout.num_labels <= CHANNELS]
+        fitting = summing or (few if values is not None else []) or fitting
         if len(fitting) > 1 and name == "auto" and not is_nnunet:
             raise ValueError(advice.ambiguous(shape, fitting))
     elif values is not None and _is_batch(values, grids):

@@ -12,13 +12,7 @@ from crfrnn.cli import options, parameter_file
 from crfrnn.cli.refining import Settings
 
 OPTIONS = (
-    click.option(
-        "--ignore-below",
-        type=click.FloatRange(0),
-        metavar="P",
-        help="Leave out labels whose probability is below P at every point, such as 0.001: the "
-        "time is in proportion to the labels that remain.",
-    ),
+    options.IGNORE_BELOW,
     click.option(
         "--upsample",
         is_flag=True,

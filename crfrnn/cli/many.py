@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import checks, files
-from crfrnn.checks import Choice, Flag, Reals, Whole
+from crfrnn.checks import Choice, Flag, Named, Reals, Whole
 from crfrnn.cli import layouts, outputs
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.refining import Outcome, Settings
@@ -60,6 +60,7 @@ class CaseResult(NamedTuple):
     palette=Flag(),
     confidence=Reals(least=0, most=1, optional=True),
     packed=Flag(),
+    agree_with=Named("arguments of refine", optional=True),
 )
 def refine_many(
     cases: Iterable[tuple[PathLike, PathLike]] | Mapping[str, tuple[PathLike, PathLike]],
@@ -100,7 +101,8 @@ def refine_many(
         jobs: processes; None: one per core, and fewer where starting them takes longer than the
             work. Of volumes one: it has all cores.
         overwrite: whether results of other parameters or inputs are replaced.
-        progress: whether to show a bar with the rate and the time that is left; None: on terminals.
+        progress: whether to show a bar with the rate and the time that is left; None: on terminals,
+            and a line at every tenth of the cases elsewhere.
         layout, logits, labels_as_probs, nan_outside, rescale, spacing, slice_axis: of the
             probabilities and images, as the options of the command.
         upsample: the probabilities may be smaller than their picture, as networks give them.
@@ -174,9 +176,10 @@ def _run(
     overwrite: bool,
     progress: bool | None,
 ) -> list[CaseResult]:
+    needed("tqdm", "Many cases", "cli")
     from crfrnn.cli import batch
+    from crfrnn.progress import Bar
 
-    tqdm = needed("tqdm", "Many cases", "cli").tqdm
     ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.how)))
     outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     with batch.alone(folder):
@@ -185,7 +188,7 @@ def _run(
         processes = min(jobs or (1 if volumes else num_cores()), max(1, len(todo)))
         found: dict[str, Outcome | str] = {}
         quiet = None if progress is None else not progress
-        with tqdm(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
+        with Bar(total=len(todo), desc="refine", unit="case", disable=quiet) as bar:
             for job, outcome in batch.run(todo, folder, settings, processes, at_most=jobs is None):
                 if isinstance(outcome, Outcome):
                     texts = tuple(map(_of_python, outcome.warnings))
@@ -209,6 +212,10 @@ def _run(
 
 
 def _paths(cases: Any) -> list[Paths]:
+    if isinstance(cases, str | bytes) or not isinstance(cases, Iterable):
+        raise ValueError(
+            f"Expected `cases` to be a list of pairs of paths. Received {cases!r:.99}."
+        )
     named = cases.items() if isinstance(cases, Mapping) else ((None, case) for case in cases)
     found: dict[str, Paths] = {}
     for name, case in named:

@@ -12,12 +12,14 @@ from typing import Any
 
 import click
 
+from crfrnn import checks
 from crfrnn.cli import layouts, parameter_file
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.refining import Settings
 from crfrnn.filtering.make_filter import METHODS
 from crfrnn.filtering.normalized import NORMALIZATIONS
-from crfrnn.meanfield.parameters import meaning
+from crfrnn.meanfield.parameters import MOST_ITERATIONS, meaning
+from crfrnn.offline.refine import refine
 from crfrnn.parameters.presets import presets
 
 # What Python's users write, and what the command's users do.
@@ -53,6 +55,15 @@ NAN_OUTSIDE = click.option(
     is_flag=True,
     help="Points whose probabilities are NaN stand for nothing, as outside of a brain: they take "
     "no part and stay NaN, in label maps 0.",
+)
+
+
+IGNORE_BELOW = click.option(
+    "--ignore-below",
+    type=click.FloatRange(0),
+    metavar="P",
+    help="Leave out labels whose probability is below P at every point, such as 0.001: the time is "
+    "in proportion to the labels that remain.",
 )
 
 
@@ -104,7 +115,7 @@ CRF = (
     click.option(
         "--iterations",
         "num_iterations",
-        type=click.IntRange(0),
+        type=click.IntRange(0, MOST_ITERATIONS),
         metavar="N",
         help="Mean-field iterations.",
     ),
@@ -229,6 +240,7 @@ def settings(
     given = {name: value for name, value in crf.items() if value is not None}
     rescale = rescale or content.get("rescale", False)
     known = presets[preset].scaled_to(1.0 if rescale else 255.0) if preset else {}
+    checks.fit(refine.declared, given, {})  # type: ignore[attr-defined]  # once, not for every case
     return Settings(
         {**known, **content.get("parameters", {}), **given},
         spacing=tuple(spacing) if isinstance(spacing, list) else spacing,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,8 @@ _FEW = 8  # labels
 UNKNOWN = 255  # VOC's value of points that have no part in a loss
 
 
-class Refined(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Refined:
     """Probabilities of some labels, before and after.
 
     probs: (*S, K) float32, rows sum to 1.
@@ -31,14 +34,18 @@ class Refined(NamedTuple):
 
     def label_map(self) -> np.ndarray:
         """(*S) the most likely labels; 0 where the probabilities are NaN."""
-        found = self.labels[likeliest(self.probs)]
+        found = self.labels[self._likeliest]
         if np.isnan(self.probs.min()):
             found[np.isnan(self.probs).any(-1)] = 0
         return found
 
     def changed(self) -> float:
         """The share of the points whose most likely label changed."""
-        return float(np.mean(likeliest(self.probs) != likeliest(self.before)))
+        return float(np.mean(self._likeliest != likeliest(self.before)))
+
+    @functools.cached_property
+    def _likeliest(self) -> np.ndarray:
+        return likeliest(self.probs)
 
 
 class How(NamedTuple):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from crfrnn import checks, files
-from crfrnn.checks import Reals
+from crfrnn.checks import Flag, Listed, Reals
 from crfrnn.meanfield import absent
 from crfrnn.offline import inputs
 from crfrnn.offline.upsampling import upsample
 
 
-@checks.door(ignore_below=Reals(least=0))
+@checks.door(ignore_below=Reals(least=0), overwrite=Flag())
 def pack(
     path: str | os.PathLike,
     probs: np.ndarray,
@@ -65,6 +65,7 @@ def pack(
         files.write_packed(part, probs[..., keys], keys, num_labels)
 
 
+@checks.door(grid=Listed("sizes", optional=True))
 def unpack(path: str | os.PathLike, grid: tuple[int, ...] | None = None) -> np.ndarray:
     """Reads probabilities that `pack` or `crfrnn pack` wrote.
 

@@ -197,7 +197,8 @@ def _pattern(name: str, needed: tuple[str, ...]) -> re.Pattern:
             f"Expected a name with {{case}} once, as in '{{case}}_prob'. Received {name!r}."
         )
     parts = re.split(r"(\{case\}|\{label\})", name)
-    return re.compile("".join(known.get(part, re.escape(part)) for part in parts))
+    expression = "".join(known.get(part, re.escape(part)) for part in parts)
+    return re.compile(expression, re.DOTALL)  # names may have lines
 
 
 def _matching(folder: Path, glob: str) -> Iterator[Path]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from crfrnn import files
+from crfrnn import checks, files
 from crfrnn.cli import layouts
 from crfrnn.meanfield.parameters import NAMES
+from crfrnn.offline.refine import refine
 
-OPTIONAL = ("num_iterations", "normalization", "compatibility", "method", "window")
+OPTIONAL = (
+    *("num_iterations", "normalization", "compatibility", "method", "window"),
+    "ignore_below",
+)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -47,6 +51,10 @@ def read(path: Path) -> dict[str, Any]:
         expected, right = _TYPES.get(name, _NUMBERS)
         if not right(value):
             raise ValueError(f"{path}: expected {name} to be {expected}. Received {value!r:.80}.")
+    try:
+        checks.fit(refine.declared, crf, {})  # type: ignore[attr-defined]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return {**workflow, "parameters": crf}
 
 

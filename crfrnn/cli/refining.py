@@ -121,7 +121,8 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
             other = _refined(prepared, case, settings.slice_axis, second, whole).label_map()
     texts = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     changed = refined.changed()
-    outputs.write(output, refined, case, settings.how, other)
+    with files.written(output):
+        outputs.write(output, refined, case, settings.how, other)
     seconds = time.perf_counter() - start
     guessed = tuple(name for name in guess or () if name not in settings.parameters)
     reasons, sure = ("", True) if guess is None else (guess.reasons, guess.sure)

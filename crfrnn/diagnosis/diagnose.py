@@ -16,6 +16,7 @@ from crfrnn.diagnosis.advice import Judge
 from crfrnn.diagnosis.record import Findings, Messages
 from crfrnn.meanfield.in_place import energies
 from crfrnn.meanfield.logits import logits_from_probabilities
+from crfrnn.meanfield.parameters import ITERATIONS
 from crfrnn.offline import inputs
 from crfrnn.offline.dense_crf import DenseCRF
 from crfrnn.offline.unaries import probs_from_logits
@@ -66,7 +67,7 @@ class Diagnosis(Findings):
         return "\n".join([*lines, "", *self.verdict])
 
 
-@checks.door(num_iterations=Whole(0))
+@checks.door(num_iterations=ITERATIONS, unknown=Whole(None, optional=True))
 def diagnose(
     image: np.ndarray,
     unaries: np.ndarray,

@@ -25,7 +25,8 @@ _SMALL = 8  # font size
 class _View(NamedTuple):
     """The slice that is shown: the image itself, or one slice of a volume.
 
-    image: (H, W, K), for showing. before, after, truth: label maps (H, W).
+    image: (H, W, K), for showing. before, after, truth: label maps (H, W). mask: (H, W) of bool,
+        the points that count.
     place: index of the slice and its axis, or None.
     """
 
@@ -33,6 +34,7 @@ class _View(NamedTuple):
     before: np.ndarray
     after: np.ndarray
     truth: np.ndarray | None
+    mask: np.ndarray
     place: tuple[int, int] | None
     aspect: float
 
@@ -77,11 +79,12 @@ def draw(
 
 def _view(d: Findings, axis: int | None, index: int | None) -> _View:
     before, after = d.before.argmax(-1), d.after.argmax(-1)
-    image = _for_show(d.image)
+    image, mask = _for_show(d.image, d.mask), d.mask
+    mask = np.ones(before.shape, bool) if mask is None else mask
     spacing = d.parameters.get("spacing")
     steps = np.broadcast_to(1.0 if spacing is None else spacing, before.ndim)
     if before.ndim == 2:
-        return _View(image, before, after, d.labels, None, steps[0] / steps[1])
+        return _View(image, before, after, d.labels, mask, None, steps[0] / steps[1])
     if before.ndim != 3:
         raise ValueError(f"Expected an image (H, W) or (D, H, W). Received {before.shape}.")
     if axis is None:
@@ -100,15 +103,20 @@ def _view(d: Findings, axis: int | None, index: int | None) -> _View:
             f"Expected `index` to be one of {before.shape[axis]} slices. Received {index}."
         )
     steps = np.delete(steps, axis)
-    image, before, after = (np.take(array, index, axis) for array in (image, before, after))
+    image, before, after, mask = (
+        np.take(array, index, axis) for array in (image, before, after, mask)
+    )
     truth = None if d.labels is None else np.take(d.labels, index, axis)
-    return _View(image, before, after, truth, (axis, index), steps[0] / steps[1])
+    return _View(image, before, after, truth, mask, (axis, index), steps[0] / steps[1])
 
 
-def _for_show(image: np.ndarray) -> np.ndarray:
-    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1]."""
+def _for_show(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1].
+
+    mask: (*S) of bool, the points that set black and white; None: all.
+    """
     image = image if image.shape[-1] == 3 else image[..., :1]
-    low, high = np.percentile(image, (0.5, 99.5))
+    low, high = np.percentile(image if mask is None else image[mask], (0.5, 99.5))
     return np.clip((image.astype(np.float64) - low) / max(high - low, 1e-30), 0, 1)
 
 
@@ -151,6 +159,8 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
         panels[1].text(0.5, 0.5, "The bilateral kernel is off.", ha="center", fontsize=9)
         return
     scaled = d.image.astype(np.float64) / np.asarray(d.parameters["theta_beta"], np.float64)
+    if d.mask is not None:
+        scaled[~d.mask] = np.nan  # these have no part in any kernel
     points = _spread(view)
     for number, panel in enumerate(panels):
         if number >= len(points):
@@ -177,7 +187,8 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
         panel.set_yticks([])
         name = "ABC"[number]
         panel.plot(column, row, "+", color="cyan", markersize=9)
-        share = kernel.sum() / max(near.sum(), 1e-30) if view.place is None else None
+        there = np.isfinite(kernel)
+        share = kernel[there].sum() / near[there].sum() if view.place is None else None
         kept = "" if share is None else f": {100 * share:.0f} % of the near points"
         panel.set_title(f"bilateral kernel at {name}{kept}")
         picture.plot(column, row, "+", color="cyan", markersize=8)
@@ -189,11 +200,13 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
 def _spread(view: _View) -> np.ndarray:
     """Up to three points far from each other, of those that changed or else lie on boundaries."""
     for candidates in (view.before != view.after, edges.boundary(view.before)):
-        places = np.argwhere(candidates)
+        places = np.argwhere(candidates & view.mask)
         if len(places):
             break
     else:
-        places = np.array([[size // 2 for size in view.before.shape]])
+        places = np.argwhere(view.mask if view.mask.any() else ~view.mask)
+        centre = np.floor_divide(view.mask.shape, 2)
+        places = places[[np.abs(places - centre).max(-1).argmin()]]
     places = places[:: -(-len(places) // 2000)]
     chosen = [places[len(places) // 2]]
     while len(chosen) < min(KERNELS, len(places)):

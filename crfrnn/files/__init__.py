@@ -12,7 +12,7 @@ from crfrnn.files.pictures import read_bands, read_picture
 from crfrnn.files.sizes import check as check_size
 from crfrnn.files.text import read_json
 from crfrnn.files.volumes import open_volume, volume_values
-from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished
+from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished, written
 from crfrnn.files.zarrs import is_zarr
 from crfrnn.optional import needed
 
@@ -50,4 +50,5 @@ __all__ = [
     "write_array",
     "write_labels",
     "write_packed",
+    "written",
 ]

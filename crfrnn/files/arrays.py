@@ -48,7 +48,7 @@ def read_array(path: Path) -> tuple[np.ndarray, str | None]:
         try:
             if ending == ".npy":
                 with open(path, "rb") as file:
-                    return real(_stream(file, sizes.on_disk(path))), None
+                    return _some(_stream(file, sizes.on_disk(path))), None
             return _read_npz(path)
         except ValueError as error:
             if "pickle" not in str(error) and "magic string" not in str(error):
@@ -78,7 +78,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, str]:
         packed = sizes.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
         sizes.check(info.file_size, packed * min(info.compress_size, sizes.on_disk(path)))
         with file.open(info) as stream:
-            array = real(_stream(stream, info.file_size))
+            array = _some(_stream(stream, info.file_size))
             if stream.read(1):  # at the end of the member its checksum is compared
                 raise Unfit("there is more in it than its header says; the file is damaged.")
     return array, key
@@ -109,7 +109,14 @@ def _read_hdf5(path: Path) -> tuple[np.ndarray, str]:
         dataset = file[key]
         # Pieces that were never written take no room in the file, and all of it in memory.
         sizes.check(dataset.nbytes, sizes.DEFLATE * sizes.on_disk(path))
-        return real(dataset[()]), key
+        return _some(dataset[()]), key
+
+
+def _some(array: np.ndarray) -> np.ndarray:
+    """Real numbers along some axis."""
+    if not array.ndim:
+        raise Unfit("expected an array; received a single number.")
+    return real(array)
 
 
 def _key(names: list[str]) -> str:

@@ -18,7 +18,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no JSON, or none that is an object.
+        ValueError: no JSON, none that is an object, or a name that is given twice.
 
     Example:
 
@@ -29,7 +29,7 @@ def read_json(path: Path) -> dict[str, Any]:
     {'theta_beta': 3}
     """
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(
             f"{path} is not valid JSON: its brackets are nested too deeply; repair it."
@@ -40,4 +40,14 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a JSON object; received {type(content).__name__}.")
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError where a name is there twice, of which one would be lost."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice")
     return content

@@ -50,6 +50,12 @@ def open_volume(path: Path) -> Any:
             sizes.check(points * 8)  # scaled, each becomes a float64
         if packed:
             sizes.check(size, _unpacked(path))
+        zooms = np.array(file.header.get_zooms()[:3])
+        if not (np.isfinite(zooms).all() and zooms.all() and np.isfinite(file.affine).all()):
+            raise Unfit(
+                "expected the place of every point to follow from its header; received distances "
+                f"{zooms.tolist()} and an affine of {file.affine[:3].ravel().tolist()}; repair it."
+            )
         return file
 
 

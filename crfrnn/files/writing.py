@@ -33,10 +33,34 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = unfinished(path)
     try:
-        yield part
-        os.replace(part, path)
+        with written(part):
+            yield part
+            os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Whatever keeps a file from being written names it: a full disk does not by itself.
+
+    Example:
+
+    >>> with written(Path("a.npy")):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: cannot write a.npy: No space left on device
+    """
+    try:
+        yield
+    except OSError as error:
+        name = asked_for(path)
+        if error.filename is not None or name.name in str(error):
+            raise
+        reason = error.strerror or str(error)
+        if error.errno is None and "requested and" in reason:  # NumPy: "99 requested and 9 written"
+            reason = "no space left on device"
+        raise OSError(f"cannot write {name}: {reason}") from error
 
 
 def unfinished(path: Path) -> Path:

@@ -23,6 +23,7 @@ from typing import Any
 from crfrnn.arrays import namespace, with_gradient
 from crfrnn.filtering.make_filter import build_filter
 from crfrnn.filtering.normalized import NormalizedFilter
+from crfrnn.filtering.positions_that_learn import moments, scaled_by
 
 # The normalisation by n = K 1 divides by n^r where values are received, n^s where they are sent.
 _RECEIVED_SENT = {"after": (1, 0), "before": (0, 1), "symmetric": (0.5, 0.5), "none": (0, 0)}
@@ -34,27 +35,39 @@ def gaussian_kernel(
     *,
     normalization: str,
     present: Any = None,
+    learned_from: int | None = None,
     **options: Any,
 ) -> Any:
-    """A Gaussian filter that passes gradients to its values and to its bandwidths.
+    """A Gaussian filter that passes gradients to its values, its bandwidths and its positions.
 
     Args:
         positions: (B, N, F), already divided by the bandwidths.
         bandwidths: (F,) tensor of the Keras backend, the bandwidth of each feature, where they are
             learned; else None. Its gradient comes from the rule above for `method="lattice"`; for
-            the other methods through the positions, which must be a function of it.
+            the other methods through the positions, which must be a function of it; and with
+            `learned_from` and the lattice also through the positions, which must then be none.
         normalization: "after", "symmetric", "before" or "none".
         present: (B, N, 1) float32, 1 for points and 0 for places without one; None: all are points.
+        learned_from: the first feature of the positions that receives a gradient from the lattice;
+            see `crfrnn.filtering.positions_that_learn`. None: none does.
         options: the other arguments of `crfrnn.filtering.make_filter`.
 
     Returns:
         A function of values (B, N, C) to filtered values (B, N, C), float32.
     """
-    kernel = build_filter(positions, normalization=normalization, present=present, **options)
     # Whether a gradient will be needed, PyTorch's tensors know; those of the others lack the name.
-    if bandwidths is None or not getattr(bandwidths, "requires_grad", True):
-        return kernel
-    if options.get("method", "lattice") != "lattice":
+    learning = bandwidths is not None and getattr(bandwidths, "requires_grad", True)
+    learning = learning and options.get("method", "lattice") == "lattice"
+    if learning and learned_from is not None:
+        positions, learned_from, learning = scaled_by(positions, bandwidths), 0, False
+    kernel = build_filter(
+        positions,
+        normalization=normalization,
+        present=present,
+        learned_from=learned_from,
+        **options,
+    )
+    if not learning:
         return kernel
     return _learning(kernel, bandwidths, *_RECEIVED_SENT[normalization], present)
 
@@ -76,11 +89,7 @@ def _learning(
         d_values = kernel.transpose(upstream)
         at_i = ops.sum(upstream * filtered, axis=-1, keepdims=True)  # (B, N, 1)
         at_j = ops.sum(values * d_values, axis=-1, keepdims=True)
-        batch, points, channels = ops.shape(values)
-        moments = p[..., None] * values[:, :, None]  # (B, N, F, C)
-        moments = kernel(ops.reshape(moments, (batch, points, p.shape[-1] * channels)))
-        moments = ops.reshape(moments, (batch, points, p.shape[-1], channels))
-        mixed = ops.sum(upstream[:, :, None] * moments, axis=-1)  # (B, N, F)
+        mixed = moments(kernel, values, p, upstream)  # (B, N, F)
         slopes = (at_i + at_j) * p * p - 2 * p * mixed
         slopes = slopes - (received * at_i + sent * at_j) * d_norm
         return d_values, ops.sum(slopes, axis=(0, 1)) / bandwidths

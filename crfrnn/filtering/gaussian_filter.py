@@ -21,6 +21,7 @@ def gaussian_filter(
     native: bool | None = None,
     grid: Sequence[Any] | None = None,
     window: int | Sequence[int] = 11,
+    position_gradient: bool = False,
 ) -> Any:
     """Gaussian filter of values that live at arbitrary positions.
 
@@ -34,11 +35,14 @@ def gaussian_filter(
             deviation). The leading axes are those of the values, or all 1, or absent: then all
             images share them.
         method, normalization, native, grid, window: see `make_filter`.
+        position_gradient: whether the positions receive a gradient from the lattice, too: that of
+            the Gaussian, at the cost of 2 F C more channels in the backward pass.
 
     Returns:
         Array of the shape and float dtype of values (float32 for integers), computed in float32.
         NumPy arrays give a NumPy array, without importing Keras; tensors of the Keras backend give
-        a tensor, differentiable in the values, for "exact" and "local" also in the positions.
+        a tensor, differentiable in the values, for "exact" and "local" also in the positions, for
+        "lattice" on request.
 
     Raises:
         ValueError: an unknown name, a wrong shape, or positions that are not finite or too far from
@@ -68,6 +72,7 @@ def gaussian_filter(
         native=native,
         grid=grid,
         window=window,
+        position_gradient=position_gradient,
     )
     out = apply(_flatten_batch(values))
     dtype = values.dtype if "float" in str(values.dtype) else "float32"

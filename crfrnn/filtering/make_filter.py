@@ -11,13 +11,14 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.arrays import concrete, namespace
-from crfrnn.checks import Choice, Flag, Odd
+from crfrnn.checks import Choice, Flag, Listed, Odd
 from crfrnn.filtering import native as native_lattice
 from crfrnn.filtering.exact import ExactFilter
 from crfrnn.filtering.lattice import LatticeFilter
 from crfrnn.filtering.local import LocalFilter
 from crfrnn.filtering.normalized import NORMALIZATIONS, NormalizedFilter
 from crfrnn.filtering.operator import position_limit
+from crfrnn.filtering.positions_that_learn import PositionsThatLearn
 from crfrnn.native import library
 
 METHODS = ("lattice", "exact", "local")
@@ -25,6 +26,7 @@ METHODS = ("lattice", "exact", "local")
 
 def _sizes(given: dict[str, Any]) -> checks.Sizes:
     positions, native = given["positions"], given.get("native")
+    Listed("sizes", optional=True).check("grid", given.get("grid"), {})
     if len(positions.shape) != 3 or positions.shape[2] == 0:
         raise ValueError(
             "Expected positions of shape (B, N, F) with F >= 1. "
@@ -45,6 +47,7 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
     normalization=Choice(NORMALIZATIONS),
     native=Flag(optional=True),
     window=Odd(),
+    position_gradient=Flag(),
 )
 def make_filter(
     positions: Any,
@@ -54,6 +57,7 @@ def make_filter(
     native: bool | None = None,
     grid: Sequence[Any] | None = None,
     window: int | Sequence[int] = 11,
+    position_gradient: bool = False,
 ) -> NormalizedFilter:
     """Builds the Gaussian filter between given positions, to be applied many times.
 
@@ -71,10 +75,13 @@ def make_filter(
         grid: sizes of the regular grid, (H, W) or (D, H, W), whose points in row-major order are
             the N points; for method="local" only.
         window: width of the window of method="local" in points, odd: a number or one per grid axis.
+        position_gradient: whether positions receive a gradient from the lattice, that of the
+            Gaussian; the backward pass then filters 2 F times as many channels. "exact" and "local"
+            pass theirs on in any case.
 
     Returns:
-        A function of values (B, N, C) to (B, N, C) float32, differentiable in the values, for
-        "exact" and "local" also in the positions; with a method `transpose`. NumPy positions and
+        A function of values (B, N, C) to (B, N, C) float32, differentiable in the values and, as
+        said, in the positions; with a method `transpose`. NumPy positions and
         values give NumPy results and need no Keras.
 
     Raises:
@@ -96,7 +103,10 @@ def make_filter(
             [0.622],
             [7.   ]]], dtype=float32)
     """
-    return build_filter(positions, method, normalization, native, grid, window)
+    learned_from = 0 if position_gradient else None
+    return build_filter(
+        positions, method, normalization, native, grid, window, learned_from=learned_from
+    )
 
 
 def build_filter(
@@ -108,16 +118,20 @@ def build_filter(
     window: int | Sequence[int] = 11,
     present: Any = None,
     norm: Any = None,
+    learned_from: int | None = None,
 ) -> NormalizedFilter:
     """`make_filter` behind the door.
 
     present: (B, N, 1) float32, 1 for points and 0 for places without one, which send nothing; what
     they receive means nothing. None: a point at every place. norm: see `NormalizedFilter`.
+    learned_from: the first feature that receives a gradient from a lattice; None: none does.
     """
     positions = namespace(positions).cast(positions, "float32")
     if present is not None:
         positions = _gathered(positions, present)
     operator = _operator(positions, method, native, grid, window)
+    if learned_from is not None and method == "lattice":
+        operator = PositionsThatLearn(operator, positions, learned_from)
     return NormalizedFilter(operator, normalization, present, norm)
 
 

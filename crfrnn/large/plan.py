@@ -11,6 +11,7 @@ import numpy as np
 from crfrnn.checks import Choice, Reals, Whole
 from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.filtering.reach import reach_in_points
+from crfrnn.meanfield.parameters import ITERATIONS
 
 Slices = tuple[slice, ...]
 
@@ -98,7 +99,7 @@ def plan(
     per_axis = Reals(above=0, per="axis of the grid", optional=True)
     for theta in thetas:
         per_axis.check("thetas", theta, sizes)
-    Whole(0).check("num_iterations", num_iterations, sizes)
+    ITERATIONS.check("num_iterations", num_iterations, sizes)
     Choice(NORMALIZATIONS).check("normalization", normalization, sizes)
     per_axis.check("spacing", spacing, sizes)
     per_axis.check("tile", tile, sizes)

@@ -42,6 +42,10 @@ class CRFRNN(keras.layers.Layer):
         from_logits: whether the unaries are logits; if not, probabilities, of which the logarithm
             is taken. The output is logits either way.
         spacing: distance of neighbouring points along each axis, e.g. voxel sizes in mm; default 1.
+        image_gradient: pass a gradient to the image also with `method="lattice"` (the others always
+            do), so that what made it, an embedding, learns. The backward pass then filters 2 K
+            times as many channels. See docs/joint-training.md.
+        damping: share of its logits that an iteration keeps, in [0, 1]; see `crfrnn.mean_field`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -107,6 +111,8 @@ class CRFRNN(keras.layers.Layer):
         window: int = 11,
         from_logits: bool = True,
         spacing: Any = None,
+        image_gradient: bool = False,
+        damping: float = 0.0,
         **kwargs: Any,
     ) -> None:
         # No autocast: float16 could not hold an image 0..255 in fractions of a small theta_beta.
@@ -127,6 +133,8 @@ class CRFRNN(keras.layers.Layer):
         self.window = checks.plain(window, int)
         self.from_logits = bool(from_logits)
         self.spacing = checks.plain(spacing)
+        self.image_gradient = bool(image_gradient)
+        self.damping = float(damping)
         check_products(bilateral_weight, spatial_weight, compatibility)
         self.supports_masking = True
         self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
@@ -181,6 +189,8 @@ class CRFRNN(keras.layers.Layer):
             native=self.native,
             window=self.window,
             spacing=self.spacing,
+            image_gradient=self.image_gradient,
+            damping=self.damping,
             mask=_common(mask),
         )
         return ops.cast(refined, unaries.dtype)
@@ -223,6 +233,8 @@ class CRFRNN(keras.layers.Layer):
             "window": self.window,
             "from_logits": self.from_logits,
             "spacing": self.spacing,
+            "image_gradient": self.image_gradient,
+            "damping": self.damping,
         }
         return {**super().get_config(), **config}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,42 @@ _PROVEN = math.exp(-1)
 # Below this share of 1 / L no label is the likeliest of a point, whose L probabilities sum to 1
 # within rounding.
 _SHARE = 0.9
+
+
+class Bound(NamedTuple):
+    """Which labels are left out: see `present`."""
+
+    reach: np.ndarray
+    ignore_below: float
+
+
+def bound(kernels: Sequence[PairwiseKernel], ignore_below: float) -> Bound | None:
+    """What `kept` needs of kernels; None where nothing is to be left out, or nothing happens.
+
+    Raises:
+        ValueError: see `reach`.
+    """
+    return Bound(reach(kernels), ignore_below) if ignore_below and kernels else None
+
+
+def kept(
+    kernels: Sequence[PairwiseKernel], bound: Bound, highest: np.ndarray
+) -> tuple[list[PairwiseKernel], np.ndarray]:
+    """The kernels for the labels that have to be kept, and these labels (K,); see `present`.
+
+    Example:
+
+    >>> from crfrnn.filtering import make_filter
+    >>> from crfrnn.meanfield.in_place import pairwise_kernel
+    >>> points = make_filter(np.arange(6.0, dtype=np.float32).reshape(1, 6, 1))
+    >>> kernels = [pairwise_kernel(points, 3.0, "potts", labels=3)]
+    >>> (kernel,), labels = kept(kernels, bound(kernels, 1e-3), np.array([0.9, 1e-4, 0.8]))
+    >>> kernel.mixing, labels
+    (array([-3., -3.], dtype=float32), array([0, 2]))
+    """
+    labels = present(highest, *bound)
+    # The mixing is a diagonal: `reach` has seen to it.
+    return [kernel._replace(mixing=kernel.mixing[labels]) for kernel in kernels], labels
 
 
 def reach(kernels: Sequence[PairwiseKernel]) -> np.ndarray:
@@ -90,11 +127,6 @@ def present(highest: np.ndarray, reach: np.ndarray, ignore_below: float) -> np.n
         return np.arange(len(highest))
     few = min(ignore_below, _SHARE / len(highest))
     return np.flatnonzero((highest >= few) | (highest * reach > _PROVEN))
-
-
-def of_labels(kernels: Sequence[PairwiseKernel], labels: np.ndarray) -> list[PairwiseKernel]:
-    """The kernels for some of the labels, (K,); their mixing must be a diagonal."""
-    return [kernel._replace(mixing=kernel.mixing[labels]) for kernel in kernels]
 
 
 def restored(q: np.ndarray, start: np.ndarray, labels: np.ndarray) -> np.ndarray:

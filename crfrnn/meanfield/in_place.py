@@ -80,10 +80,26 @@ class MeanField:
         self.unary = unary
         self.q = _softmax(unary) if q is None else q
 
-    def step(self, num_iterations: int = 1) -> None:
-        """Iterations q <- softmax(unary - sum of C W K q), in place."""
-        for _ in range(num_iterations if self.kernels else 0):
+    def step(self, num_iterations: int = 1, damping: float = 0.0) -> None:
+        """Iterations q <- softmax(unary - sum of C W K q), in place.
+
+        damping: see `crfrnn.mean_field`; x starts at the logarithm of q.
+        """
+        if not self.kernels:
+            return
+        if damping:
+            self._damped(num_iterations, damping)
+            return
+        for _ in range(num_iterations):
             self._step()
+
+    def _damped(self, num_iterations: int, damping: float) -> None:
+        # What has underflowed to 0 may come back.
+        x = np.log(np.maximum(self.q, np.finfo(np.float32).tiny))
+        for _ in range(num_iterations):
+            update = self.unary - sum(energies(kernel, self.q) for kernel in self.kernels)
+            x = np.float32(damping) * x + np.float32(1 - damping) * update
+            self.q[...] = arrays.softmax(x)
 
     def _step(self) -> None:
         if all(isinstance(k.filter.operator, native.NativeLatticeFilter) for k in self.kernels):

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.checks import Choice, Flag, Reals, Whole
-from crfrnn.meanfield.parameters import THETAS, declared
+from crfrnn.checks import Choice, Flag, Reals
+from crfrnn.meanfield.parameters import ITERATIONS, THETAS, declared
 
 KERNEL_WEIGHTS = ("full", "per_label", "shared")
 
 # The arguments of the layers.
 LAYER = declared(
     *("compatibility", "normalization", "method", "native", "window", "spacing"),
-    num_iterations=Whole(0),
-    num_test_iterations=Whole(0),
+    *("image_gradient", "damping"),
+    num_iterations=ITERATIONS,
+    num_test_iterations=ITERATIONS,
     bilateral_weight=Reals(),
     spatial_weight=Reals(),
     kernel_weights=Choice(KERNEL_WEIGHTS),

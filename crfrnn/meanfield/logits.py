@@ -35,7 +35,9 @@ def logits_from_probabilities(probabilities: Any) -> Any:
     """
     ops = namespace(probabilities)
     p = ops.clip(ops.cast(probabilities, "float32"), 1e-7, 1.0 - 1e-7)
-    return ops.log(p) - ops.log(1.0 - p) if probabilities.shape[-1] == 1 else ops.log(p)
+    if probabilities.shape[-1] == 1:
+        return ops.log(p) - ops.log(1.0 - p)
+    return np.log(p, out=p) if ops is arrays else ops.log(p)
 
 
 def bounded(logits: np.ndarray) -> np.ndarray:

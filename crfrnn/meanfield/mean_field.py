@@ -33,7 +33,7 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
     _sizes,
     **declared(
         *("num_iterations", "compatibility", "normalization", "method", "native", "window"),
-        "spacing",
+        *("spacing", "image_gradient", "damping"),
         bilateral_weight=LabelWeights(optional=True),
         spatial_weight=LabelWeights(optional=True),
     ),
@@ -55,6 +55,8 @@ def mean_field(
     window: int = 11,
     spacing: Any = None,
     mask: Any = None,
+    image_gradient: bool = False,
+    damping: float = 0.0,
 ) -> Any:
     """Refine unaries by mean-field iterations of a dense CRF whose edges follow the image.
 
@@ -86,12 +88,18 @@ def mean_field(
         mask: (B, *S) or (B, *S, 1), of bool or numbers, not 0 for the points that take part. The
             others have no part in any kernel and keep their unaries, whatever stands there in the
             image, NaN included. None: all take part.
+        image_gradient: whether the image receives a gradient from the lattice, so that what made it
+            learns. The backward pass then filters 2 K times as many channels. "exact" and "local"
+            pass theirs on in any case.
+        damping: share of the old x that an iteration keeps, in [0, 1]: x <- damping x + (1 -
+            damping) update. 0 is the iteration as above; more makes it converge where labels that
+            repel each other swing to and fro, and takes more iterations.
 
     Returns:
         Refined logits (B, *S, L) in the dtype of the unaries (float32 for integers); computed in
         float32. NumPy arrays give NumPy arrays and do not import Keras. Tensors of the Keras
-        backend give tensors, differentiable in the unaries, the weights and the compatibility, and
-        in thetas that are tensors.
+        backend give tensors, differentiable in the unaries, the weights and the compatibility, in
+        thetas that are tensors, and in the image as said.
 
     Raises:
         ValueError: shapes that do not fit together, an unknown string, fewer than 0 iterations.
@@ -99,7 +107,8 @@ def mean_field(
     Reference:
         Krahenbuhl and Koltun, "Efficient inference in fully connected CRFs with Gaussian edge
         potentials", 2011. Zheng et al., "Conditional random fields as recurrent neural networks",
-        2015.
+        2015. Damping, which in x is a proximal step with the Kullback-Leibler divergence: Baque et
+        al., "Principled parallel mean-field inference for discrete random fields", 2016.
 
     Example:
 
@@ -138,10 +147,14 @@ def mean_field(
         bandwidths = spatial_bandwidths(theta_gamma, len(grid), ops) if learned else None
         kernels.append((gaussian_kernel(positions, bandwidths, **options), spatial_weight))
     if not _is_zero(bilateral_weight):
-        positions = bilateral_positions(image, theta_alpha, theta_beta, spacing)
         learned = checks.is_tensor(theta_alpha) or checks.is_tensor(theta_beta)
         sizes = (len(grid), image.shape[-1])
         bandwidths = bilateral_bandwidths(theta_alpha, theta_beta, *sizes, ops) if learned else None
+        made_with = (theta_alpha, theta_beta)
+        if image_gradient and method == "lattice":
+            options["learned_from"] = len(grid)  # the channels, behind the coordinates
+            made_with = tuple(_constant(theta, ops) for theta in made_with)
+        positions = bilateral_positions(image, *made_with, spacing)
         kernels.append((gaussian_kernel(positions, bandwidths, **options), bilateral_weight))
     labels = unary.shape[-1]
     mixings = [ops.convert_to_tensor(mixing(w, compatibility, labels)) for _, w in kernels]
@@ -149,9 +162,11 @@ def mean_field(
     x = unary
     for _ in range(num_iterations):
         q = ops.softmax(x, axis=-1)
-        x = unary
+        old, x = x, unary
         for (kernel, _), mixed in zip(kernels, mixings, strict=True):
             x = x - mix(kernel(q), mixed)  # (B, N, L)
+        if damping:
+            x = damping * old + (1 - damping) * x
 
     if unaries.shape[-1] == 1:
         x = x[..., 1:] - x[..., :1]  # (B, N, 1)
@@ -199,6 +214,11 @@ def _mask_of(mask: Any, unaries: Any, ops: Any) -> Any:
             f"{given}."
         )
     return ops.cast(mask if len(given) > len(points) else mask[..., None], "bool")
+
+
+def _constant(value: Any, ops: Any) -> Any:
+    """A number, or a tensor that receives no gradient."""
+    return ops.stop_gradient(value) if checks.is_tensor(value) else value
 
 
 def _is_zero(weight: Any) -> bool:

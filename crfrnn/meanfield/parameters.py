@@ -59,6 +59,11 @@ def meaning(name: str) -> str:
     return text[0].upper() + text[1:]
 
 
+# Mean field has converged, or swings for ever, after some hundred: more is a slip of the pen, which
+# would run until somebody ends it.
+MOST_ITERATIONS = 10_000
+ITERATIONS = Whole(0, MOST_ITERATIONS)
+
 _ON_THE_GRID = Reals(above=0, per="axis of the grid")
 
 # Every argument of a CRF, by name, for the doors of all functions that take it.
@@ -68,7 +73,7 @@ _DECLARED: dict[str, Constraint] = {
     "theta_gamma": _ON_THE_GRID,
     "bilateral_weight": LabelWeights(),
     "spatial_weight": LabelWeights(),
-    "num_iterations": Whole(0),
+    "num_iterations": ITERATIONS,
     "compatibility": LabelWeights(matrix=True),
     "normalization": Choice(NORMALIZATIONS),
     "method": Choice(METHODS),
@@ -76,6 +81,8 @@ _DECLARED: dict[str, Constraint] = {
     "window": Odd(),
     "spacing": Reals(above=0, per="axis of the grid", optional=True),
     "ignore_below": Reals(least=0),
+    "image_gradient": Flag(),
+    "damping": Reals(least=0, most=1),
 }
 
 

@@ -94,8 +94,10 @@ int crfrnn_filter(const Lattice* lattice, const float* values, int64_t images, i
 
 int crfrnn_softmax(const float* logits, int64_t points, int64_t labels, float* out, char* message,
                    int64_t message_size) {
-  return guarded(message, message_size,
-                 [&] { CRFRNN_DISPATCH(softmax(logits, points, static_cast<int>(labels), out)); });
+  return guarded(message, message_size, [&] {
+    ScratchLease scratch;
+    CRFRNN_DISPATCH(softmax(logits, points, static_cast<int>(labels), *scratch, out));
+  });
 }
 
 int crfrnn_mean_field_step(const PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels, const float* q,

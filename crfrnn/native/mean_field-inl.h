@@ -14,7 +14,9 @@
 
 #include "filter-inl.h"
 #include "instruction_set-inl.h"
+#include "many_labels-inl.h"
 #include "memory.h"
+#include "message-inl.h"
 #include "pairwise_term.h"
 #include "row-inl.h"
 #include "slice-inl.h"
@@ -24,19 +26,6 @@
 
 CRFRNN_BEGIN_TARGET
 namespace crfrnn::CRFRNN_TARGET {
-
-// x -= scale * A_k message, for one point.
-inline void subtract_message(const PairwiseTerm& term, int labels, const float* message, float scale, float* x) {
-  if (term.diagonal) {
-    for (int l = 0; l < labels; ++l) x[l] -= term.mixing[l] * (scale * message[l]);
-    return;
-  }
-  for (int l = 0; l < labels; ++l) {
-    float sum = 0;
-    for (int m = 0; m < labels; ++m) sum += term.mixing[l * labels + m] * message[m];
-    x[l] -= scale * sum;
-  }
-}
 
 // The update of a block of points of 2..4 labels, from blurred lattice rows of P floats.
 template <int L, int P>
@@ -67,8 +56,8 @@ void update_columns(const PairwiseTerm* terms, int count, float* const* vertices
 template <int P>
 void update_rows(const PairwiseTerm* terms, int count, float* const* vertices, const float* unaries, int labels,
                  int64_t begin, int rows, float* out) {
-  alignas(64) float x[kRows][P];
-  load_logits<P>(unaries + begin * labels, rows, labels, x);
+  alignas(64) float x[kRows * P];
+  load_logits(unaries + begin * labels, rows, labels, x, P);
   for (int k = 0; k < count; ++k) {
     const PairwiseTerm& term = terms[k];
     const float factor = slice_factor(term.lattice.features);
@@ -76,10 +65,10 @@ void update_rows(const PairwiseTerm* terms, int count, float* const* vertices, c
       alignas(32) float row[P] = {};
       sliced.store(row);
       const float scale = term.scale_out ? factor * term.scale_out[n] : factor;
-      subtract_message(term, labels, row, scale, x[n - begin]);
+      subtract_message(term, labels, row, scale, x + (n - begin) * P);
     });
   }
-  softmax_rows<P>(x, rows, labels, out + begin * labels);
+  softmax_rows<Row<P>::kWidth>(x, P, rows, labels, out + begin * labels);
 }
 
 // q <- softmax(unaries - sum_k A_k diag(out_k) K_k diag(in_k) q), where A_k = compatibility W_k is (L, L), or (L,) when it
@@ -97,7 +86,7 @@ void mean_field_step_rows(const PairwiseTerm* terms, int count, const float* una
     splat<P>(lattice, q, labels, labels, q + N * labels, terms[k].scale_in, scratch, vertices[k]);
     blur<P>(lattice, false, vertices[k]);
   }
-  for_blocks(N, [&](int64_t begin, int rows) {
+  for_blocks(N, [&](int, int64_t begin, int rows) {
     if constexpr (P == 1) {
       std::fill_n(out + begin, rows, 1.0f);  // a single label is certain
     } else if constexpr (P == 2) {
@@ -119,22 +108,7 @@ inline void mean_field_step(const PairwiseTerm* terms, int count, const float* u
     });
     return;
   }
-  // More labels than a row holds: filter block by block into buffers, then the same update.
-  Scratch::Mark mark(scratch);
-  const int64_t N = terms[0].lattice.points;
-  std::vector<float*> messages(count);
-  for (int k = 0; k < count; ++k) {
-    messages[k] = scratch.take(N * labels);
-    filter(terms[k].lattice, q, labels, terms[k].scale_in, terms[k].scale_out, false, scratch, messages[k]);
-  }
-  for_blocks(N, [&](int64_t begin, int rows) {
-    for (int64_t n = begin; n < begin + rows; ++n) {
-      float* x = out + n * labels;
-      std::copy_n(unaries + n * labels, labels, x);
-      for (int k = 0; k < count; ++k) subtract_message(terms[k], labels, messages[k] + n * labels, 1.0f, x);
-      softmax_long_row(x, labels, x);
-    }
-  });
+  mean_field_step_many(terms, count, unaries, labels, q, scratch, out);
 }
 
 }  // namespace crfrnn::CRFRNN_TARGET

@@ -11,9 +11,9 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
 #include "instruction_set-inl.h"
+#include "memory.h"
 #include "row-inl.h"
 #include "threads.h"
 
@@ -43,14 +43,13 @@ inline float exp_negative(float logit) {
   return logit < -87.0f ? 0.0f : p * power;
 }
 
-// Largest and sum of a row of P numbers. Eight running results instead of one: a single chain would wait for itself.
-template <int P, class Combine>
-inline float reduce_row(const float* row, Combine combine) {
-  constexpr int kLanes = P < 8 ? P : 8;
+// Largest and sum of a row of numbers. Eight running results instead of one: a single chain would wait for itself.
+template <int kLanes, class Combine>
+inline float reduce_row(const float* row, int width, Combine combine) {
   float lanes[kLanes];
   for (int c = 0; c < kLanes; ++c) lanes[c] = row[c];
-  for (int first = kLanes; first < P; first += kLanes)
-    for (int c = 0; c < kLanes; ++c) lanes[c] = combine(lanes[c], row[first + c]);
+  for (const float* part = row + kLanes; part != row + width; part += kLanes)
+    for (int c = 0; c < kLanes; ++c) lanes[c] = combine(lanes[c], part[c]);
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int c = 0; c < half; ++c) lanes[c] = combine(lanes[c], lanes[c + half]);
   return lanes[0];
@@ -60,45 +59,42 @@ inline float reduce_row(const float* row, Combine combine) {
 constexpr int kRows = 64;
 constexpr float kNoLabel = -std::numeric_limits<float>::infinity();
 
-template <int P>
-inline void softmax_rows(float (*x)[P], int rows, int labels, float* q) {
+// The softmax of rows of `width` floats, a multiple of kLanes.
+template <int kLanes>
+inline void softmax_rows(float* x, int width, int rows, int labels, float* q) {
   for (int n = 0; n < rows; ++n) {
-    const float largest = reduce_row<P>(x[n], [](float a, float b) { return a > b ? a : b; });
-    for (int l = 0; l < P; ++l) x[n][l] -= largest;
+    float* const row = x + n * width;
+    const float largest = reduce_row<kLanes>(row, width, [](float a, float b) { return a > b ? a : b; });
+    for (int l = 0; l < width; ++l) row[l] -= largest;
   }
-  float* all = x[0];
-  for (int i = 0; i < rows * P; ++i) all[i] = exp_negative(all[i]);
+  for (int i = 0; i < rows * width; ++i) x[i] = exp_negative(x[i]);
   for (int n = 0; n < rows; ++n) {
-    const float inverse = 1.0f / reduce_row<P>(x[n], [](float a, float b) { return a + b; });
-    for (int l = 0; l < labels; ++l) q[n * labels + l] = x[n][l] * inverse;
-  }
-}
-
-template <int P>
-inline void load_logits(const float* logits, int rows, int labels, float (*x)[P]) {
-  for (int n = 0; n < rows; ++n) {
-    for (int l = 0; l < P; ++l) x[n][l] = kNoLabel;
-    for (int l = 0; l < labels; ++l) x[n][l] = logits[n * labels + l];
+    const float* const row = x + n * width;
+    const float inverse = 1.0f / reduce_row<kLanes>(row, width, [](float a, float b) { return a + b; });
+    float* const to = q + n * labels;
+    for (int l = 0; l < labels; ++l) to[l] = row[l] * inverse;
   }
 }
 
-// Calls body(first point, number of points) for blocks of at most kRows points, on all threads.
+inline void load_logits(const float* logits, int rows, int labels, float* x, int width) {
+  for (int n = 0; n < rows; ++n) {
+    std::copy_n(logits + n * labels, labels, x + n * width);
+    std::fill(x + n * width + labels, x + (n + 1) * width, kNoLabel);
+  }
+}
+
+// The length of such rows for more labels than registers hold.
+inline int long_row(int labels) { return (labels + 7) / 8 * 8; }
+
+// Calls body(thread, first point, number of points) for blocks of at most kRows points, on all threads.
 template <class Body>
 void for_blocks(int64_t points, Body body) {
   const int threads = threads_for(points);
   parallel(threads, [&](int thread) {
     const Range range = part(points, thread, threads);
     for (int64_t begin = range.begin; begin < range.end; begin += kRows)
-      body(begin, static_cast<int>(std::min<int64_t>(kRows, range.end - begin)));
+      body(thread, begin, static_cast<int>(std::min<int64_t>(kRows, range.end - begin)));
   });
-}
-
-// More labels than a row holds.
-inline void softmax_long_row(const float* logits, int labels, float* q) {
-  const float largest = *std::max_element(logits, logits + labels);
-  for (int l = 0; l < labels; ++l) q[l] = exp_negative(logits[l] - largest);
-  const float inverse = 1.0f / std::accumulate(q, q + labels, 0.0f);
-  for (int l = 0; l < labels; ++l) q[l] *= inverse;
 }
 
 // Few labels: the block stands label by label, so that all loops run over the points and become vector code.
@@ -126,7 +122,7 @@ inline void softmax_columns(float (*x)[kRows], float* q, int rows) {
 
 template <int L>
 void softmax_few(const float* logits, int64_t points, float* q) {
-  for_blocks(points, [&](int64_t begin, int rows) {
+  for_blocks(points, [&](int, int64_t begin, int rows) {
     alignas(64) float x[L][kRows] = {};
     load_columns<L>(logits + begin * L, rows, x);
     softmax_columns<L>(x, q + begin * L, rows);
@@ -135,21 +131,26 @@ void softmax_few(const float* logits, int64_t points, float* q) {
 
 template <int P>
 void softmax_points(const float* logits, int64_t points, int labels, float* q) {
-  for_blocks(points, [&](int64_t begin, int rows) {
-    alignas(64) float x[kRows][P];
-    load_logits<P>(logits + begin * labels, rows, labels, x);
-    softmax_rows<P>(x, rows, labels, q + begin * labels);
+  for_blocks(points, [&](int, int64_t begin, int rows) {
+    alignas(64) float x[kRows * P];
+    load_logits(logits + begin * labels, rows, labels, x, P);
+    softmax_rows<Row<P>::kWidth>(x, P, rows, labels, q + begin * labels);
   });
 }
 
-inline void softmax(const float* logits, int64_t points, int labels, float* q) {
+inline void softmax(const float* logits, int64_t points, int labels, Scratch& scratch, float* q) {
   if (labels == 2) return softmax_few<2>(logits, points, q);
   if (labels == 3) return softmax_few<3>(logits, points, q);
   if (labels == 4) return softmax_few<4>(logits, points, q);
   if (labels <= kMaxChannels)
     return with_row(labels, [&](auto row) { softmax_points<decltype(row)::value>(logits, points, labels, q); });
-  for_blocks(points, [&](int64_t begin, int rows) {
-    for (int64_t n = begin; n < begin + rows; ++n) softmax_long_row(logits + n * labels, labels, q + n * labels);
+  Scratch::Mark mark(scratch);
+  const int width = long_row(labels);
+  float* const blocks = scratch.take(int64_t{threads_for(points)} * kRows * width);
+  for_blocks(points, [&](int thread, int64_t begin, int rows) {
+    float* const x = blocks + int64_t{thread} * kRows * width;
+    load_logits(logits + begin * labels, rows, labels, x, width);
+    softmax_rows<8>(x, width, rows, labels, q + begin * labels);
   });
 }
 

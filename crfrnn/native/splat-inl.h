@@ -26,6 +26,7 @@ CRFRNN_BEGIN_TARGET
 namespace crfrnn::CRFRNN_TARGET {
 
 constexpr int64_t kManyVertices = int64_t{1} << 14;  // see splat_points
+constexpr int kPrefetchValues = 24;                  // points ahead
 
 // Adds the points of a range to the rows of their corners, those below own_end in `own`. Corners is F + 1, or 0.
 template <int P, int Corners>
@@ -55,6 +56,8 @@ void splat_points(const Lattice& lattice, Range range, const float* values, int 
     for (int64_t n = i; n < end_of_turns; n += length) {
       if (prefetch && n + kPrefetch < range.end)
         for (int k = 0; k < F1; ++k) prefetch_row<P>(row_of(all_ids[(n + kPrefetch) * F1 + k]));
+      // A part of each long row: no run of addresses, as processors foresee them.
+      if (P < stride) prefetch_row<P>(values + std::min(n + kPrefetchValues, range.end - 1) * stride);
       add_point(n);
     }
   for (int64_t n = end_of_turns; n < range.end; ++n) add_point(n);

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Whole
+from crfrnn.checks import Reals, Whole
 from crfrnn.meanfield import absent
 from crfrnn.meanfield.in_place import MeanField
 from crfrnn.meanfield.logits import bounded, logits_from_probabilities
-from crfrnn.meanfield.parameters import declared
+from crfrnn.meanfield.parameters import ITERATIONS, declared
 from crfrnn.offline import inputs
 from crfrnn.offline.kernels import image_kernels
 
@@ -99,9 +99,7 @@ class DenseCRF:
             window=window,
         )
         self._mask = mask
-        self._ignore_below = ignore_below
-        kernels = list(self.kernels.values())
-        self._reach = absent.reach(kernels) if ignore_below and kernels else None
+        self._bound = absent.bound(list(self.kernels.values()), ignore_below)
         self._crf: MeanField | None = None  # of the points that take part and the labels present
         self._labels = np.arange(num_labels)  # (K,) those
         self._start: np.ndarray | None = None  # (N, L) what all others keep; None: there are none
@@ -128,14 +126,13 @@ class DenseCRF:
         # Probabilities whose labels came first, np.moveaxis(probs, 0, -1), are not contiguous.
         unary = np.ascontiguousarray(logits.reshape(-1, self.shape[-1]), np.float32)
         kernels, self._start = list(self.kernels.values()), None
-        if self._mask is not None or self._reach is not None:
+        if self._mask is not None or self._bound is not None:
             self._start = MeanField([], unary).q
         if self._mask is not None:
             unary = unary[self._mask.ravel()]
-        if self._reach is not None and self._start is not None:
+        if self._bound is not None and self._start is not None:
             rows = self._start if self._mask is None else self._start[self._mask.ravel()]
-            self._labels = absent.present(rows.max(0, initial=0), self._reach, self._ignore_below)
-            kernels = absent.of_labels(kernels, self._labels)
+            kernels, self._labels = absent.kept(kernels, self._bound, rows.max(0, initial=0))
             unary = np.ascontiguousarray(unary[:, self._labels])
         self._crf = MeanField(kernels, unary)
 
@@ -153,10 +150,17 @@ class DenseCRF:
         checks.no_nan("energies where the mask is True", energies[self._mask])
         return np.where(self._mask[..., None], energies, np.nan_to_num(energies))
 
-    @checks.door(num_iterations=Whole(0))
-    def step(self, num_iterations: int = 1) -> None:
-        """Does mean-field iterations; raises RuntimeError before the first `set_unary`."""
-        self._state.step(num_iterations)
+    @checks.door(num_iterations=ITERATIONS, damping=Reals(least=0, most=1))
+    def step(self, num_iterations: int = 1, damping: float = 0.0) -> None:
+        """Does mean-field iterations; raises RuntimeError before the first `set_unary`.
+
+        Args:
+            num_iterations: >= 0.
+            damping: share of the logarithm of the probabilities that an iteration keeps, in [0, 1];
+                see `crfrnn.mean_field`. Where labels repel each other, iterations at 0 may swing to
+                and fro, which `kl` shows; damped enough they converge.
+        """
+        self._state.step(num_iterations, damping)
 
     def kl(self) -> float:
         """The objective of mean field for the current probabilities, in nats.

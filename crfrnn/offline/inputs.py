@@ -170,8 +170,8 @@ def label_map(
 
 def per_case(spacing: Any, count: int) -> list[Any]:
     """`spacing` of each of `count` cases, given once for all or as a list with one for each."""
-    alone = not np.iterable(spacing)
-    if alone or np.isscalar(spacing[0]):
+    listed = isinstance(spacing, list | tuple) or (isinstance(spacing, np.ndarray) and spacing.ndim)
+    if not listed or not len(spacing) or np.isscalar(spacing[0]):
         return [spacing] * count
     if len(spacing) != count:
         raise ValueError(

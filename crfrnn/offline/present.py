@@ -46,12 +46,11 @@ def refine_present(
     small = probs.shape[:-1] != grid
     kernels = list(image_kernels(image, num_labels, mask=mask, **crf).values())
     labels = np.arange(num_labels)
-    if ignore_below and kernels:
+    if bound := absent.bound(kernels, ignore_below):
         # Upsampled probabilities are means of these, and none is larger.
         rows = probs.reshape(-1, num_labels) if mask is None or small else probs[mask]
-        labels = absent.present(rows.max(0, initial=0), absent.reach(kernels), ignore_below)
+        kernels, labels = absent.kept(kernels, bound, rows.max(0, initial=0))
     if len(labels) < num_labels:
-        kernels = absent.of_labels(kernels, labels)
         probs = probs[..., labels]
     if small:
         probs = upsample(probs, grid)

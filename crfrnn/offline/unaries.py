@@ -41,7 +41,7 @@ def probs_from_logits(logits: np.ndarray) -> np.ndarray:
     return arrays.softmax(np.clip(logits, -largest, largest))
 
 
-@checks.door(num_labels=Whole(2), confidence=Reals())
+@checks.door(num_labels=Whole(2), confidence=Reals(), unknown=Whole(None, optional=True))
 def probs_from_labels(
     labels: np.ndarray,
     num_labels: int,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+_PIECE = 64  # new points that are made together, by a matrix of the few old ones around them
+
 
 def upsample(array: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     """Linear interpolation between the centres of points, along one axis after the other.
@@ -29,8 +31,14 @@ def upsample(array: np.ndarray, grid: tuple[int, ...]) -> np.ndarray:
     for axis, size in enumerate(grid):
         before, (old, *after) = result.shape[:axis], result.shape[axis:]
         if size != old:
-            rows = result.reshape(*before, old, -1)
-            result = np.matmul(interpolation(old, size), rows).reshape(*before, size, *after)
+            rows, shares = result.reshape(*before, old, -1), interpolation(old, size)
+            new = np.empty((*before, size, rows.shape[-1]), np.float32)
+            for start in range(0, size, _PIECE):
+                piece = slice(start, start + _PIECE)
+                some = np.flatnonzero(shares[piece].any(0))
+                near = slice(some[0], some[-1] + 1)
+                np.matmul(shares[piece, near], rows[..., near, :], out=new[..., piece, :])
+            result = new.reshape(*before, size, *after)
     return result
 
 

@@ -73,6 +73,31 @@ def agreement(
     return float(np.mean([_dice(own == label, found == label) for label in present]))
 
 
+def nearness(
+    probs: np.ndarray, *, theta_alpha: float, spacing: Any = None, mask: np.ndarray | None = None
+) -> float:
+    """What the agreement would be if the image showed nothing: neighbours mostly have one label.
+
+    Where the image gives back hardly more than this, it is not the image that agrees.
+
+    Args:
+        probs, theta_alpha, spacing, mask: see `agreement`.
+
+    Returns:
+        0..1.
+
+    Example:
+
+    >>> stripes = np.eye(2)[np.arange(20) % 4 // 2 * np.ones((24, 1), int)]
+    >>> blobs = np.eye(2)[np.arange(20) // 10 * np.ones((24, 1), int)]
+    >>> nearness(blobs, theta_alpha=2) > 0.9, nearness(stripes, theta_alpha=2) < 0.6
+    (True, True)
+    """
+    nothing = np.zeros((*probs.shape[:-1], 1))
+    how = dict(theta_alpha=theta_alpha, theta_beta=1.0, spacing=spacing, mask=mask)
+    return agreement(nothing, probs, **how)
+
+
 def _dice(one: np.ndarray, other: np.ndarray) -> float:
     """Dice of two masks, 0 if both are empty: a label that a blur has wiped out was none."""
     total = np.count_nonzero(one) + np.count_nonzero(other)

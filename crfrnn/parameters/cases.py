@@ -13,6 +13,7 @@ from crfrnn import arrays, checks
 from crfrnn.cores import num_cores
 from crfrnn.filtering.make_filter import build_filter
 from crfrnn.filtering.normalized import NormalizedFilter
+from crfrnn.meanfield import absent
 from crfrnn.meanfield.in_place import MeanField, pairwise_kernel
 from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.parameters import declared
@@ -35,7 +36,7 @@ class Cases:
         spacing: distance of neighbouring points: None, (S,) for all cases, or N of these.
         slice_axis: the CRF works on each slice across this axis by itself, the score is the whole
             volume's; None: the CRF works on the whole.
-        num_iterations, normalization: see `refine`.
+        num_iterations, normalization, ignore_below: see `refine`.
         masks: N masks (*S), or None for all points of a case; None: all points of all cases. Points
             outside have no part in kernels and scores.
         unknown: the value of points without a label, which do not count in scores; None: none.
@@ -67,6 +68,7 @@ class Cases:
         slice_axis: int | None = None,
         num_iterations: int = 5,
         normalization: str = "after",
+        ignore_below: float = 0.0,
         masks: Sequence[np.ndarray | None] | None = None,
         unknown: int | None = None,
         workers: int | None = None,
@@ -83,10 +85,11 @@ class Cases:
         self.metric = metric_named(metric)
         self._num_iterations = num_iterations
         self._normalization = normalization
+        self._ignore_below = ignore_below
         self._slice_axis = slice_axis
         self._units: list[_Unit] = []
         self.foreground = False  # whether any case has some
-        absent: list[int] = []  # of each case: labels of the network that its truth has not,
+        extra: list[int] = []  # of each case: labels of the network that its truth has not,
         terms: list[int] = []  # and all of both
         self._measures: list[Callable[[np.ndarray], Any]] = []
         self._splits: list[int] = []  # the units of case i end at splits[i]
@@ -105,9 +108,9 @@ class Cases:
             points = ... if known is None else known
             true, found = (set(np.unique(a[points])) - {0} for a in (label, prob.argmax(-1)))
             self.foreground |= bool(true)
-            absent.append(len(found - true))
+            extra.append(len(found - true))
             terms.append(len(found | true))
-        self.absent = sum(absent) / max(sum(terms), 1)
+        self.absent = sum(extra) / max(sum(terms), 1)
         kinds = sorted({(unit.image.shape[-1], unit.unary.shape[-1]) for unit in self._units})
         if len(kinds) > 1:
             raise ValueError(
@@ -160,9 +163,15 @@ class Cases:
             masked = None if unit.mask is None else index
             smooth = self._spatial_filter(unit.shape, unit.spacing, crf["theta_gamma"], masked)
             kernels.append(pairwise_kernel(smooth, weight, "potts", labels))
-        mean_field = MeanField(kernels, unit.unary)
+        unary, bound = unit.unary, absent.bound(kernels, self._ignore_below)
+        if bound is not None:
+            kernels, present = absent.kept(kernels, bound, unit.highest)
+            unary = np.ascontiguousarray(unary[:, present])
+        mean_field = MeanField(kernels, unary)
         mean_field.step(self._num_iterations)
         found = mean_field.q.argmax(-1)
+        if bound is not None:
+            found = present[found]
         if unit.mask is None:
             return found.reshape(unit.shape)
         label_map = np.zeros(unit.shape, found.dtype)
@@ -193,11 +202,13 @@ class _Unit(NamedTuple):
     """What one CRF works on: a whole case, or a slice of it.
 
     image: (1, *S, K). mask: (*S) of bool, the points that take part; None: all.
-    unary: (N, L) float32 logits, of these points.
+    unary: (N, L) float32 logits, of these points; highest: (L,) the largest probability of each
+        label among them.
     """
 
     image: np.ndarray
     unary: np.ndarray
+    highest: np.ndarray
     spacing: tuple[float, ...] | None
     mask: np.ndarray | None
 
@@ -228,7 +239,8 @@ def _units(
     def unit(image: np.ndarray, probs: np.ndarray, mask: np.ndarray | None) -> _Unit:
         rows = probs.reshape(-1, probs.shape[-1]) if mask is None else probs[mask]
         unary = logits_from_probabilities(np.ascontiguousarray(rows))
-        return _Unit(np.ascontiguousarray(image, np.float32)[None], unary, spacing, mask)
+        image = np.ascontiguousarray(image, np.float32)[None]
+        return _Unit(image, unary, rows.max(0, initial=0), spacing, mask)
 
     return [unit(*piece, mask) for piece, mask in zip(pieces, masks, strict=True)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crfrnn import checks
 from crfrnn.meanfield.parameters import WEIGHTS
 
 # What the first guess is multiplied by, at least and at most: wide enough for what suits noisy maps
@@ -35,7 +36,8 @@ def limits_of(
         low, high = (level(guess[name]) * factor for factor in factors)
         if name in WEIGHTS:
             high = max(high, _USUAL_WEIGHT)
-        low, high = ranges.get(name, (low, high))
+        pair = checks.array(f"ranges[{name!r}]", ranges.get(name, (low, high)))
+        low, high = pair.tolist() if pair.shape == (2,) else (math.nan, math.nan)
         if name in WEIGHTS:
             low = min(low, 0.0)  # no CRF, the first trial, is always in reach
         left_out = name in WEIGHTS and low == high == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -11,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crfrnn import checks
-from crfrnn.checks import Choice, Reals, Whole
+from crfrnn.checks import Choice, Listed, Named, Reals, Whole
 from crfrnn.filtering.normalized import NORMALIZATIONS
-from crfrnn.meanfield.parameters import THETAS, WEIGHTS
+from crfrnn.meanfield.parameters import ITERATIONS, THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.search_result import SearchResult
 from crfrnn.parameters.slots import beating, complete, next_trial
-from crfrnn.parameters.trials import digest_of, needed_optuna, open_study, quiet
+from crfrnn.parameters.trials import MOST_TRIALS, digest_of, needed_optuna, open_study, quiet
 
 if TYPE_CHECKING:
     import optuna
@@ -32,12 +33,24 @@ OFF = dict.fromkeys(WEIGHTS, 0.0)
 _MOST_ABSENT = 1 / 4
 
 
+@checks.renamed(mask="masks")
 @checks.door(
+    images=Listed("arrays"),
+    probs=Listed("arrays"),
+    labels=Listed("arrays"),
     metric=Choice(("auto", *METRICS)),
-    trials=Whole(2),
-    num_iterations=Whole(0),
+    trials=Whole(2, MOST_TRIALS),
+    num_iterations=ITERATIONS,
     normalization=Choice(NORMALIZATIONS),
+    ignore_below=Reals(least=0),
     width=Reals(above=0),
+    seed=Whole(0),
+    ranges=Named("pairs (lowest, highest)", optional=True),
+    slice_axis=Whole(0, most=2, optional=True),
+    groups=Listed("names", optional=True),
+    masks=Listed("masks", optional=True),
+    unknown=Whole(None, optional=True),
+    workers=Whole(1, optional=True),
 )
 def search(
     images: Sequence[np.ndarray],
@@ -53,6 +66,7 @@ def search(
     groups: Sequence[Hashable] | None = None,
     num_iterations: int = 5,
     normalization: str = "after",
+    ignore_below: float = 0.0,
     width: float = 2.0,
     masks: Sequence[np.ndarray | None] | None = None,
     unknown: int | None = None,
@@ -95,10 +109,10 @@ def search(
             whole volumes; None: refine volumes as such.
         groups: N names of what belongs together (patients), for `SearchResult.gain`; None: every
             case on its own.
-        num_iterations, normalization: of the CRF; see `refine`.
+        num_iterations, normalization, ignore_below: of the CRF; see `refine`.
         width: of "boundary", in points or the unit of `spacing`.
         masks: N masks (*S) of bool, or None: True for the points that take part; the others have no
-            part in any kernel and do not count in scores.
+            part in any kernel and do not count in scores. Or `mask`, as `refine` calls its one.
         unknown: the value of points without a label, often 255: they take part in the CRF, and do
             not count in scores. None: every point has a label.
         workers: threads; None: as many as there are cores.
@@ -106,8 +120,8 @@ def search(
             processes or machines may share: a file, SQLite if its name ends in .db, .sqlite or
             .sqlite3, else Optuna's journal; or the URL of a database, as "mysql://...". It holds
             one search. None: memory.
-        progress: whether to show a progress bar, or arguments of tqdm for it; None: on terminals
-            only.
+        progress: whether to show a progress bar; None: on terminals only; or arguments of tqdm for
+            it, which leave a line at every tenth of the trials where there is no terminal.
         callback: called after every trial; may raise to end the search.
 
     Returns:
@@ -116,7 +130,7 @@ def search(
     Raises:
         ModuleNotFoundError: Optuna or SciPy is not installed.
         ValueError: cases that do not fit together, no foreground, malformed ranges, or a storage
-            that holds another search.
+            that holds another search, or in which another process searches.
 
     Warns:
         UserWarning: labels that do not occur in a case decide most of its score.
@@ -139,11 +153,6 @@ def search(
     >>> refined = refine(images[0], np.stack([1 - p, p], -1)[0], **found.best)
     """
     optuna = needed_optuna()
-    if workers is not None:
-        Whole(1).check("workers", workers, {})
-    for name, cases_of in dict(images=images, probs=probs, labels=labels).items():
-        if cases_of is None or isinstance(cases_of, str):
-            raise ValueError(f"Expected `{name}` to be a list of arrays. Received {cases_of!r}.")
     if metric == "auto":
         metric = default(max((np.shape(p)[-1] for p in probs if np.ndim(p)), default=2))
     options = dict(
@@ -157,7 +166,16 @@ def search(
     groups = range(len(labels)) if groups is None else groups
     if len(groups) != len(labels):
         raise ValueError(f"Expected {len(labels)} `groups`. Received {len(groups)}.")
-    cases = Cases(images, probs, labels, **options, masks=masks, unknown=unknown, workers=workers)
+    cases = Cases(
+        images,
+        probs,
+        labels,
+        **options,
+        ignore_below=ignore_below,
+        masks=masks,
+        unknown=unknown,
+        workers=workers,
+    )
     if not cases.foreground:
         raise ValueError(
             "Expected labels with some foreground. Received none but 0"
@@ -193,6 +211,8 @@ def search(
         return {**guess, **rounded}
 
     identity = dict(seed=seed, limits=limits, **options)
+    if ignore_below:  # searches of earlier versions have none
+        identity["ignore_below"] = ignore_below
     arrays = [images, probs, labels]
     if masks is not None or unknown is not None:
         identity["unknown"] = unknown
@@ -219,10 +239,11 @@ def _run(
 ) -> bool:
     """Makes the trials that are left; returns whether Ctrl-C stopped it."""
     import optuna
-    from tqdm import tqdm
+
+    from crfrnn.progress import Bar
 
     seen = len(complete(study))
-    with tqdm(total=trials, initial=seen, **bar_options) as bar:
+    with Bar(total=trials, initial=seen, **bar_options) as bar:
         trial = None
         try:
             while (trial := next_trial(study, trials, queue, seed)) is not None:
@@ -296,5 +317,6 @@ def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) ->
 
 def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:
     if isinstance(progress, Mapping):
-        return {"desc": "CRF search", "disable": None, **progress}
-    return {"desc": "CRF search", "disable": None if progress is None else not progress}
+        return {"desc": "CRF search", **progress}
+    shown = sys.stderr.isatty() if progress is None else progress
+    return {"desc": "CRF search", "disable": not shown}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
     import optuna
 
 
+# The estimator looks at all that came before: so many take days.
+MOST_TRIALS = 100_000
+
+
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
     """The study in a storage, new or taken up; ValueError if it is that of another search."""
-    study = optuna.create_study(
-        study_name="crfrnn",
-        direction="maximize",
-        storage=_backend(optuna, storage),
-        load_if_exists=True,
-    )
+    with _naming(storage):
+        study = optuna.create_study(
+            study_name="crfrnn",
+            direction="maximize",
+            storage=_backend(optuna, storage),
+            load_if_exists=True,
+        )
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
@@ -34,6 +40,20 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
     study.set_user_attr("identity", digest)
     settle(study)  # a process may have been killed
     return study
+
+
+@contextlib.contextmanager
+def _naming(storage: str | Path | None) -> Iterator[None]:
+    """Whatever Optuna and SQLite say of a file of another kind, or a damaged one, names it."""
+    try:
+        yield
+    except Exception as error:
+        if storage is None or (isinstance(error, OSError) and error.filename is not None):
+            raise
+        raise ValueError(
+            f"cannot read the trials in {storage}: {str(error).partition(chr(10))[0]}; it is "
+            "damaged, or no file of a search. Give another file, or delete it."
+        ) from error
 
 
 def is_url(storage: Any) -> bool:
@@ -50,15 +70,14 @@ def _backend(optuna: Any, storage: str | Path | None) -> Any:
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".db", ".sqlite", ".sqlite3"):
-        return _database(optuna, f"sqlite:///{path}")
+        # Not as a part of an address, in which names with % or ? would mean others.
+        return _database(optuna, "sqlite://", creator=lambda: sqlite3.connect(path, timeout=60))
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 
-def _database(optuna: Any, url: str) -> Any:
+def _database(optuna: Any, url: str, **options: Any) -> Any:
     from sqlalchemy.exc import DBAPIError
 
-    # Of SQLite: how long one process waits for another to write.
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
     for _ in range(3):
         with contextlib.suppress(DBAPIError):  # another process is just making the tables
             return optuna.storages.RDBStorage(url, engine_kwargs=options)

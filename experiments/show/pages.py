@@ -22,7 +22,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.show import figures, speed, tables, verdicts
+from experiments.show import damping, figures, speed, tables, verdicts
 from experiments.show.results import Outcome, Results, load
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +93,7 @@ class Page:
             studies=studies,
             margin=verdicts.MARGIN,
             speed=lambda name: speed.table(root / "benchmarks" / "results" / f"{name}.json"),
+            damping=lambda name: damping.table(root / "benchmarks" / "results" / f"{name}.json"),
             pseudo_labels=lambda name: speed.pseudo_labels(
                 root / "benchmarks" / "results" / f"{name}.json"
             ),

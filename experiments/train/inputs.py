@@ -52,6 +52,7 @@ class Slices:
     axis: int
     weights: np.ndarray | None = None
     step: int = 0  # in the sizes at which networks see slices, when sizes differ; 0 = all at one
+    tile: int = 0  # side of what a network sees at once of larger slices; 0 = all
 
     @property
     def present(self) -> np.ndarray:
@@ -208,7 +209,8 @@ def _pad(
         labels=np.where(mask & (labels != without[:, None, None]), labels, VOID),
         axis=config.slice_axis,
         # Coarse, as networks are compiled for each size; a multiple of what a U-Net divides by.
-        step=max(SIZES_STEP, 2**config.depth) if config.crop else 0,
+        step=max(SIZES_STEP, 2**config.depth) if config.crop or config.tile else 0,
+        tile=config.tile,
     )
 
 

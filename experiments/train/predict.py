@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
+from experiments.train import tiles
 from experiments.train.inputs import Slices, log
 
 # Of each model, the shapes of the images that it last predicted.
@@ -49,16 +50,41 @@ def _outputs(
     """What a model says of the slices (B, H, W, ...), or of their mirror images, mirrored back."""
     whole: dict[str, np.ndarray] = {}
     for (height, width), chosen in slices.alike():
+        fits = not slices.tile or max(height, width) <= slices.tile
+        of_one_size = _of_one_size if fits else _in_tiles
         images, references = (
             np.flip(array[chosen, :height, :width], mirrored)
             for array in (slices.images, slices.references)
         )
         part = dataclasses.replace(slices, images=images, references=references)
-        for name, value in _of_one_size(model, part, batch_size).items():
+        for name, value in of_one_size(model, part, batch_size).items():
             shape = (*slices.images.shape[:3], value.shape[-1])
             filled = whole.setdefault(name, np.zeros(shape, value.dtype))
             filled[chosen, :height, :width] = np.flip(value, mirrored)
     return whole
+
+
+def _in_tiles(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:
+    """The network sees tiles; a head, whose kernels may reach further, sees what they make."""
+    network = model
+    if isinstance(model.output, dict):  # of `models.with_head`
+        network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    head = next((layer for layer in model.layers if layer.name == "head"), None)
+
+    def probabilities(images: np.ndarray) -> np.ndarray:
+        part = dataclasses.replace(slices, images=images)
+        return softmax(_of_one_size(network, part, batch_size)["unaries"], axis=-1)
+
+    unaries = log(tiles.blended(probabilities, slices.images, slices.tile))
+    if head is None:
+        return {"unaries": unaries}
+    refined = []
+    for start in range(0, len(unaries), batch_size):
+        batch = slice(start, start + batch_size)
+        both = [unaries[batch], slices.references[batch]]
+        given = both if isinstance(head.input, list) else both[0]
+        refined.append(keras.ops.convert_to_numpy(head(given, training=False)))
+    return {"unaries": unaries, "refined": np.concatenate(refined)}
 
 
 def _of_one_size(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, np.ndarray]:

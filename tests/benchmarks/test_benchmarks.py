@@ -15,7 +15,7 @@ pytest.importorskip("psutil", reason="the benchmarks need the extra `bench`")
 if not crfrnn.native_status()["available"]:
     pytest.skip("the benchmarks compare the native library", allow_module_level=True)
 
-from benchmarks import filtering, mean_field, measure, pseudo_labels, workloads
+from benchmarks import damping, filtering, mean_field, measure, pseudo_labels, workloads
 
 TINY = ["--workloads", "C", "--scale", "0.2", "--repeats", "1"]
 
@@ -121,3 +121,21 @@ def test_pseudo_labels(tmp_path):
     (part,) = json.loads(output.read_text())["parts"]
     assert set(part["runs"]) >= {"crfrnn", "crfrnn, packed", "crfrnn, one process"}
     assert all(run["core_seconds"] > 0 for runs in part["runs"].values() for run in runs)
+
+
+def test_damping(tmp_path, monkeypatch):
+    from experiments.show import damping as show
+
+    monkeypatch.setattr(damping, "CRFS", {"repel": damping.CRFS["repel"]})
+    output = tmp_path / "result.json"
+    damping.main(["--cases", "1", "--output", str(output)])
+    updates = json.loads(output.read_text())["crfs"]["repel"]["updates"]
+    swings, rests = updates["0"]["100"], updates["0.5"]["100"]
+    assert swings["change"] > 0.1 > 1e-4 > rests["change"]
+    assert rests["energy"] < swings["energy"]
+    # The same function is minimised, so that the two ways to the minimum end at the same place.
+    assert abs(rests["energy"] - updates["Frank-Wolfe, 0.5"]["100"]["energy"]) < 1e-3
+    lines = show.table(output).splitlines()
+    assert lines[2].startswith("| labels that repel themselves") and len(lines) == 2 + len(
+        show.SHOWN
+    )

@@ -203,6 +203,9 @@ PARAMETERS = [
     ('{"theta_beta": {"a": 3}}', "theta_beta to be a number"),
     ('{"num_iterations": 2.5}', "num_iterations to be a whole number"),
     ('{"num_iterations": true}', "num_iterations to be a whole number"),
+    (f'{{"num_iterations": {10**30}}}', "`num_iterations` to be a whole number 0..10000"),
+    ('{"ignore_below": -1}', "`ignore_below` to be a number, 0 or more"),
+    ('{"theta_gamma": 1e999}', "`theta_gamma` to be finite"),
     ('{"normalization": 1}', "normalization to be a text"),
     ('{"parameters": [' + "[" * 50_000, "nested too deeply"),
 ]
@@ -263,3 +266,48 @@ def test_warnings_are_ours(tmp_path):
     text = run("search", images, probs, labels, *how)
     assert "Warning: The images are of different intensity scales" in text
     assert "add --rescale" in text and ".py" not in text and "first_guess(" not in text
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz", ".png", ".tif"])
+def test_a_full_disk_is_named_with_the_file(tmp_path, ending):
+    resource = pytest.importorskip("resource")  # not on Windows
+    image, probs, _ = scene((90, 80))
+    i, p, o = tmp_path / "images/a.npy", tmp_path / "probs/a.npy", tmp_path / f"a{ending}"
+    for path, array in ((i, image), (p, probs)):
+        path.parent.mkdir()
+        np.save(path, array)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        alone = run("refine", i, p, "-o", o, *OPTIONS, status=1)
+        many = ["refine", i.parent, p.parent, "-o", tmp_path / "out", f"--suffix={ending}"]
+        folder = run(*many, *OPTIONS, status=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"cannot write {o}: " in alone
+    assert f"Failed: a: cannot write {tmp_path / 'out' / o.name}: " in folder
+    assert not o.exists() and not list((tmp_path / "out").iterdir())
+    run(*many, *OPTIONS)
+
+
+def test_a_record_that_no_room_is_left_for_is_named(tmp_path):
+    resource = pytest.importorskip("resource")  # not on Windows
+    arguments, _ = folder(tmp_path, 2, shape=(4, 5))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))  # enough for such a picture
+    try:
+        text = run(*arguments, *OPTIONS, "--jobs=1", status=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"cannot write {tmp_path / 'out' / batch.RECORD}: " in text
+    assert not results(tmp_path / "out")
+    assert "2 refined, 0 complete already, 0 failed" in run(*arguments, *OPTIONS)
+
+
+def test_names_of_several_lines(tmp_path):
+    arguments, expected = folder(tmp_path, 1)
+    for name in ("images/case0.png", "probs/case0.npy"):
+        path = tmp_path / name
+        path.rename(path.with_stem("a\nb"))
+    assert "1 refined" in run(*arguments, *OPTIONS)
+    np.testing.assert_array_equal(read(tmp_path / "out" / "a\nb.png"), expected["case0.png"])

@@ -1,13 +1,17 @@
 """`crfrnn pack` on folders that hold more, and other, than it expects."""
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import crfrnn
 from crfrnn import files
-from crfrnn.cli import parameter_file
+from crfrnn.cli import batch, parameter_file
 from crfrnn.cli.fitting import sums_to_one
 from tests.cli.scenes import run, scene
 
@@ -43,6 +47,32 @@ def test_what_is_there_may_have_been_made_otherwise(folder, tmp_path):
     run("pack", folder, "-o", tmp_path / "out")
     text = run("pack", folder, "-o", tmp_path / "out", "--ignore-below", "0.5")
     assert "1 there already, however they were made" in text
+
+
+def test_what_a_killed_command_left_is_cleared(folder, tmp_path):
+    _, probs, _ = scene()
+    np.save(folder / "a.npy", probs)
+    program = (
+        "import os, signal\n"
+        "from crfrnn.cli import main\n"
+        "from crfrnn.files import writing\n"
+        "writing.os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "pack", folder, "-o", tmp_path / "out"]
+    killed = subprocess.run(command, cwd=Path(crfrnn.__file__).parents[1])
+    assert killed.returncode == -signal.SIGKILL
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()]  # what it left
+    run("pack", folder, "-o", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.npz"]
+
+
+def test_two_commands_in_one_folder(folder, tmp_path):
+    _, probs, _ = scene()
+    np.save(folder / "a.npy", probs)
+    with batch.alone(tmp_path / "out"):
+        text = run("pack", folder, "-o", tmp_path / "out", status=1)
+    assert "Another command is at work" in text
 
 
 def test_a_link_that_leads_nowhere_is_kept(folder, tmp_path):

@@ -61,6 +61,15 @@ def test_what_may_be_labels_that_do_not_sum_to_1_or_a_foreground_is_asked(tmp_pa
     assert "sum to 1" in run("refine", i, p, "-o", o, *OPTIONS, "--layout=last", status=1)
 
 
+@pytest.mark.parametrize("shape", [(16, 20), (6, 8, 10)])
+def test_a_foreground_of_the_shape_of_its_image_is_one(tmp_path, shape):
+    """Though the last axis of both may be one of ten channels and as many labels."""
+    image, probs, _ = scene(shape, labels=2)
+    i, p, o = (tmp_path / f"{name}.npy" for name in "ipo")
+    run("refine", save(i, image), save(p, probs[..., 1]), "-o", o, *OPTIONS)
+    assert_close(np.load(o), refine(image, probs, **CRF)[..., 1], FLOAT32)
+
+
 def test_rows_that_sum_to_1_either_way_are_refused():
     with pytest.raises(ValueError, match=r"3 labels last .*3 labels first .*Say which"):
         layouts.find((3, 3, 3), [(3, 3)], values=np.full((3, 3, 3), 1 / 3))

@@ -447,3 +447,26 @@ def test_what_stands_outside_a_mask_is_not_taken_for_anything(outside):
     expected = diagnose(image, probs, **crf, mask=mask)
     found = diagnose(image, np.where(mask[..., None], probs, outside), **crf, mask=mask)
     np.testing.assert_array_equal(found.after[mask], expected.after[mask])
+
+
+def test_the_figure_shows_nothing_of_points_outside_a_mask():
+    pytest.importorskip("matplotlib")
+    image, probs, truth = case()
+    mask = np.zeros(truth.shape, bool)
+    mask[4:25, 6:38] = True
+    figures = [
+        diagnose(np.where(mask, image, nothing), probs, mask=mask, **GOOD).plot().get_axes()
+        for nothing in (0.0, -9999.0)
+    ]
+    panels, others = ({axes.get_title(): axes for axes in axes if axes.images} for axes in figures)
+    (shown, *_), (other, *_) = panels["image"].images, others["image"].images
+    np.testing.assert_array_equal(shown.get_array()[mask], other.get_array()[mask])
+    assert shown.get_array()[mask].std() > 0.1
+    kernels = [axes for title, axes in others.items() if title.startswith("bilateral kernel")]
+    assert len(kernels) == 3
+    for axes in kernels:
+        (column,), (row,) = axes.lines[0].get_data()
+        kernel, (left, right, low, high) = axes.images[0].get_array(), axes.images[0].get_extent()
+        window = mask[round(high + 0.5) : round(low + 0.5), round(left + 0.5) : round(right + 0.5)]
+        assert mask[row, column]
+        np.testing.assert_array_equal(np.isfinite(np.ma.filled(kernel, np.nan)), window)

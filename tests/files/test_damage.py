@@ -31,6 +31,19 @@ def test_a_volume_whose_checksum_is_wrong(tmp_path):
         files.open_volume(path)
 
 
+@pytest.mark.parametrize(("offset", "name"), [(80, "distances"), (280, "an affine")])
+def test_a_volume_whose_header_says_nan(tmp_path, offset, name):
+    """Of pixdim and of sform, which the spacing and what is written would have."""
+    path = tmp_path / "a.nii"
+    content = bytearray(nibabel.Nifti1Image(np.ones((4, 3, 2), np.uint8), np.eye(4)).to_bytes())
+    path.write_bytes(content)
+    files.open_volume(path)
+    struct.pack_into("<f", content, offset, np.nan)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.nii: expected the place .* {name} .*nan.*repair"):
+        files.open_volume(path)
+
+
 @pytest.mark.parametrize("size", [100, 2**18])
 def test_an_npz_whose_checksum_is_wrong(tmp_path, size):
     path = tmp_path / "a.npz"
@@ -189,6 +202,7 @@ def test_empty_arrays_are_named(tmp_path, name):
         (b"[" * 100_000, "nested too deeply"),
         (b"\xff\xfe", "is not valid JSON"),
         (b"[1]", "a JSON object; received list"),
+        (b'{"a": {"theta": 3, "b": 4, "theta": 3.5}}', "'theta' is given twice"),
     ],
 )
 def test_json_that_people_have(tmp_path, text, message):

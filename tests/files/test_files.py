@@ -165,6 +165,8 @@ def content(path, value):
         ("a.npz", lambda p: np.savez(p, a=np.ones(2), b=np.ones(2)), r"received \['a', 'b'\]"),
         ("a.npy", lambda p: np.save(p, np.array(["x"])), "real numbers; received <U1"),
         ("a.npy", lambda p: np.save(p, np.ones(2, complex)), "received complex128"),
+        ("a.npy", lambda p: np.save(p, np.float32(0.5)), "an array; received a single number"),
+        ("a.npz", lambda p: np.savez(p, a=np.float32(0.5)), "an array; received a single number"),
         ("a.npy", lambda p: None, "there is no such file"),
     ],
 )

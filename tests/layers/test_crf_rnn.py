@@ -37,6 +37,8 @@ ARGUMENTS = dict(
     window=5,
     from_logits=False,
     spacing=[1.0, 0.5],
+    image_gradient=True,
+    damping=0.25,
 )
 
 
@@ -276,6 +278,28 @@ def test_joint_training_lowers_the_loss_and_moves_every_weight(method):
         new = backend.array(weight)
         assert np.isfinite(new).all(), weight.path
         assert (new != old).all(), weight.path
+
+
+def test_what_makes_the_image_learns_through_the_lattice():
+    """The CRF compares points by a mixture of a channel of noise and one that shows the labels."""
+    keras.utils.set_random_seed(2)
+    rng = np.random.default_rng(5)
+    labels = training_case()[1]
+    unaries = 2 * np.eye(2)[labels] + rng.normal(0, 2, (*labels.shape, 2))
+    image = np.stack([rng.normal(size=labels.shape), labels], axis=-1)
+    inputs = [keras.Input((None, None, 2)), keras.Input((None, None, 2))]
+    mixture = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    layer = CRFRNN(
+        2, theta_alpha=4.0, theta_beta=1.0, theta_gamma=1.0, trainable=False, image_gradient=True
+    )
+    model = keras.Model(inputs, layer([inputs[0], mixture(inputs[1])]))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.1), loss)
+    data = [unaries.astype("float32"), image.astype("float32")]
+    losses = model.fit(data, labels, batch_size=2, epochs=10, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    noise, shows = np.abs(mixture.get_weights()[0].ravel())
+    assert noise < 0.7 and shows > 1.3
 
 
 @pytest.mark.parametrize("method", ["lattice", "exact", "local"])

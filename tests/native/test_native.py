@@ -15,6 +15,10 @@ from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
+# Seconds after which a child that waits for ever is ended. Under a sanitizer, on a machine that is
+# busy with other things, a second takes minutes.
+HANGS = 900
+
 if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
     pytest.skip(f"no native library: {native_status()['error']}", allow_module_level=True)
 
@@ -131,7 +135,7 @@ assert same and os.waitpid(child, 0)[1] == 0
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_works_after_a_fork():
     environment = {**os.environ, "OMP_NUM_THREADS": "3"}
-    subprocess.run([sys.executable, "-c", FORKED], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", FORKED], check=True, env=environment, timeout=HANGS)
 
 
 FORKED_WHILE_BUSY = """
@@ -161,7 +165,7 @@ busy = False
 def test_a_fork_while_other_threads_are_busy():
     environment = {**os.environ, "OMP_NUM_THREADS": "3"}
     code = [sys.executable, "-W", "ignore", "-c", FORKED_WHILE_BUSY]
-    subprocess.run(code, check=True, env=environment, timeout=60)
+    subprocess.run(code, check=True, env=environment, timeout=HANGS)
 
 
 CONCURRENT = """
@@ -183,7 +187,7 @@ with ThreadPoolExecutor(4) as pool:
 @pytest.mark.parametrize("threads", [1, 3])
 def test_calls_from_several_threads_do_not_disturb_each_other(threads):
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    subprocess.run([sys.executable, "-c", CONCURRENT], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", CONCURRENT], check=True, env=environment, timeout=HANGS)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_any_number_of_channels(channels):
     assert_close(together, np.concatenate(one_by_one, -1), EXACT)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40])
+@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40, 70])
 @pytest.mark.parametrize("full", [False, True])
 def test_step_is_the_mean_field_iteration(labels, full):
     rng = np.random.default_rng(labels)
@@ -337,7 +341,7 @@ thread.join()
 
 
 def test_little_stack_is_enough():
-    subprocess.run([sys.executable, "-c", SMALL_STACKS], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", SMALL_STACKS], check=True, timeout=HANGS)
 
 
 def lattice_and_step():

@@ -87,7 +87,7 @@ def test_noisy_images_and_smooth_maps_get_weaker_crfs():
     assert first_guess(noisy)["theta_alpha"] < first_guess(image)["theta_alpha"]
     smooth = np.stack([1.0 - truth, truth], -1)
     rough = corruption.blurred(truth, 2)
-    weights = [first_guess(image, probs)["bilateral_weight"] for probs in (smooth, rough)]
+    weights = [full(image, probs)["bilateral_weight"] for probs in (smooth, rough)]
     assert 0 < weights[0] < weights[1]
 
 

@@ -128,6 +128,9 @@ def test_a_first_guess_does_not_see_what_is_outside(with_probs):
     assert first_guess(image, maps[0], mask=np.ones_like(mask)) == first_guess(image, maps[0])
     with pytest.raises(ValueError, match="Expected 1 masks"):
         first_guess([image], mask=[mask, mask])
+    assert first_guess([nan], several, masks=[mask]) == guess
+    with pytest.raises(TypeError, match="`masks` and `mask` are the same"):
+        first_guess(image, maps[0], mask=mask, masks=mask)
 
 
 def test_what_is_measured_within_a_rectangle_is_that_of_the_rectangle_alone():

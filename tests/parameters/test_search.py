@@ -10,6 +10,7 @@ import pytest
 
 import data
 from crfrnn import refine
+from crfrnn.meanfield.in_place import MeanField
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.gain import gain
@@ -242,6 +243,49 @@ def test_the_figure_shows_progress_importance_and_every_parameter(tmp_path):
     few.savefig(tmp_path / "few.png")
 
 
+@pytest.mark.filterwarnings("ignore:theta_beta")
+def test_labels_that_are_nowhere_are_left_out_of_trials(monkeypatch):
+    images, probs, truths = CASES
+    wide = [np.concatenate([p, np.full((*p.shape[:-1], 3), 1e-6)], -1) for p in probs]
+    wide = [p / p.sum(-1, keepdims=True) for p in wide]
+    widths = []
+
+    def counted(kernels, unary):
+        widths.append(unary.shape[-1])
+        return MeanField(kernels, unary)
+
+    monkeypatch.setattr("crfrnn.parameters.cases.MeanField", counted)
+    found = search(
+        images, wide, truths, trials=3, metric="dice", ignore_below=1e-3, progress=False, workers=1
+    )
+    # The trial without a CRF has no kernels, of which to leave labels out.
+    assert set(widths[len(images) :]) == {probs[0].shape[-1]}
+    for trial in found.trials[1:]:
+        crf = {name: value for name, value in trial.items() if name != "score"}
+        scores = [
+            dice(truth, refine(image, p, **crf, ignore_below=1e-3).argmax(-1))
+            for image, p, truth in zip(images, wide, truths, strict=True)
+        ]
+        assert trial["score"] == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize("name", ["a?b#%41 c.db", "a?b#%41 c.log"])
+def test_trials_are_in_the_file_that_is_named(tmp_path, name):
+    search(*CASES, trials=2, progress=False, storage=tmp_path / name)
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+    again = search(*CASES, trials=3, progress=False, storage=tmp_path / name)
+    assert len(again.study.get_trials()) == 3
+
+
+@pytest.mark.parametrize("name", ["trials.log", "trials.db"])
+def test_a_storage_that_is_none_is_named_and_left_alone(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("Some notes\nof the user's\n" * 100)
+    with pytest.raises(ValueError, match=rf"cannot read the trials in {path}: .*no file of a sea"):
+        search(*CASES, trials=2, progress=False, storage=path)
+    assert path.read_text() == "Some notes\nof the user's\n" * 100
+
+
 def test_the_bar_shows_the_gain_so_far_and_optuna_is_left_as_it_was(capsys):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     seen = []
@@ -267,6 +311,8 @@ WRONG = {
     "logits": (dict(probs=[10 * p for p in PROBS]), "Case 0: .*sum"),
     "no foreground": (dict(labels=[0 * t for t in TRUTHS], probs=[
         np.stack([np.ones(t.shape), np.zeros(t.shape)], -1) for t in TRUTHS]), "foreground"),
+    "a range of one number": (dict(ranges=dict(theta_beta=3)), "0 < lowest < highest. Received 3"),
+    "a range in words": (dict(ranges=dict(theta_beta=("1", "2"))), r"`ranges\['theta_beta'\]` to"),
     "a metric": (dict(metric="hausdorff"), "'auto', 'dice', 'iou', 'boundary', 'mdice', 'miou'"),
     "a range of nothing": (dict(ranges={"theta": (1, 2)}), "'theta'"),
     "a range upside down": (dict(ranges={"theta_beta": (2, 1)}), "theta_beta"),

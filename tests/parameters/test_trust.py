@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import crfrnn
 import data
 from crfrnn.parameters import trust
-from crfrnn.parameters.agreement import agreement
+from crfrnn.parameters.agreement import agreement, nearness
 from crfrnn.parameters.measures import blurred
 from data import corruption
 from tests.real_sets import needs
@@ -94,8 +95,33 @@ def test_large_images_are_judged_by_their_middle(monkeypatch):
 
 def test_trust_rises_from_nothing_to_all():
     low, full = trust.LOWEST, trust.FULL
-    at = [trust.trust(a) for a in (0.0, low, low + (full - low) / 4, full, 1.0)]
+    at = [trust.trust(a, 0.1) for a in (0.0, low, low + (full - low) / 4, full, 1.0)]
     assert at == [0.0, 0.0, 0.25, 1.0, 1.0]
+
+
+def test_where_nearness_does_nearly_as_well_more_is_asked_for():
+    low, full, more = trust.LOWEST, trust.FULL, trust.MORE
+    shifted = [trust.trust(a + more, a + more) for a in (low, low + (full - low) / 4, full)]
+    assert shifted == pytest.approx([0.0, 0.25, 1.0])
+    # The image leaves a half of the errors of nearness, and a little more than a half.
+    assert [trust.trust(full, 1 - share * (1 - full)) for share in (2.01, 1.99)] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("alpha", [2.0, 2.5])
+def test_nearness_is_the_agreement_of_an_image_without_anything(alpha):
+    _, probs, _ = scene()
+    expected = by_hand(np.zeros((*probs.shape[:-1], 1)), probs, alpha, 1.0)
+    assert nearness(probs, theta_alpha=alpha) == pytest.approx(expected, abs=AGREEMENT)
+
+
+def test_blobs_that_the_image_does_not_show_stay_as_they_are():
+    """Their points come back from their neighbours, whatever the image."""
+    rng = np.random.default_rng(1)
+    smooth = np.stack([ndimage.gaussian_filter(rng.normal(size=(90, 100)), 2) for _ in "abc"], -1)
+    probs = crfrnn.probs_from_logits(1.5 * smooth / smooth.std())
+    guess = crfrnn.first_guess(rng.normal(0, 1, (90, 100)), probs)
+    assert [guess[name] for name in WEIGHTS] == [0.0, 0.0]
+    assert "nearness alone" in guess.reasons
 
 
 def stripes(truth):

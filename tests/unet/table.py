@@ -91,6 +91,15 @@ TABLE = {
         ],
         {"width": 4, "normalization": "batch"},
     ),
+    "fcn32s_alexnet": Row(
+        {"width": 2, "normalization": "batch"},
+        [
+            # Caffe's reference AlexNet is 60,965,224 with a classifier of 1000, (4096 + 1) 1000.
+            Count({}, 3, 21, 60_965_224 - 4_097_000 + (4096 + 1) * 21, 63 * 63 * 21 * 21),
+            Count({"upsampling": "learned"}, 3, 21, 56_954_261 + 63 * 63 * 21 * 21),
+        ],
+        {"width": 8, "normalization": "batch"},
+    ),
     "fcn8s": Row(
         {"width": 2},
         [

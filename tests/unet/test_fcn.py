@@ -14,15 +14,21 @@ def image(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize("stride", [32, 16, 8])
-def test_logits_are_aligned_with_the_image(stride):
+@pytest.mark.parametrize(
+    ("name", "height", "width"),
+    [
+        *((f"fcn{stride}s", 58, 90) for stride in (32, 16, 8)),
+        ("fcn32s_alexnet", 59, 91),  # 32 k + 27: its windows and steps come out even
+    ],
+)
+def test_logits_are_aligned_with_the_image(name, height, width):
     """A network of symmetric kernels gives mirrored logits for a mirrored image.
 
     That is so only if every crop takes the middle, provided that the image with its padding
     (S + 198) is a multiple of 32, so that the poolings treat both ends alike: 58 and 90 are.
     """
     keras.utils.set_random_seed(0)
-    model = unet.build(f"fcn{stride}s", (58, 90, 1), num_labels=3, width=2, dropout=0.0)
+    model = unet.build(name, (height, width, 1), num_labels=3, width=2, dropout=0.0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             kernel, bias = layer.get_weights()
@@ -32,34 +38,34 @@ def test_logits_are_aligned_with_the_image(stride):
             if len(kernel) > 1:  # differences between pixels count, not their mean
                 kernel -= kernel.mean(axis=(0, 1))
             layer.set_weights([kernel, bias])
-    x = image(1, 58, 90, 1)
+    x = image(1, height, width, 1)
     y = model.predict_on_batch(x)
     for mirror in (np.s_[:, ::-1], np.s_[:, :, ::-1]):
         assert np.abs(y - y[mirror]).max() > 0.01 * np.abs(y).max()
         assert_close(model.predict_on_batch(x[mirror]), y[mirror], FLOAT32)
 
 
-@pytest.mark.parametrize("factor", [2, 8])
-def test_bilinear_kernel_interpolates(factor):
+@pytest.mark.parametrize(("factor", "fewer"), [(2, 0), (8, 0), (4, 1)])
+def test_bilinear_kernel_interpolates(factor, fewer):
     # Output pixel o of a transposed convolution with 2 f taps and stride f has its centre at
-    # (o + 1/2 - f) / f input pixels from the centre of pixel 0.
+    # (o + 1/2 - f) / f input pixels from the centre of pixel 0; with 2 f - 1 taps half a pixel off.
     x = image(1, 5, 4, 2)
     up = keras.Sequential([keras.Input((5, 4, 2))])
-    up.add(layer_of(upsample, factor))
+    up.add(layer_of(upsample, factor, 2 * factor - fewer))
     y = backend.array(up(x))
-    assert y.shape == (1, 6 * factor, 5 * factor, 2)
+    assert y.shape == (1, 6 * factor - fewer, 5 * factor - fewer, 2)
     expected = np.zeros_like(y)
     for o, p, i, j, c in np.ndindex(*y.shape[1:3], 5, 4, 2):
-        row = (o + 0.5 - factor) / factor - i
-        column = (p + 0.5 - factor) / factor - j
+        row = (o + 0.5 + fewer / 2 - factor) / factor - i
+        column = (p + 0.5 + fewer / 2 - factor) / factor - j
         weight = max(0, 1 - abs(row)) * max(0, 1 - abs(column))
         expected[0, o, p, c] += weight * x[0, i, j, c]
     assert_close(y, expected, FLOAT32)
 
 
-def layer_of(function, factor):
+def layer_of(function, factor, taps):
     inputs = keras.Input((None, None, 2))
-    return keras.Model(inputs, function(inputs, factor, learned=False, name="up"))
+    return keras.Model(inputs, function(inputs, factor, taps=taps, learned=False, name="up"))
 
 
 def test_bilinear_kernel_mixes_no_channels():
@@ -113,6 +119,7 @@ def test_nothing_in_common_is_an_error():
         ({"upsampling": "nearest"}, "upsampling='nearest'"),
         ({"weights": "voc"}, "weights='voc'"),
         ({"weights": "imagenet", "width": 8}, "width=8"),
+        ({"name": "fcn32s_alexnet", "width": 3}, "even number.*width=3"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -70,6 +70,16 @@ def test_measures_of_fcn():
     keras.utils.clear_session()
 
 
+def test_measures_of_fcn_on_alexnet():
+    with keras.StatelessScope(initialize_variables=False):
+        model = unet.build("fcn32s_alexnet", (None, None, 3), 21)
+        traced = measure.trace(model, (224, 224))
+    # The paper's table 1: "rf size 355", "max stride 32"; a logit lies between two positions.
+    assert measure.receptive_field(traced) == 355 + 32
+    assert measure.output_stride(traced) == 32
+    keras.utils.clear_session()
+
+
 def test_multiply_adds_of_unet():
     model = unet.build("unet", (16, 12, 1), 3, width=4, depth=1)
     full, half = 16 * 12, 8 * 6

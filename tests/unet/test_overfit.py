@@ -17,7 +17,7 @@ BATCH = 25  # steps between two looks at the Dice
 # Logits at every 16th or 32nd pixel, interpolated, cannot follow the outline of a small cell: with
 # stride 32, those fitted freely to these four reach a Dice of 0.80 at 60 x 60 pixels, and 0.97 at
 # 120 x 120.
-COARSE = ("fcn16s", "fcn32s")
+COARSE = ("fcn16s", "fcn32s", "fcn32s_alexnet")
 
 
 def images(size):

@@ -9,9 +9,11 @@ from scipy.special import softmax
 
 import crfrnn
 import data
+from crfrnn.meanfield.parameters import NAMES
 from experiments.config import make
-from experiments.train import inputs, loop
+from experiments.train import inputs, loop, tiles
 from experiments.train.inputs import FAR, VOID, Slices
+from experiments.train.models import with_head
 from experiments.train.predict import predict, predict_mirrored
 from tests.tolerances import FLOAT32
 from unet.losses import CrossEntropyAndDice, SoftDice
@@ -193,3 +195,55 @@ def test_slices_seen_at_their_own_sizes_are_predicted_as_alone():
             probs = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
             total = total + np.flip(probs, axes)
         np.testing.assert_allclose(softmax(found, axis=-1), total / 4, atol=10 * FLOAT32)
+
+
+def tiled_slices(tile):
+    """One image that fits in a tile of 12, and one that does not."""
+    cases = [
+        data.Case(RNG.random((*shape, 1), "float32"), np.zeros(shape, "uint8"), (1, 1), name, name)
+        for name, shape in (("a", (64, 40)), ("b", (70, 150)))
+    ]
+    return inputs._pad(cases, cases, (70, 150), make({"depth": 1, "tile": tile})), cases
+
+
+def test_tiles_are_blended_before_a_crf_that_sees_the_whole():
+    image = keras.Input((None, None, 1))
+    network = keras.Model(image, keras.layers.Conv2D(2, 5, padding="same")(image))
+    crf = dict(zip(NAMES, (4.0, 0.3, 2.0, 3.0, 2.0), strict=True))
+    model = with_head(network, make({}), "crf", crf)
+    tiled, cases = tiled_slices(64)
+    whole = dataclasses.replace(tiled, tile=0)
+    expected, found = predict(model, whole, 2), predict(model, tiled, 2)
+    for name in ("unaries", "refined"):
+        # The first image fits. A convolution sees the border of a tile from two points' distance.
+        first, second = (
+            [softmax(part, axis=-1) for part in parts[name]] for parts in (found, expected)
+        )
+        np.testing.assert_allclose(first[0], second[0], atol=20 * FLOAT32)
+        assert 0 < np.abs(first[1] - second[1]).max() < 0.1
+    unaries = found["unaries"][1]
+    alone = model.get_layer("head")([unaries, cases[1].image[None]])
+    refined, alone = (
+        softmax(a, axis=-1) for a in (found["refined"][1], keras.ops.convert_to_numpy(alone))
+    )
+    np.testing.assert_allclose(refined, alone, atol=20 * FLOAT32)
+
+
+def test_a_blend_counts_what_is_far_from_borders():
+    (image,) = tiled_slices(64)[0].images[1:, :70, :150]
+    total, weights = np.zeros((70, 150)), np.zeros((70, 150))
+    starts = [(y, x) for y in (0, 6) for x in (0, 29, 57, 86)]  # the least of steps up to 32
+    for number, (top, left) in enumerate(starts):
+        for row in range(64):
+            for column in range(64):
+                weight = min(row + 1, 64 - row) * min(column + 1, 64 - column)
+                total[top + row, left + column] += weight * number
+                weights[top + row, left + column] += weight
+    numbers = iter(range(len(starts)))
+
+    def numbered(images):
+        return np.full((*images.shape[:3], 1), next(numbers), "float32")
+
+    found = tiles.blended(numbered, image[None], 64)
+    np.testing.assert_allclose(found[0, ..., 0], total / weights, rtol=100 * FLOAT32)
+    assert next(numbers, None) is None

@@ -13,7 +13,7 @@ LINES = 10  # from beginning to end, where there is no terminal
 class Bar(tqdm):
     """tqdm's bar; without a terminal, a line on standard error at every tenth of the total.
 
-    Takes tqdm's arguments by name.
+    Takes tqdm's arguments by name. disable: None: as said; False: a bar everywhere; True: nothing.
 
     Example:
         >>> import contextlib, sys
@@ -26,21 +26,29 @@ class Bar(tqdm):
         seed 0: 20 of 20, loss 0.5
     """
 
-    def __init__(self, *, desc: str, total: int, initial: int = 0, **options: Any):
-        super().__init__(desc=desc, total=total, initial=initial, disable=None, **options)
-        self.title, self.done, self.numbers = desc, initial, ""
+    def __init__(
+        self,
+        *,
+        desc: str,
+        total: int,
+        initial: int = 0,
+        disable: bool | None = None,
+        **options: Any,
+    ):
+        super().__init__(desc=desc, total=total, initial=initial, disable=disable, **options)
+        self.title, self.done, self.numbers, self.silent = desc, initial, "", disable is True
 
     def update(self, n: float | None = 1) -> bool | None:
         if not self.disable:
             return super().update(n)
         before, self.done = self.done, self.done + int(n or 0)
-        if LINES * self.done // self.total > LINES * before // self.total:
+        if not self.silent and LINES * self.done // self.total > LINES * before // self.total:
             text = f"{self.title}: {self.done} of {self.total}{self.numbers}"
             print(text, file=sys.stderr, flush=True)
         return None
 
-    def set_postfix(self, *ordered: Any, **numbers: Any) -> None:
+    def set_postfix(self, *ordered: Any, refresh: bool | None = True, **numbers: Any) -> None:
         if not self.disable:
-            return super().set_postfix(*ordered, **numbers)
+            return super().set_postfix(*ordered, refresh=refresh, **numbers)
         self.numbers = "".join(f", {name} {value}" for name, value in numbers.items())
         return None

@@ -1,0 +1,61 @@
+"""RankSEG: the label map with the best expected Dice, instead of the most likely labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments.rows.filtered import Filtered
+
+
+class RankSEG(Filtered, kind="rankseg"):
+    """Another row's probabilities, decoded for Dice; the image has no part in it."""
+
+    @staticmethod
+    def changed(image: np.ndarray, probs: np.ndarray) -> np.ndarray:
+        del image
+        return decoded(probs)
+
+
+def decoded(probs: np.ndarray) -> np.ndarray:
+    """Probabilities of a slice, those of the chosen and of the likeliest label exchanged.
+
+    So the chosen one is the likeliest, and how certain that is stays as it was.
+
+    Args:
+        probs: (h, w, L), rows sum to 1.
+
+    Returns:
+        (h, w, L).
+
+    Raises:
+        ImportError: the package `rankseg`, which needs PyTorch, is not installed.
+
+    Reference:
+        B. Dai, C. Li, "RankSEG: a consistent ranking-based framework for segmentation", JMLR 2023;
+        solver: Z. Wang, B. Dai, "RankSEG-RMA", NeurIPS 2025.
+    """
+    try:
+        import rankseg
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"Rows of the kind 'rankseg' need the package of that name ({error}): "
+            "pip install rankseg torch, or leave the row out of the study."
+        ) from error
+    tensor = torch.from_numpy(np.moveaxis(probs, -1, 0)[None].astype(np.float32).clip(0, 1))
+    labels = rankseg.RankSEG(metric="dice", output_mode="multiclass").predict(tensor)[0].numpy()
+    return exchanged(probs, labels)
+
+
+def exchanged(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Probabilities (h, w, L) whose likeliest labels are the given ones, (h, w).
+
+    Example:
+        >>> exchanged(np.array([[[0.7, 0.2, 0.1]]]), np.array([[2]]))
+        array([[[0.1, 0.2, 0.7]]])
+    """
+    result, won = probs.copy(), probs.argmax(-1)
+    rows, columns = np.indices(labels.shape)
+    result[rows, columns, labels] = probs[rows, columns, won]
+    result[rows, columns, won] = probs[rows, columns, labels]
+    return result

@@ -1,0 +1,1 @@
+"""The explorer's page (`make explorer`): the core as WebAssembly, examples, one file of it all."""
