@@ -98,7 +98,7 @@ def run(
     click.echo(f"{cut}; about {minutes:.1f} minutes on this machine.")
     with options.told():
         refined = large.refine(
-            given.image, given.probs, **crf, spacing=given.spacing, tile=cut.tile
+            *given[:2], **crf, spacing=given.spacing, tile=cut.tile, passes=len(cut.iterations)
         )
     labels = refined.argmax(-1).astype("uint8" if refined.shape[-1] < 256 else "uint16")
     if preview is not None:
@@ -181,7 +181,6 @@ def _check_settings(settings: Settings) -> None:
         "--confidence": settings.confidence is not None,
         "--packed": settings.packed,
         "--agree-with": settings.agree_with is not None,
-        "--ignore-below": "ignore_below" in crf,
         "another method": crf.get("method", "lattice") != "lattice",
     }
     if asked := [name for name, value in others.items() if value]:

@@ -12,11 +12,12 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.large import tile as work
+from crfrnn.large.absent import of_labels, present, restored, shares
 from crfrnn.large.plan import POINTS, tiles, widened
 from crfrnn.large.plan import plan as make_plan
 from crfrnn.large.probabilities import prepared
 from crfrnn.large.window import windowed
-from crfrnn.meanfield.parameters import check_products, declared
+from crfrnn.meanfield.parameters import THETAS, check_products, declared
 from crfrnn.offline import inputs
 from crfrnn.optional import needed
 
@@ -57,7 +58,7 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
 @checks.door(
     _sizes,
     inputs.NO_PARAMETERS,
-    **declared("num_iterations", "compatibility", "normalization", "spacing"),
+    **declared("num_iterations", "compatibility", "normalization", "spacing", "ignore_below"),
     from_logits=checks.Flag(),
 )
 def refine(
@@ -75,6 +76,7 @@ def refine(
     spacing: float | Sequence[float] | None = None,
     mask: Any = None,
     from_logits: bool = False,
+    ignore_below: float = 0.0,
     passes: int | None = None,
     tile: int | Sequence[int] | None = None,
     halo: float = 1.0,
@@ -98,6 +100,8 @@ def refine(
         mask: (*S) of bool, likewise: the points that take part. None: all.
         from_logits: whether `probs` are logits; those of fewer points are interpolated before the
             softmax.
+        ignore_below: see `crfrnn.refine`: the labels below it at every point of the whole image
+            are left out. To know them, probabilities and image are gone through at once.
         passes: how often the image is gone through, 1 to num_iterations. None: what costs least.
         tile: points of a tile, a number or one per axis. None: as many as fit in about 1.4 GB per
             worker, for a colour image with two labels, if the kernels do not reach too far.
@@ -140,6 +144,34 @@ def refine(
     thetas = {"bilateral": theta_alpha, "spatial": theta_gamma}
     names = [name for name, weight in weights.items() if np.any(weight)]
     grid = probs.shape[:-1]
+    if ignore_below and names:
+        one = make_plan(
+            grid, [thetas[n] for n in names], 1, normalization, spacing, tile=tile, halo=halo
+        )
+        sums = _tiled(
+            functools.partial(work.norms_of, normalized=True),
+            *((image, mask), one.tile, one.halo, len(names)),
+            names=names,
+            crf=crf,
+        )
+        labels = present(
+            probs, mask, sums, [weights[n] for n in names], compatibility, ignore_below
+        )
+        if len(labels) < probs.shape[-1]:
+            weights = {f"{n}_weight": of_labels(w, labels) for n, w in weights.items()}
+            kept = refine(
+                image,
+                shares(probs, labels),
+                **{name: crf[name] for name in (*THETAS, "compatibility", "normalization")},
+                **weights,
+                num_iterations=num_iterations,
+                spacing=spacing,
+                mask=mask,
+                passes=passes,
+                tile=tile,
+                halo=halo,
+            )
+            return restored(kept, probs, mask, labels)
     cut = make_plan(
         grid,
         [thetas[name] for name in names],
@@ -193,7 +225,7 @@ def _tiled(
     grid = arrays[0].shape[:-1]
     along = tiles(grid, tile)
     given = [a for a in arrays if a is not None]
-    name = f"crfrnn-{function.__name__}-{uuid.uuid4().hex}"
+    name = f"crfrnn-{getattr(function, '__name__', 'tile')}-{uuid.uuid4().hex}"
     tasks = {}
     for index in np.ndindex(*map(len, along)):
         inner = tuple(parts[i] for parts, i in zip(along, index, strict=True))

@@ -25,6 +25,7 @@ def norms_of(
     within: Slices,
     names: Sequence[str],
     crf: dict[str, Any],
+    normalized: bool = False,
 ) -> np.ndarray:
     """K 1 of each kernel at the points of a tile, (*S, kernels); 0 outside the mask.
 
@@ -35,18 +36,20 @@ def norms_of(
         within: the tile in its halo.
         names: of the kernels, in the order wanted.
         crf: the arguments of `image_kernels`.
+        normalized: whether K is the normalised kernel; else as it is before.
     """
     image = _checked(image, mask, origin)
     result = np.zeros((*image.shape[:-1], len(names)), np.float32)
     # What weights and compatibility say of labels plays no part in a norm, and two labels suffice.
     plain: dict[str, Any] = {f"{n}_weight": float(n in names) for n in ("bilateral", "spatial")}
-    plain |= {"compatibility": "potts", "normalization": "none"}
+    plain |= {"compatibility": "potts", **({} if normalized else {"normalization": "none"})}
     if mask is None or mask.any():
         with _in_order():
             kernels = image_kernels(image, 2, mask=mask, origin=origin, **crf | plain)
             for column, name in enumerate(names):
-                operator = kernels[name].filter.operator
-                norm = operator(np.ones_like(operator.positions[..., :1]))[0, :, 0]
+                kernel = kernels[name].filter
+                apply = kernel if normalized else kernel.operator
+                norm = apply(np.ones_like(kernel.operator.positions[..., :1]))[0, :, 0]
                 result[(..., column) if mask is None else (mask, column)] = (
                     norm.reshape(image.shape[:-1]) if mask is None else norm
                 )

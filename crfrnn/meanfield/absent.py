@@ -82,16 +82,28 @@ def reach(kernels: Sequence[PairwiseKernel]) -> np.ndarray:
     """
     total = np.float32(0)
     for kernel in kernels:
-        if kernel.mixing.ndim > 1 or not np.all(kernel.mixing <= 0):
-            raise ValueError(
-                'Expected compatibility="potts" and weights of 0 or more, a number or one per '
-                "label, with `ignore_below`: only then does an absent label stay absent. Received "
-                "others. Leave `ignore_below` out."
-            )
         points = kernel.filter.operator.positions.shape[1]
         sums = kernel.filter(np.ones((1, points, 1), np.float32))
-        total = total - kernel.mixing * sums.max(initial=0)
+        total = total + attraction(kernel.mixing) * sums.max(initial=0)
     return np.asarray(total)
+
+
+def attraction(mixing: np.ndarray) -> np.ndarray:
+    """The weight, a number or (L,), of a kernel for which there is a bound; see `reach`.
+
+    Args:
+        mixing: see `crfrnn.meanfield.mixing`.
+
+    Raises:
+        ValueError: labels that repel themselves or attract others.
+    """
+    if mixing.ndim > 1 or not np.all(mixing <= 0):
+        raise ValueError(
+            'Expected compatibility="potts" and weights of 0 or more, a number or one per '
+            "label, with `ignore_below`: only then does an absent label stay absent. Received "
+            "others. Leave `ignore_below` out."
+        )
+    return -mixing
 
 
 def present(highest: np.ndarray, reach: np.ndarray, ignore_below: float) -> np.ndarray:
