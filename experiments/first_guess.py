@@ -7,13 +7,14 @@
 Six sets, five networks each (experiments/unaries.py). The formulas give bandwidths and weights;
 the rule takes `strength` times their weights, times a trust that rises from 0 where image and
 labels agree by `lowest` to 1 at `full` (crfrnn.parameters.agreement), both higher by `more` where
-nearness alone would do nearly as well and the labels are not mostly noise. `fit` tries a grid of
-these four numbers on the validation cases. A set and network count with the mean gain in Dice, at
-most 5 points, so that no single set decides, and a loss three times: no harm comes first. It does
-so once for all sets, and once without each set, for the row "without this set". Networks of `UNSEEN`
-were made later, and it has not seen them. Sets that were never seen may be worse than these: of the
-rules that are worth 90 % of the best one, `fit` takes those with the highest `lowest` + `more`, and
-of these the best.
+nearness alone would do nearly as well. `fit` tries a grid of these four numbers on the validation
+cases. A set and network count with the mean gain in Dice, at most 5 points, so that no single set
+decides, and a loss three times: no harm comes first. It does so once for all sets, and once without
+each set, for the row "without this set". Networks of `UNSEEN` were made later, and it has not seen
+them. Sets that were never seen may be worse than these: of the rules that are worth 90 % of the
+best one, `fit` takes those with the highest `lowest` + `more`, and of these the best. (The package
+asks for no more where labels are mostly noise. That is for noise that somebody adds; networks have
+less, and `fit` and the row "without this set" do without.)
 
 `report` scores on the test cases: no CRF; the settings of papers and libraries; the guess; the
 guess with the rule of the other sets; and a search of 20 trials on the 8 validation cases. Kept
@@ -149,7 +150,7 @@ def _weighted(crf: Mapping[str, Any], weight: float) -> dict[str, Any]:
 
 def share(rule: Rule, seen: Mapping[str, Any]) -> float:
     """What a rule leaves of the formulas' weights."""
-    shown = Shown(*(seen[name] for name in Shown._fields))
+    shown = Shown(seen["agreement"], seen["nearness"], roughness=0.0)
     trusted = (shown.agreement - rule.more * shown.is_near - rule.lowest) / (
         rule.full - rule.lowest
     )

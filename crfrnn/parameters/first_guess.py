@@ -66,9 +66,9 @@ def first_guess(
     Then it looks whether the image shows what the probabilities say: how well the labels of half of
     the points come back from those of the other half, along the bilateral kernel (`agreement`, a
     mean Dice over labels). `trust` rises from 0, no CRF, at an agreement of 0.85 to 1 at 0.9; where
-    nearness alone would do nearly as well, from 0.95 to 1. So
-    thin and rare labels, which a CRF wipes out where the image does not show them, stay as they
-    are. For a list each image has its own trust.
+    nearness alone would do nearly as well, from 0.93 to 0.98 (not for labels that are mostly
+    noise). So thin and rare labels, which a CRF wipes out where the image does not show them, stay
+    as they are. For a list each image has its own trust.
 
     The rule was chosen for "no harm first" on the outputs of small networks on six sets
     (experiments/first_guess.py), and held unchanged on networks made later. docs/parameters.md has

@@ -14,7 +14,7 @@ from crfrnn.meanfield.parameters import WEIGHTS
 LOWEST, FULL = 0.85, 0.9
 # Both are higher by this where the image tells little more than nearness: where it leaves more than
 # this share of the points wrong that nearness alone would leave wrong.
-MORE = 0.1
+MORE = 0.08
 LEFT = 0.5
 # Not so where more than this share of the boundaries is noise, which nearness does not give back:
 # networks that were seen have less, noise that was added has more.
@@ -50,7 +50,7 @@ def trust(shown: Shown) -> float:
 
     Example:
 
-    >>> [trust(Shown(*seen)) for seen in ((0.3, 0.2, 0.1), (0.95, 0.2, 0.1), (0.97, 0.96, 0.1))]
+    >>> [trust(Shown(*seen)) for seen in ((0.3, 0.2, 0.1), (0.95, 0.2, 0.1), (0.95, 0.94, 0.1))]
     [0.0, 1.0, 0.4]
     """
     if np.isnan(shown.agreement):
@@ -77,7 +77,7 @@ def reasons(shown: Sequence[Shown]) -> tuple[str, bool]:
 
     Example:
 
-    >>> text, sure = reasons([Shown(0.31, 0.2, 0.1)])
+    >>> text, sure = reasons([Shown(0.31, 0.2, 0.9)])
     >>> text.split(": ")[0], sure
     ('The image gives back 31 % of the labels (mean Dice)', False)
     """

@@ -8,7 +8,7 @@ const LARGEST_SHARE = 1 / 4;
 const ONE_SCALE = 30; // beyond, channels are measured one by one, which a picture of colours does not need
 const USUAL_ROUGHNESS = 0.1;
 const LEAST_ROUGHNESS = 0.02;
-const [LOWEST, FULL, MORE, LEFT, NOISE] = [0.85, 0.9, 0.1, 0.5, 0.5];
+const [LOWEST, FULL, MORE, LEFT, NOISE] = [0.85, 0.9, 0.08, 0.5, 0.5];
 const MOST_POINTS = 500000;
 
 const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / numbers.length;
