@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crfrnn.diagnosis import edges, paint
 from crfrnn.diagnosis.record import Findings
+from crfrnn.diagnosis.view import View, view_of
 from crfrnn.optional import needed
 
 if TYPE_CHECKING:
@@ -20,23 +21,6 @@ BEFORE, AFTER = "tab:gray", "tab:blue"
 KERNELS = 3  # points whose kernel is shown
 NAMED = 10  # labels, at most, that the legend has room for
 _SMALL = 8  # font size
-
-
-class _View(NamedTuple):
-    """The slice that is shown: the image itself, or one slice of a volume.
-
-    image: (H, W, K), for showing. before, after, truth: label maps (H, W). mask: (H, W) of bool,
-        the points that count.
-    place: index of the slice and its axis, or None.
-    """
-
-    image: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    truth: np.ndarray | None
-    mask: np.ndarray
-    place: tuple[int, int] | None
-    aspect: float
 
 
 def draw(
@@ -54,7 +38,7 @@ def draw(
     needed("matplotlib", "Figures", "plot")
     from matplotlib.figure import Figure
 
-    view = _view(findings, slice_axis, index)
+    view = view_of(findings, slice_axis, index)
     text = "\n".join(textwrap.fill(f"• {sentence}", 150) for sentence in verdict)
     lines = text.count("\n") + 1
     figure = Figure(figsize=(13, 9.6 + 0.2 * lines), layout="constrained")
@@ -77,50 +61,7 @@ def draw(
     return figure
 
 
-def _view(d: Findings, axis: int | None, index: int | None) -> _View:
-    before, after = d.before.argmax(-1), d.after.argmax(-1)
-    image, mask = _for_show(d.image, d.mask), d.mask
-    mask = np.ones(before.shape, bool) if mask is None else mask
-    spacing = d.parameters.get("spacing")
-    steps = np.broadcast_to(1.0 if spacing is None else spacing, before.ndim)
-    if before.ndim == 2:
-        return _View(image, before, after, d.labels, mask, None, steps[0] / steps[1])
-    if before.ndim != 3:
-        raise ValueError(f"Expected an image (H, W) or (D, H, W). Received {before.shape}.")
-    if axis is None:
-        uneven = steps.max() > 1.01 * steps.min()
-        axis = int(steps.argmax() if uneven else np.argmin(before.shape))
-    if axis not in (0, 1, 2):
-        raise ValueError(f"Expected `slice_axis` to be 0, 1 or 2. Received {axis}.")
-    if index is None:
-        others = tuple(a for a in range(3) if a != axis)
-        counts = (before != after).sum(others)
-        if not counts.any():
-            counts = edges.boundary(before).sum(others)
-        index = int(counts.argmax())
-    if not 0 <= index < before.shape[axis]:
-        raise ValueError(
-            f"Expected `index` to be one of {before.shape[axis]} slices. Received {index}."
-        )
-    steps = np.delete(steps, axis)
-    image, before, after, mask = (
-        np.take(array, index, axis) for array in (image, before, after, mask)
-    )
-    truth = None if d.labels is None else np.take(d.labels, index, axis)
-    return _View(image, before, after, truth, mask, (axis, index), steps[0] / steps[1])
-
-
-def _for_show(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """(*S, 3) colours, or (*S, 1) grey values of the first channel, in [0, 1].
-
-    mask: (*S) of bool, the points that set black and white; None: all.
-    """
-    image = image if image.shape[-1] == 3 else image[..., :1]
-    low, high = np.percentile(image if mask is None else image[mask], (0.5, 99.5))
-    return np.clip((image.astype(np.float64) - low) / max(high - low, 1e-30), 0, 1)
-
-
-def _maps(panels: Any, d: Findings, view: _View) -> None:
+def _maps(panels: Any, d: Findings, view: View) -> None:
     where = "" if view.place is None else f" (slice {view.place[1]} across axis {view.place[0]})"
     panels[0].set_title(f"image{where}")
     truth = "" if view.truth is None else "; white: truth"
@@ -139,7 +80,7 @@ def _maps(panels: Any, d: Findings, view: _View) -> None:
     _changes(panels[3], view)
 
 
-def _changes(panel: Any, view: _View) -> None:
+def _changes(panel: Any, view: View) -> None:
     if view.truth is None:
         panel.set_title("what changed in this slice" if view.place else "what changed")
         masks = {"changed": view.before != view.after}
@@ -151,7 +92,7 @@ def _changes(panel: Any, view: _View) -> None:
     paint.mark(panel, masks, colours, aspect=view.aspect)
 
 
-def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
+def _kernels(panels: Any, picture: Any, d: Findings, view: View) -> None:
     """The bilateral kernel around some points, which are marked in the picture."""
     if d.edges is None:
         for panel in panels:
@@ -197,7 +138,7 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: _View) -> None:
         picture.annotate(name, (column, row), inwards, textcoords="offset points", color="cyan")
 
 
-def _spread(view: _View) -> np.ndarray:
+def _spread(view: View) -> np.ndarray:
     """Up to three points far from each other, of those that changed or else lie on boundaries."""
     for candidates in (view.before != view.after, edges.boundary(view.before)):
         places = np.argwhere(candidates & view.mask)
@@ -298,7 +239,7 @@ def _shares(panel: Any, d: Findings) -> None:
     panel.legend(fontsize=7)
 
 
-def _picture(panel: Any, view: _View) -> None:
+def _picture(panel: Any, view: View) -> None:
     grey = view.image.shape[-1] == 1
     panel.imshow(
         view.image[..., 0] if grey else view.image,
