@@ -156,7 +156,7 @@ def test_the_python_blocks_run_as_printed(page, folder):
 
 @pytest.mark.once
 @pytest.mark.parametrize("words", of_program("crfrnn"))
-def test_the_command_runs_as_printed(words, folder):
+def test_the_command_runs_as_printed(words, folder, monkeypatch):
     testing = pytest.importorskip("click.testing")
     from crfrnn.cli.commands import crfrnn as command
 
@@ -166,6 +166,9 @@ def test_the_command_runs_as_printed(words, folder):
         words = [*words, "--trials", "3"]  # the last one holds
     if any(".zarr" in word for word in words):
         pytest.importorskip("zarr")
+    if words[0] == "explore":  # serves until it is stopped
+        serve = pytest.importorskip("crfrnn.explorer.serve")
+        monkeypatch.setattr(serve, "serve", lambda session, *args, **kwargs: session.parameters)
     if "-o" in words and (folder / words[words.index("-o") + 1]).is_file():
         (folder / words[words.index("-o") + 1]).unlink()
     result = testing.CliRunner().invoke(command, words)
