@@ -11,6 +11,7 @@ import unet
 
 LOAD = """
 import sys
+sys.modules["sklearn"] = None  # which Keras imports where it is installed, and with it SciPy
 import unet
 assert not {"scipy.ndimage", "skimage"} & sys.modules.keys()
 import keras
