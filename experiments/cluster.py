@@ -35,7 +35,7 @@ def on_cluster(
 ) -> Iterator[tuple]:
     """As ``workers.side_by_side``, on the workers of a scheduler at ``tcp://...``."""
     distributed = needed("distributed", "Clusters", "cluster")
-    settings = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
+    settings = {name: os.environ.get(name) for name in _SETTINGS}
     # Whoever ends this block, and be it by kill -9, ends the tasks: the scheduler notices.
     with distributed.Client(address) as client:
         # Not pure: a function that writes files is to be called, whatever was called before.
@@ -48,18 +48,18 @@ def on_cluster(
             yield running[future]
 
 
-def on_worker(call: bytes, settings: dict[str, str]) -> None:
+def on_worker(call: bytes, settings: dict[str, str | None]) -> None:
     """Make a pickled call in a process of its own, and end that when nobody wants it any more."""
     import distributed
 
     worker = distributed.get_worker()
     key = worker.get_current_task()
     command = [sys.executable, "-m", "experiments.cluster"]
-    environment = os.environ | settings
+    given = {name: value for name, value in (os.environ | settings).items() if value is not None}
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            command, cwd=ROOT, env=given, stdin=subprocess.PIPE, stdout=log, stderr=log
         ) as process,
     ):
         stdin: Any = process.stdin

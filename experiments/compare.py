@@ -73,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison from command line arguments; returns the exit status."""
     parser = make_parser()
     options = parser.parse_args(arguments)
+    if options.cluster and options.jobs:
+        parser.error("--jobs is for this machine: a cluster has as many as it has workers")
     try:
         asked = open_runs(options)
     except (ValueError, FileNotFoundError) as error:

@@ -46,9 +46,10 @@ class LocalResponseNormalization(layers.Layer):
 
     def call(self, x: Any) -> Any:
         side, channels = self.size // 2, x.shape[-1]
-        squares = ops.pad(ops.square(x), [*[(0, 0)] * (len(x.shape) - 1), (side, side)])
+        wide = ops.cast(x, "float32")  # squares of half floats end at 65504
+        squares = ops.pad(ops.square(wide), [*[(0, 0)] * (len(x.shape) - 1), (side, side)])
         energy = sum(squares[..., i : i + channels] for i in range(self.size))
-        return x / (1 + self.alpha / self.size * energy) ** self.beta
+        return ops.cast(wide / (1 + self.alpha / self.size * energy) ** self.beta, x.dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

@@ -242,22 +242,28 @@ def _run(
 
     from crfrnn.progress import Bar
 
+    ended = optuna.exceptions.UpdateFinishedTrialError
     seen = len(complete(study))
     with Bar(total=trials, initial=seen, **bar_options) as bar:
         trial = None
         try:
             while (trial := next_trial(study, trials, queue, seed)) is not None:
-                proposed = (
-                    (n, trial.suggest_float(n, *limits[n], log=n in THETAS)) for n in limits
-                )
-                crf = arguments(dict(proposed))
-                with beating(trial):
-                    scores = cases.scores(crf)
                 # Another process may have taken this one for dead, and made the trial itself.
-                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                with contextlib.suppress(ended), beating(trial):
+                    proposed = (
+                        (n, trial.suggest_float(n, *limits[n], log=n in THETAS)) for n in limits
+                    )
+                    crf = arguments(dict(proposed))
+                    scores = cases.scores(crf)
+                    total = float(cases.metric.total(scores))
+                    if np.isnan(total):
+                        raise ValueError(
+                            f'metric="{cases.metric.name}" is defined for none of these cases. '
+                            "Give another metric, or cases whose labels have what it measures."
+                        )
                     trial.set_user_attr("arguments", crf)
                     trial.set_user_attr("scores", scores.tolist())
-                    study.tell(trial, float(cases.metric.total(scores)), skip_if_finished=True)
+                    study.tell(trial, total, skip_if_finished=True)
                 trial = None
                 done = complete(study)
                 if done and done[0].user_attrs["slot"] == 0:
@@ -270,7 +276,7 @@ def _run(
                         callback()
         except BaseException as error:
             if trial is not None:
-                with contextlib.suppress(ValueError):  # Ctrl-C may come when it has been told
+                with contextlib.suppress(ValueError, ended):  # Ctrl-C may come when it was told
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
             first = {done.user_attrs["slot"] for done in complete(study)[: len(queue)]}
             if isinstance(error, KeyboardInterrupt) and first == set(range(len(queue))):

@@ -148,5 +148,6 @@ def _sampler(seed: int, slot: int) -> optuna.samplers.BaseSampler:
 def _fail(study: optuna.Study, number: int) -> None:
     import optuna
 
-    with contextlib.suppress(ValueError):  # it has ended meanwhile
+    # It has ended meanwhile, or just now.
+    with contextlib.suppress(ValueError, optuna.exceptions.UpdateFinishedTrialError):
         study.tell(number, state=optuna.trial.TrialState.FAIL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import sqlite3
 import time
@@ -35,7 +36,15 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
     digest = hashlib.sha256(identity.encode()).hexdigest()
     if study.user_attrs.setdefault("identity", digest) != digest:
         raise ValueError(
-            f"{storage} holds a search of other cases or settings. Give another one, or delete it."
+            f"{_shown(storage)} holds a search of other cases or settings. Give another one, or "
+            "delete it."
+        )
+    complete = (optuna.trial.TrialState.COMPLETE,)
+    trials = study.get_trials(deepcopy=False, states=complete)
+    if any("slot" not in trial.user_attrs for trial in trials):
+        raise ValueError(
+            f"{_shown(storage)} holds a search of an earlier version. Give another one, or delete "
+            "it."
         )
     study.set_user_attr("identity", digest)
     settle(study)  # a process may have been killed
@@ -50,10 +59,19 @@ def _naming(storage: str | Path | None) -> Iterator[None]:
     except Exception as error:
         if storage is None or (isinstance(error, OSError) and error.filename is not None):
             raise
-        raise ValueError(
-            f"cannot read the trials in {storage}: {str(error).partition(chr(10))[0]}; it is "
-            "damaged, or no file of a search. Give another file, or delete it."
-        ) from error
+        said = f"cannot read the trials in {_shown(storage)}: {str(error).partition(chr(10))[0]}"
+        if not is_url(storage):
+            said += "; it is damaged, or no file of a search. Give another file, or delete it."
+        raise ValueError(said) from error
+
+
+def _shown(storage: str | Path | None) -> str:
+    """A storage in words, without the password that a URL may have."""
+    if not is_url(storage):
+        return str(storage)
+    from sqlalchemy.engine import make_url
+
+    return make_url(str(storage)).render_as_string(hide_password=True)
 
 
 def is_url(storage: Any) -> bool:
@@ -70,8 +88,12 @@ def _backend(optuna: Any, storage: str | Path | None) -> Any:
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix in (".db", ".sqlite", ".sqlite3"):
-        # Not as a part of an address, in which names with % or ? would mean others.
-        return _database(optuna, "sqlite://", creator=lambda: sqlite3.connect(path, timeout=60))
+        from sqlalchemy.pool import NullPool
+
+        # Not as a part of an address, in which names with % or ? would mean others. That SQLAlchemy
+        # takes for a database in memory, whose few connections threads would have to share.
+        connect = functools.partial(sqlite3.connect, path, timeout=60)
+        return _database(optuna, "sqlite://", creator=connect, poolclass=NullPool)
     return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
 
 

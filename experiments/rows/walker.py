@@ -52,7 +52,7 @@ def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: flo
 
     sure = probs.max(-1) >= confidence
     present = np.unique(probs.argmax(-1)[sure])
-    if len(present) < 2 or sure.all():
+    if len(present) < 2 or sure.all() or not np.ptp(image):  # without edges it has no scale
         return probs
     seeds = np.where(sure, 1 + np.searchsorted(present, probs.argmax(-1)), 0)
     with warnings.catch_warnings():
@@ -61,5 +61,6 @@ def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: flo
             image, seeds, beta=beta, mode="cg_j", return_full_prob=True, channel_axis=-1
         )
     result = np.zeros(probs.shape)
-    result[..., present] = np.moveaxis(reached, 0, -1)
-    return result
+    # The solver stops a little before probabilities sum to 1.
+    result[..., present] = np.moveaxis(reached, 0, -1).clip(0, 1)
+    return result / result.sum(-1, keepdims=True)

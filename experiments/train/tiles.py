@@ -22,7 +22,7 @@ def blended(
     Args:
         probabilities: of images (B, h, w, K), (B, h, w, L).
         images: (B, H, W, K).
-        side: of a tile, in points; 2 or more.
+        side: of a tile, in points.
 
     Returns:
         (B, H, W, L).

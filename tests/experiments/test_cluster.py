@@ -55,6 +55,7 @@ def test_who_is_interrupted_leaves_no_work_behind(tmp_path):
         while not list(tmp_path.glob("one/seed-*/*.checkpoint.npz")):
             assert running.poll() is None
             time.sleep(0.05)
+        assert alive()
         running.kill()
         running.wait()
         end = time.monotonic() + 60

@@ -277,6 +277,34 @@ def test_trials_are_in_the_file_that_is_named(tmp_path, name):
     assert len(again.study.get_trials()) == 3
 
 
+def test_trials_in_sqlite_leave_no_connection_and_no_complaint(tmp_path, caplog, capfd):
+    psutil = pytest.importorskip("psutil")
+    path = tmp_path / "trials.db"
+    search(*CASES, trials=12, progress=False, storage=path)
+    assert not caplog.records and "Error" not in capfd.readouterr().err
+    assert str(path) not in [file.path for file in psutil.Process().open_files()]
+
+
+def test_a_metric_that_no_case_defines_is_refused():
+    images, probs, labels = CASES
+    everywhere = [np.ones_like(label) for label in labels]
+    with pytest.raises(ValueError, match=r'metric="boundary" is defined for none'):
+        search(images, probs, everywhere, metric="boundary", trials=3, progress=False)
+
+
+def test_a_storage_of_an_earlier_version_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "trials.log"
+    found = search(*CASES, trials=2, progress=False, storage=path)
+    found.study.add_trial(optuna.trial.create_trial(value=1.0))
+    with pytest.raises(ValueError, match=r"trials\.log holds a search of an earlier version"):
+        search(*CASES, trials=3, progress=False, storage=path)
+
+
+def test_passwords_are_not_shown():
+    with pytest.raises(ValueError, match=r"cannot read the trials in nothing://me:\*\*\*@there"):
+        search(*CASES, trials=2, progress=False, storage="nothing://me:secret@there/crf")
+
+
 @pytest.mark.parametrize("name", ["trials.log", "trials.db"])
 def test_a_storage_that_is_none_is_named_and_left_alone(tmp_path, name):
     path = tmp_path / name
@@ -398,7 +426,7 @@ def test_what_is_found_on_some_real_cases_helps_another(name):
     score = label_map_score(case.label, labels)
     assert score(refined.argmax(-1)) > score(probs.argmax(-1)) + 1
     assert found.score >= found.guess_score >= found.baseline
-    if name not in ("vnc_em", "vnc_em volume", "hc18"):  # there the guess leaves the CRF out
+    if name in ("wbc1", "nuclei_stain"):  # elsewhere the guess leaves the CRF out
         assert found.guess_score > found.baseline
 
 

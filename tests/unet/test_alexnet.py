@@ -19,6 +19,15 @@ def test_local_response_normalization_by_loops():
     assert_close(backend.array(layer(x)), expected, FLOAT32)
 
 
+def test_local_response_normalization_of_half_floats():
+    x = np.full((1, 1, 1, 5), 300.0)  # whose square no half float holds
+    layer = LocalResponseNormalization(alpha=1e-4, dtype="float16")
+    expected = 300 / (1 + 1e-4 / 5 * 5 * 300**2) ** 0.75
+    found = backend.array(layer(keras.ops.cast(x, "float16")))
+    assert found.dtype == np.float16
+    assert found[0, 0, 0, 2] == pytest.approx(expected, rel=1e-3)  # a half float's last digit
+
+
 @pytest.fixture(scope="module")
 def network():
     keras.utils.set_random_seed(0)

@@ -49,6 +49,15 @@ def test_walks_solve_the_equations_of_the_resistors():
     assert_close(found[0, :, 0], 1 - resistance / resistance[-1], 1e-3)  # of an iterative solver
 
 
+def test_walks_give_probabilities_and_none_in_an_image_of_one_colour():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet((0.3, 0.3, 0.3), (12, 15))
+    found = walked(rng.normal(size=(12, 15, 1)), probs, confidence=0.9, beta=50.0)
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum(-1), 1)
+    assert walked(np.full((12, 15, 1), 0.3), probs, confidence=0.9, beta=50.0) is probs
+
+
 def test_without_two_sure_labels_nothing_walks():
     image, probs = RNG.uniform(size=(4, 5, 1)), np.full((4, 5, 3), 1 / 3)
     assert walked(image, probs, confidence=0.9, beta=10.0) is probs
