@@ -109,22 +109,43 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
     truth = None if paths.labels is None else reading.labels(paths.labels, grid, count, volume)
     mask = None if paths.mask is None else reading.mask(paths.mask, grid, volume)
     mask = _without_nan(paths.probs, found.probs, mask, grid, kind or Kind())
-    spacing = None
-    if volume is not None:
-        spacing = tuple(float(s) for s in volume.header.get_zooms()[: len(grid)])
-    values = image.values.reshape(*grid, -1)  # (*S, K)
     return Case(
-        image=values,
+        image=image.values.reshape(*grid, -1),  # (*S, K)
         probs=found.probs,
         labels=truth,
         mask=mask,
-        spacing=spacing,
+        spacing=_spacing(volume, len(grid)),
         layout=found.layout,
         key=found.key,
         nifti=volume,
         keys=found.keys,
         num_labels=found.num_labels,
     )
+
+
+def without_probs(path: Path) -> Case:
+    """A case of an image alone: its probabilities are of no label, (*S, 0).
+
+    Raises:
+        ValueError: a file that cannot be read.
+    """
+    image = reading.image([path])
+    grid, volume = image.grids[0], image.volume
+    probs = np.empty((*grid, 0), np.float32)
+    return Case(
+        image=image.values.reshape(*grid, -1),
+        probs=probs,
+        labels=None,
+        mask=None,
+        spacing=_spacing(volume, len(grid)),
+        layout=Layout("last", probs.shape, grid),
+        key=None,
+        nifti=volume,
+    )
+
+
+def _spacing(volume: Any, axes: int) -> tuple[float, ...] | None:
+    return None if volume is None else tuple(map(float, volume.header.get_zooms()[:axes]))
 
 
 def _without_nan(

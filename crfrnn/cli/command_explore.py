@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import cases, options, outputs, pairing, reading, refining
-from crfrnn.cli.cases import Paths
+from crfrnn.cli import cases, options, outputs, pairing, refining
+from crfrnn.cli.cases import Case, Paths
 from crfrnn.explorer.session import Session
 
 _NO_METHOD = options.CRF[:-1]  # the page has the lattice
@@ -52,8 +52,8 @@ def explore(
     from crfrnn.explorer.serve import serve
 
     settings = options.settings(**given)
-    if probs is None and (labels is not None or output is not None):
-        raise click.UsageError("--labels and --output need PROBS.")
+    if probs is None:
+        _refuse(labels, output, **given)
     with options.told():
         if probs is None:
             session = _of_strokes(image, settings)
@@ -66,18 +66,41 @@ def explore(
     serve(session, files.stem(image), port=port, browser=not no_browser, say=click.echo)
 
 
+def _refuse(
+    labels: Path | None,
+    output: Path | None,
+    *,
+    logits: bool,
+    layout: str,
+    labels_as_probs: float | None,
+    **_: Any,
+) -> None:
+    """UsageError where something is said of probabilities that are not there."""
+    said = {
+        **{"--labels": labels, "--output": output, "--logits": logits},
+        **{"--layout": layout != "auto", "--labels-as-probs": labels_as_probs},
+    }
+    if wrong := [name for name, value in said.items() if value]:
+        raise click.UsageError(
+            f"Expected PROBS with {', '.join(wrong)}. Received none. Without PROBS labels are "
+            "drawn as strokes."
+        )
+
+
 def _of_strokes(image: Path, settings: refining.Settings) -> Session:
-    found = reading.image([image])
-    values = found.values
-    if values.shape == found.grids[0]:
-        values = values[..., None]
-    spacing = settings.spacing
-    return Session(values, spacing=spacing, crf=settings.parameters, workflow=_workflow(settings))
+    prepared = _prepared(cases.without_probs(image), settings)
+    return Session(
+        prepared.image,
+        spacing=prepared.spacing,
+        crf=settings.parameters,
+        workflow=_workflow(settings),
+        axis=settings.slice_axis,
+    )
 
 
 def _of_case(paths: Paths, settings: refining.Settings, output: Path | None) -> Session:
     case = cases.read(paths, settings.kind)
-    prepared = refining.prepare(case, settings._replace(slice_axis=None))
+    prepared = _prepared(case, settings)
     if output is not None:
         outputs.check(output, case, settings.how, False)
 
@@ -96,7 +119,15 @@ def _of_case(paths: Paths, settings: refining.Settings, output: Path | None) -> 
         settings.parameters,
         _workflow(settings),
         save if output is not None else None,
+        settings.slice_axis,
     )
+
+
+def _prepared(case: Case, settings: refining.Settings) -> refining.Prepared:
+    axis = settings.slice_axis
+    if axis is None and case.image.ndim == 4:
+        axis = 0  # any: slices are shown each by itself, so that none influences another
+    return refining.prepare(case, settings._replace(slice_axis=axis))
 
 
 def _workflow(settings: refining.Settings) -> dict[str, Any]:

@@ -31,12 +31,13 @@ def explore(
     Args:
         image: (H, W) or (H, W, K), any real dtype; or a volume (D, H, W) or (D, H, W, K), which is
             explored slice by slice, each by itself.
-        probs: (*S, L), as for `refine`. None: draw strokes; a random forest makes probabilities of
-            them. A volume then needs its channel axis.
+        probs: (*S, L), L <= 255, as for `refine`. None: draw strokes; a random forest makes
+            probabilities of them. A volume then needs its channel axis.
         labels: the truth, (*S) integers 0..L-1, if it is known: then scores are shown.
         spacing: as for `refine`.
         crf: of theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight,
             num_iterations and normalization those to start with, a number each. Others are guessed.
+            ignore_below, which the page does not show, is used by `refined()`.
 
     Returns:
         A widget, to be the last line of a cell. Its `parameters` are those that the sliders show,

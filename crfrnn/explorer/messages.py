@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from crfrnn.explorer.session import Arrays, Session
 
+_LOG = logging.getLogger(__name__)
 _LENGTH = struct.Struct(">I")  # of the JSON
 _TYPES = {"uint8": np.uint8, "float32": np.float32}
 
@@ -55,7 +57,10 @@ def answered(
     try:
         answer, found = session.answer(message["method"], message["options"], arrays)
     except (ValueError, TypeError, ImportError) as error:
-        return {"error": str(error)}, {}
+        return {"error": str(error) or type(error).__name__}, {}
     except MemoryError:
         return {"error": "There is not enough memory for this. Explore a smaller part."}, {}
+    except Exception as error:  # nobody but the page can tell: a full disk, a fault of ours
+        _LOG.exception("The explorer could not answer %r.", message.get("method"))
+        return {"error": f"{type(error).__name__}: {error}"}, {}
     return {"answer": answer}, {name: np.ascontiguousarray(a) for name, a in found.items()}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -96,13 +98,15 @@ def serve(
     secret = secrets.token_urlsafe(16)
     app = application(session, name, secret)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name != "nt":  # there it would share a port that another program has
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((_LOOPBACK, port))
         listening.listen()  # from now on a browser that is quicker than the server waits
         address = f"http://{_LOOPBACK}:{listening.getsockname()[1]}/{secret}/"
         say(f"The explorer is at {address} (Ctrl-C ends it).")
         if browser:
-            webbrowser.open(address)
+            # In a thread: one in a terminal returns when it is closed.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         with contextlib.suppress(KeyboardInterrupt):  # raised again when it has ended
             server.run(sockets=[listening])

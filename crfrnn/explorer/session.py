@@ -10,11 +10,12 @@ import numpy as np
 
 from crfrnn import checks
 from crfrnn.diagnosis.diagnose import diagnose
-from crfrnn.explorer import shown
+from crfrnn.explorer import shown, starting
 from crfrnn.explorer.plane import Plane, seen_from
 from crfrnn.explorer.scribbles import Strokes
 from crfrnn.meanfield.parameters import NAMES, declared
 from crfrnn.offline import inputs, slices
+from crfrnn.offline.intensities import PERCENTILES
 from crfrnn.offline.refine import refine
 from crfrnn.parameters.first_guess import Guess, first_guess
 from crfrnn.parameters.ranges import level
@@ -22,12 +23,7 @@ from crfrnn.parameters.ranges import level
 Arrays = dict[str, np.ndarray]
 Answer = tuple[dict[str, Any], Arrays]
 
-# Where nothing is given and the guess leaves the CRF out: pydensecrf's 80 points and 13 of 255 for
-# photographs, as shares of the longer side and of the intensities.
-_ALPHA, _BETA = 0.1, 13 / 255
-_START = {"theta_gamma": 3.0, "bilateral_weight": 10.0, "spatial_weight": 3.0}
 _UNKNOWN = 255
-_MORE = {"num_iterations": 5, "normalization": "symmetric"}
 
 
 class Session:
@@ -35,12 +31,13 @@ class Session:
 
     Args:
         image: (*S,) or (*S, K), S = (H, W) or (D, H, W).
-        probs: (*S, L), or None: labels are drawn as strokes.
-        labels: the truth, (*S), or None; 255 where it is not known, if there are fewer labels.
+        probs: (*S, L), L <= 255, or None: labels are drawn as strokes.
+        labels: the truth, (*S), or None; 255 where it is not known.
         spacing: as for `refine`.
         crf: arguments of `refine` to start with, numbers; those that are missing are guessed.
         workflow: what else belongs into a parameter file, such as {"rescale": True}.
         save: writes the result where the user has asked for it, and returns what to say of it.
+        axis: across which a volume is cut at first, 0..2. None: where it has the fewest slices.
 
     Attributes:
         parameters: arguments of `refine`, as the page has them now.
@@ -56,6 +53,7 @@ class Session:
         crf: Mapping[str, Any] | None = None,
         workflow: Mapping[str, Any] | None = None,
         save: Callable[[Session], str] | None = None,
+        axis: int | None = None,
     ):
         image = checks.array("image", image)
         self.probs: np.ndarray | None = None
@@ -71,17 +69,27 @@ class Session:
                 "Expected an image (H, W) or (H, W, K), or a volume (D, H, W) or (D, H, W, K), "
                 f"with points. Received shape {image.shape}."
             )
+        if len(self.names) > _UNKNOWN:
+            raise ValueError(
+                f"Expected at most {_UNKNOWN} labels: the page has a byte for each point, of which "
+                f"{_UNKNOWN} means that it is not known. Received {len(self.names)}."
+            )
+        if axis is not None and (len(grid) != 3 or axis not in range(3)):
+            raise ValueError(
+                "Expected a volume to cut into slices, across an axis 0, 1 or 2. Received an image "
+                f"of {len(grid)} axes, and axis {axis!r}."
+            )
         sizes = {"S": len(grid), "K": image.shape[-1], "L": len(self.names)}
         checks.fit(declared("spacing"), {"spacing": spacing}, sizes)
-        given = _numbers(dict(crf or {}), sizes)
+        given = starting.numbers(dict(crf or {}), sizes)
         self.image, self.workflow, self._save = image, dict(workflow or {}), save
-        self._unknown = _UNKNOWN if len(self.names) <= _UNKNOWN else None
         self.truth = None
         if labels is not None:
-            self.truth = inputs.label_map(labels, len(self.names), grid, self._unknown)
+            self.truth = inputs.label_map(labels, len(self.names), grid, _UNKNOWN)
         steps = np.broadcast_to(1.0 if spacing is None else spacing, len(grid))
         self.spacing = None if spacing is None else tuple(map(float, steps))
-        self.axis = int(np.argmin(grid)) if len(grid) == 3 else None
+        fewest = int(np.argmin(grid)) if len(grid) == 3 else None
+        self.axis = fewest if axis is None else axis
         self.index = 0 if self.axis is None else grid[self.axis] // 2
         self._limits = shown.limits(image)
         self._strokes: Strokes | None = None
@@ -91,7 +99,9 @@ class Session:
         self._open()
         guess = None if probs is None or all(name in given for name in NAMES) else self._guessed()
         usable = {} if guess is None or not guess["bilateral_weight"] else dict(guess)
-        self.parameters = {**self._usual(), **usable, **given}
+        side = 1.0 if self._spacing is None else min(self._spacing)
+        usual = starting.usual(side * max(self._picture.shape[:2]), shown.extent(self._limits))
+        self.parameters = {**usual, **usable, **given}
 
     def answer(self, method: str, options: dict[str, Any], arrays: Arrays | None = None) -> Answer:
         """The answer to a question of the page: what JSON can hold, and arrays by name.
@@ -134,11 +144,15 @@ class Session:
         height, width = self._picture.shape[:2]
         within = [1.0, 1.0] if self._spacing is None else list(self._spacing)
         code: dict[str, Any] = {"spacing": None if self._spacing is None else within}
-        workflow, volume = dict(self.workflow), None
+        workflow, volume, notes = dict(self.workflow), None, ""
+        if workflow.get("rescale"):
+            low, high = PERCENTILES
+            notes += f"# image: percentiles {low} and {high} of each channel mapped to 0 and 1\n"
         if self.axis is not None:
             volume = {"sizes": self.image.shape[:-1], "axis": self.axis, "index": self.index}
             workflow["slice_axis"] = self.axis
-            code["note"] = f"# of each slice across axis {self.axis}\n"
+            notes += f"# of each slice across axis {self.axis}\n"
+        code["note"] = notes
         found = {
             **{"width": width, "height": height, "spacing": within},
             **{"unit": "px" if self._spacing is None else "", "labels": self.names},
@@ -200,7 +214,7 @@ class Session:
         plane, truth = self._drawn(), self.truth
         if truth is not None and self.axis is not None:
             truth = truth.take(self.index, self.axis)
-        given = {"spacing": plane.spacing, "unknown": self._unknown, **parameters}
+        given = {"spacing": plane.spacing, "unknown": _UNKNOWN, **parameters}
         found = diagnose(plane.image, plane.probs, truth, **given)
         return {"sentences": found.verdict}, {}
 
@@ -248,27 +262,6 @@ class Session:
         guess = first_guess([plane.image], [plane.probs], spacing=plane.spacing)
         guess["theta_beta"] = level(guess["theta_beta"])  # the page has one slider for all channels
         return guess
-
-    def _usual(self) -> dict[str, Any]:
-        side = 1.0 if self._spacing is None else min(self._spacing)
-        longest = side * max(self._picture.shape[:2])
-        thetas = {"theta_alpha": _ALPHA * longest, "theta_beta": _BETA * shown.extent(self._limits)}
-        start = {**thetas, **_START, **_MORE}
-        return {**{name: start[name] for name in NAMES}, **_MORE}
-
-
-def _numbers(crf: dict[str, Any], sizes: Any) -> dict[str, Any]:
-    """The arguments of `refine` that a page has sliders for, checked."""
-    known = (*NAMES, *_MORE)
-    if unknown := sorted(set(crf) - set(known)):
-        raise ValueError(
-            f"Expected of the arguments of refine {', '.join(known)}. Received {unknown[0]!r}."
-        )
-    checks.fit({name: declared(*_MORE)[name] for name in crf}, dict(crf), sizes)
-    for name, value in crf.items():
-        if np.ndim(value):
-            raise ValueError(f"Expected one number for {name}, for one slider. Received {value!r}.")
-    return {n: value if isinstance(value, (int, str)) else float(value) for n, value in crf.items()}
 
 
 def _bytes(shares: np.ndarray) -> np.ndarray:

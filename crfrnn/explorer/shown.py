@@ -6,16 +6,18 @@ import numpy as np
 
 from crfrnn.offline.intensities import PERCENTILES
 
+_WHITE = {"bool": 1.0, "uint8": 255.0}  # of types that say it themselves
+
 
 def limits(image: np.ndarray) -> np.ndarray:
-    """What is black and what is white, (2, K): 0 and 255 of bytes, else percentiles.
+    """What is black and what is white, (2, K): of bytes and bool their ends, else percentiles.
 
     Args:
         image: (*S, K).
     """
     channels = image.shape[-1]
-    if image.dtype == np.uint8:
-        return np.repeat([[0.0], [255.0]], channels, 1)
+    if image.dtype.name in _WHITE:
+        return np.repeat([[0.0], [_WHITE[image.dtype.name]]], channels, 1)
     found = np.percentile(image.reshape(-1, channels), PERCENTILES, axis=0)
     found[1] = np.where(found[1] > found[0], found[1], found[0] + 1)
     return found

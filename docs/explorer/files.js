@@ -53,7 +53,8 @@ export async function readPicture(blob, name, most = MOST_POINTS) {
 }
 
 // A picture as classes, at the size of another one: indices of a palette, grey values, or colours in their order.
-export function asLabels({ bitmap, palette, grey }, width, height, name) {
+export function asLabels({ bitmap, palette, grey, deep }, width, height, name) {
+  if (deep) throw failed(name, "expected a label map of 8 bits, of which a browser keeps all. Received one of 16 bits. Save it as uint8.");
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.imageSmoothingEnabled = false;
   context.drawImage(bitmap, 0, 0, width, height);
@@ -68,6 +69,9 @@ export function asLabels({ bitmap, palette, grey }, width, height, name) {
   for (let at = 0; at < data.length; at += 4) codes.add(codeOf(data[at], data[at + 1], data[at + 2]));
   if (codes.size > 64) {
     throw failed(name, `expected a label map. Received a picture of ${codes.size} colours. A PNG with one value per class will do.`);
+  }
+  if (palette && ![...codes].every((code) => colours.has(code))) {
+    throw failed(name, "expected a label map of the colours of its palette. Received others, as half transparent ones become. Save it as grey values.");
   }
   const sorted = [...codes].sort((a, b) => a - b);
   const isMask = grey && sorted.every((code) => code === 0 || code === 0xffffff);

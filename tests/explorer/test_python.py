@@ -168,6 +168,9 @@ def test_the_command_serves_a_page_saves_and_ends(browser, served, tmp_path):
     browser.click("Save")
     browser.wait("document.querySelector('.crf-message').textContent.includes('Written')")
     assert browser.errors() == []
+    other = "Object.assign(Object.create(Object.getPrototypeOf(app.engine)), { address: 'other' })"
+    assert browser.run(f"{other}.ask('start')") == "ERROR Error: Not Found"
+    assert all("404" in error for error in browser.errors())
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 0, said

@@ -113,6 +113,32 @@ def session_guess(image, probs):
     return Session(image, probs).answer("guess", {})[0]["reasons"]
 
 
+def test_the_axis_and_labels_left_out_are_those_of_the_user():
+    image, probs = RNG.uniform(0, 1, (5, 12, 9)), RNG.dirichlet(np.ones(2), (5, 12, 9))
+    session = Session(image, probs, crf=CRF, axis=1)
+    assert session.answer("start", {})[0]["volume"] == {"sizes": (5, 12, 9), "axis": 1, "index": 6}
+    rare = np.concatenate([PROBS * (1 - 1e-6), np.full((30, 41, 1), 1e-6)], -1)
+    session = Session(IMAGE, rare, crf={**CRF, "ignore_below": 1e-3})
+    assert session.answer("start", {})[0]["parameters"]["ignore_below"] == 1e-3
+    expected = crfrnn.refine(IMAGE, rare, **CRF, ignore_below=1e-3)
+    assert np.abs(expected - crfrnn.refine(IMAGE, rare, **CRF)).max() > 0
+    assert np.array_equal(session.refined(), expected)
+    labels = refined(session, session.parameters, 4)[1]["labels"]
+    assert np.array_equal(labels, expected.argmax(-1))
+    session.answer("diagnose", {"parameters": session.parameters})
+
+
+def test_an_image_of_bool_is_black_and_white():
+    image = RNG.random((20, 30)) < 0.1
+    session = Session(image, PROBS[:20, :30], crf=CRF)
+    found, arrays = session.answer("start", {})
+    assert np.array_equal(arrays["picture"][..., 0], np.where(image, 255, 0))
+    assert found["high"] == 1
+    labels = refined(session, CRF, 4)[1]["labels"]
+    expected = crfrnn.refine(image.astype(float), PROBS[:20, :30], **CRF)
+    assert np.array_equal(labels, expected.argmax(-1))
+
+
 def test_strokes_become_probabilities():
     pytest.importorskip("sklearn", reason="the extra `explorer` has it")
     rows, columns = np.mgrid[:60, :80]
@@ -141,6 +167,7 @@ def test_what_cannot_be_answered_is_said_in_words():
     assert "start, slice" in answered(session, {"method": "dance", "options": {}}, {})[0]["error"]
     for crf, words in (
         ({"theta_alpha": [3.0, 4.0]}, "one number for theta_alpha"),
+        ({"theta_beta": [3.0, 4.0]}, "the page has one slider for it"),
         ({"theta_beta": -1.0}, "theta_beta"),
         ({"window": 3}, "'window'"),
     ):
@@ -148,6 +175,26 @@ def test_what_cannot_be_answered_is_said_in_words():
             Session(IMAGE, PROBS, crf=crf)
     with pytest.raises(ValueError, match=r"Received shape \(30,"):
         Session(IMAGE[:, 0, 0], PROBS[:, 0])
+    with pytest.raises(ValueError, match=r"at most 255 labels.* Received 256\."):
+        Session(IMAGE[:2], np.full((2, 41, 256), 1 / 256))
+    with pytest.raises(ValueError, match=r"Expected a volume.* image of 2 axes, and axis 0\."):
+        Session(IMAGE, PROBS, axis=0)
+
+
+def test_what_goes_wrong_behind_the_page_is_said_and_logged(caplog):
+    def save(_):
+        raise OSError(28, "No space left on device")
+
+    session = Session(RNG.uniform(0, 1, (5, 12, 9)), RNG.dirichlet(np.ones(2), (5, 12, 9)), crf=CRF)
+    session._save = save
+    for method, options, words in (
+        ("save", {}, "No space left on device"),
+        ("slice", {"axis": 0, "index": 99}, "IndexError: index 99 is out of bounds"),
+    ):
+        message = {"method": method, "options": {"parameters": CRF, **options}}
+        assert words in answered(session, message, {})[0]["error"]
+        assert words in caplog.text and "Traceback" in caplog.text
+        caplog.clear()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0\0\0\5{}", b"\0\0\0\2[]", b"\xff" * 9])

@@ -65,13 +65,15 @@ export class LocalEngine {
     const head = new TextEncoder().encode(JSON.stringify({ method, options, arrays: about }));
     const length = new DataView(new ArrayBuffer(4));
     length.setUint32(0, head.length);
-    let content;
+    let response, content;
     try {
       const body = new Blob([length.buffer, head, ...Object.values(arrays)]);
-      content = await (await fetch(this.address, { method: "POST", body })).arrayBuffer();
+      response = await fetch(this.address, { method: "POST", body });
+      content = await response.arrayBuffer();
     } catch {
       throw new Error(GONE);
     }
+    if (!response.ok) throw new Error(new TextDecoder().decode(content));
     const size = new DataView(content).getUint32(0);
     const found = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 4, size)));
     if (found.error) throw new Error(found.error);
