@@ -5,6 +5,7 @@ While it is made it lies in a hidden folder beside its place, `.labels.zarr.unfi
 - `labels.zarr`: the array, or the OME-Zarr image, so far;
 - `asked.json`: of what, and how, it is made;
 - `written`: a file for each block that is finished;
+- `replaced`: at the end, for a moment, what was in the place;
 - `lock`: held by the command that is at work.
 """
 
@@ -106,6 +107,7 @@ def write(
         if like.axes:
             write_image(made, names, like, labels=asked["output"][0] == "labels")
         if os.path.lexists(output):
+            shutil.rmtree(record / "replaced", ignore_errors=True)  # of a command killed just here
             os.replace(output, record / "replaced")
         os.replace(made, output)
         shutil.rmtree(record, ignore_errors=True)

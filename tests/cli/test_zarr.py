@@ -275,6 +275,9 @@ def test_a_run_that_fails_leaves_the_old_result(tmp_path, monkeypatch):
     with FileLock(record / "lock"):
         said = run(*arguments, "--overwrite", fails=True)
     assert "Another command is at work on" in said
+    # Another old result lies where one killed at its very end has left it.
+    for folder in (output, record / "replaced"):
+        shutil.copytree(image, folder)
     run(*arguments, "--overwrite")
     assert not record.exists()
     expected = refine(IMAGE, np.array(array), **CRF).argmax(-1)
