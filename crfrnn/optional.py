@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import platform
 from typing import Any
 
 BACKENDS = ("tensorflow", "jax", "torch")  # of Keras, and the extras that bring them
@@ -39,6 +40,26 @@ def needed(module: str, what: str, extra: str) -> Any:
             f"{what} need the package {module.split('.')[0]}: pip install 'crfrnn[{extra}]' "
             f"(in a clone: '.[{extra}]')."
         ) from error
+
+
+def needed_zarr() -> Any:
+    """Import zarr of a version that is understood, or say how to install it.
+
+    Raises:
+        ImportError: it is missing, or older than 3, as everywhere on Python 3.10.
+    """
+    reason = "it is missing"
+    try:
+        zarr = importlib.import_module("zarr")
+        reason = f"zarr {zarr.__version__} is here"
+        if int(zarr.__version__.split(".")[0]) >= 3:
+            return zarr
+    except ImportError:
+        pass
+    raise ImportError(
+        f"Zarr files need zarr 3, which needs Python 3.11 or newer; {reason}, with Python "
+        f"{platform.python_version()}: pip install 'crfrnn[large]' (in a clone: '.[large]')."
+    )
 
 
 def needed_keras(what: str) -> Any:

@@ -85,26 +85,40 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: another command does.
     """
-    from filelock import FileLock, Timeout  # here, since workers need none
-
     workshop = folder / files.WORKSHOP
     workshop.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(workshop / "lock")
+    with held(workshop / "lock", f"in {folder}", "folder"):
+        try:
+            for path in workshop.iterdir():  # what a killed command has left
+                if path.name != "lock":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            yield
+        finally:
+            with workers.interrupts_later():
+                shutil.rmtree(workshop, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def held(path: Path, where: str, instead: str) -> Iterator[None]:
+    """Hold the lock of this file; its folder exists.
+
+    Raises:
+        ValueError: another command holds it; where, and what to choose instead, is for the message.
+    """
+    from filelock import FileLock, Timeout  # here, since workers need none
+
+    lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         raise ValueError(
-            f"Another command is at work in {folder}. Wait until it has ended, or choose another "
-            "folder."
+            f"Another command is at work {where}. Wait until it has ended, or choose another "
+            f"{instead}."
         ) from None
     try:
-        for path in workshop.iterdir():  # what a killed command has left
-            if path.name != "lock":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield
     finally:
         with workers.interrupts_later():
-            shutil.rmtree(workshop, ignore_errors=True)
             lock.release()
             del lock  # in its finalizer a Ctrl-C would be lost
 

@@ -72,7 +72,7 @@ def refine(
     agree_with: Path | None,
     palette: bool,
     packed: bool,
-    zarr_output: str,
+    zarr_output: str | None,
     levels: int,
     preview: str | None,
     cluster: str | None,
@@ -124,15 +124,21 @@ def refine(
             output,
             settings,
             overwrite=overwrite,
-            zarr_output=zarr_output,
+            kind=zarr_output or "labels",
             levels=levels,
             preview=preview,
             cluster=cluster,
             jobs=jobs,
         )
         return
-    if preview or cluster or levels > 1:
-        raise click.UsageError("--preview, --cluster and --levels are for Zarr images.")
+    if files.is_zarr(probs):
+        raise click.UsageError(
+            f"{probs} is Zarr, and {image} is not. Convert both to Zarr, or neither."
+        )
+    if preview or cluster or levels > 1 or zarr_output:
+        raise click.UsageError(
+            "--preview, --cluster, --levels and --zarr-output are for Zarr images."
+        )
     if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
         raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
     if image.is_dir():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crfrnn.optional import needed
+from crfrnn.optional import needed_zarr
 
 ZARR = (".zarr",)
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -53,9 +53,9 @@ def open_zarr(path: Path) -> Zarr:
 
     Raises:
         ValueError: a group that is no image, axes that are not understood.
-        ImportError: zarr is missing.
+        ImportError: zarr is missing, or too old.
     """
-    zarr = needed("zarr", "Zarr files", "large")
+    zarr = needed_zarr()
     try:
         found = zarr.open(path, mode="r")
     except Exception as error:  # of many kinds, of zarr and of what it reads
@@ -84,11 +84,18 @@ def open_zarr(path: Path) -> Zarr:
     return Zarr(array, axes, spacing, next(filter(None, reversed(units)), None))
 
 
+def fingerprint(folder: Path) -> list[int]:
+    """Number of the files of a Zarr array, their bytes together, time of the newest (ns)."""
+    status = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    newest = max((each.st_mtime_ns for each in status), default=0)
+    return [len(status), sum(each.st_size for each in status), newest]
+
+
 def create_array(
     path: Path, shape: Sequence[int], chunks: Sequence[int], dtype: Any, version: int
 ) -> Any:
     """A new Zarr array of zeros."""
-    zarr = needed("zarr", "Zarr files", "large")
+    zarr = needed_zarr()
     path.parent.mkdir(parents=True, exist_ok=True)
     return zarr.create_array(
         str(path), shape=tuple(shape), chunks=tuple(chunks), dtype=dtype, zarr_format=version

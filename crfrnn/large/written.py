@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crfrnn.optional import needed
+from crfrnn.optional import needed, needed_zarr
 
 
 def left(array: Any, target: Path, record: Path) -> list[Any]:
@@ -39,6 +39,5 @@ def left(array: Any, target: Path, record: Path) -> list[Any]:
 
 
 def _write(block: np.ndarray, target: str, place: tuple[slice, ...], done: str) -> None:
-    zarr = needed("zarr", "Zarr files", "large")
-    zarr.open_array(target, mode="r+")[place] = block
+    needed_zarr().open_array(target, mode="r+")[place] = block
     Path(done).touch()

@@ -2,13 +2,16 @@
 
 import importlib
 import itertools
+import shutil
 import signal
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from crfrnn import probs_from_logits, refine
 from crfrnn.cli.commands import crfrnn
@@ -160,17 +163,18 @@ def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path):
     command = [sys.executable, "-c", KILLED, str(POINTS), *arguments]
     assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
     record = tmp_path / ".killed.zarr.unfinished"
-    noted = sorted(p.name for p in record.iterdir() if p.name != "asked.json")
+    noted = sorted(p.name for p in (record / "written").iterdir())
     assert len(noted) == 2
     # What is there and not noted may be half of a chunk.
-    begun = zarr.open_array(output, mode="r+")
+    assert not output.exists()
+    begun = zarr.open_array(record / output.name, mode="r+")
     for i, j in itertools.product(range(2), range(2)):
         if f"{i}.{j}" not in noted:
             begun[75 * i : 75 * i + 75, 55 * j : 55 * j + 55] = 99
     other = run(image, probs, "-o", output, *OPTIONS, "--theta-beta=31", fails=True)
     assert "begun with other inputs or parameters" in other
     # What is noted is not made again.
-    kept = files_of(output)
+    kept = files_of(record / output.name)
     said = run(image, probs, "-o", output, *OPTIONS)
     assert "Complete already: 2 of 4 tiles" in said
     assert not record.exists()
@@ -203,7 +207,7 @@ def test_logits_at_a_stride(tmp_path):
     np.testing.assert_array_equal(zarr.open_array(tmp_path / "labels.zarr")[:], expected)
 
 
-def test_what_is_wrong_is_refused(tmp_path):
+def test_what_is_wrong_is_refused(tmp_path, monkeypatch):
     image, probs = plain(tmp_path)
     np.save(tmp_path / "probs.npy", PROBS)
     output = tmp_path / "labels.zarr"
@@ -220,7 +224,79 @@ def test_what_is_wrong_is_refused(tmp_path):
     group.create_array("raw", shape=(3, 4), dtype="uint8")
     said = run(tmp_path / "group.zarr", probs, "-o", output, fails=True)
     assert "Received a group of raw" in said
+    assert "are of OME-Zarr" in run(image, probs, "-o", output, *OPTIONS, "--levels=2", fails=True)
+    cv2.imwrite(str(tmp_path / "image.png"), IMAGE)
+    picture = [tmp_path / "image.png", tmp_path / "probs.npy", "-o", tmp_path / "labels.png"]
+    said = run(*picture, *OPTIONS, "--zarr-output", "probabilities", fails=True)
+    assert "are for Zarr images" in " ".join(said.split())
+    picture[1] = probs
+    assert "both to Zarr, or neither" in " ".join(run(*picture, *OPTIONS, fails=True).split())
+    monkeypatch.setattr(zarr, "__version__", "2.18.3")
+    assert "Zarr files need zarr 3" in run(image, probs, "-o", output, *OPTIONS, fails=True)
     assert not output.exists()
+
+
+def test_inputs_are_spared(tmp_path):
+    """--overwrite would have deleted the group that they are in."""
+    store = tmp_path / "store.zarr"
+    zarr.open_group(store, mode="w")
+    image, probs = plain(store)
+    before = files_of(store)
+    for output, said in ((store, "holds the input"), (image / "x.zarr", "lies in the input")):
+        text = run(image, probs, "-o", output, *OPTIONS, "--overwrite", fails=True)
+        assert said in " ".join(text.split())
+    assert files_of(store) == before
+
+
+def test_a_run_that_fails_leaves_the_old_result(tmp_path, monkeypatch):
+    monkeypatch.setattr("crfrnn.cli.tiled._SAMPLE", 400)  # what is wrong is met only in the tiles
+    image, probs = plain(tmp_path)
+    output, record = tmp_path / "labels.zarr", tmp_path / ".labels.zarr.unfinished"
+    arguments = [image, probs, "-o", output, *OPTIONS]
+    run(*arguments)
+    before = files_of(output)
+    array = zarr.open_array(probs, mode="r+")
+    array[:5, :5] = 0.9
+    assert "sum to 1" in run(*arguments, "--overwrite", fails=True)
+    assert files_of(output) == before
+    # Inputs that have changed since are other ones, wherever they are.
+    shutil.rmtree(output)
+    array[:] = PROBS[:, :, ::-1]
+    assert "begun with other inputs" in run(*arguments, fails=True)
+    # Of the same ones, what is noted counts only with the array that it is about.
+    array[:5, :5] = 0.9
+    run(*arguments, "--overwrite", fails=True)
+    for name in itertools.product("01", "01"):
+        (record / "written" / ".".join(name)).touch()
+    shutil.rmtree(record / output.name)
+    assert "sum to 1" in run(*arguments, "--overwrite", fails=True)
+    # One at a time.
+    array[:5, :5] = PROBS[:5, -1:-6:-1]
+    with FileLock(record / "lock"):
+        said = run(*arguments, "--overwrite", fails=True)
+    assert "Another command is at work on" in said
+    # Another old result lies where one killed at its very end has left it.
+    for folder in (output, record / "replaced"):
+        shutil.copytree(image, folder)
+    run(*arguments, "--overwrite")
+    assert not record.exists()
+    expected = refine(IMAGE, np.array(array), **CRF).argmax(-1)
+    np.testing.assert_array_equal(zarr.open_array(output)[:], expected)
+
+
+def test_labels_first_of_fewer_points(tmp_path):
+    """(2, 50, 50) is not 50 labels of 2 x 50 points; (50, 50, 50) may be this or that."""
+    picture, few = IMAGE[:100, :100], PROBS[:100:2, :100:2, 0]
+    few = np.stack([few, 1 - few])
+    paths = [tmp_path / f"{name}.zarr" for name in ("image", "few", "square")]
+    for path, values in zip(paths, (picture, few, np.ones((50, 50, 50), "f4")), strict=True):
+        zarr.create_array(path, data=values)
+    image, probs, square = paths
+    run(image, probs, "-o", tmp_path / "labels.zarr", *OPTIONS, "--upsample")
+    expected = refine(picture, upsample(np.moveaxis(few, 0, -1), (100, 100)), **CRF).argmax(-1)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "labels.zarr")[:], expected)
+    said = run(image, square, "-o", tmp_path / "x.zarr", *OPTIONS, "--upsample", fails=True)
+    assert "may have the labels first or last" in " ".join(said.split())
 
 
 @pytest.mark.nightly  # a cluster takes ten seconds to start

@@ -1,0 +1,112 @@
+"""An image and its probabilities in Zarr, as dask arrays that fit together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crfrnn import files
+from crfrnn.cli.refining import Settings
+from crfrnn.files.zarrs import Zarr, fingerprint, open_zarr
+from crfrnn.offline.upsampling import in_proportion
+from crfrnn.optional import needed
+
+
+class Inputs(NamedTuple):
+    """What a Zarr image is refined from.
+
+    image, probs: (*S, K) and (*S, L), dask arrays.
+    spacing: (S,) or None.
+    like: the image.
+    files: of each where it is, shape and dtype there, and `fingerprint`, to tell others from them.
+    """
+
+    image: Any
+    probs: Any
+    spacing: tuple[float, ...] | None
+    like: Zarr
+    files: list[Any]
+
+
+def opened(image: Path, probs: Path, settings: Settings) -> Inputs:
+    """Image and probabilities as dask arrays, channels and labels last."""
+    da = needed("dask.array", "Images larger than memory", "large")
+    from crfrnn.large.probabilities import prepared
+
+    if not files.is_zarr(probs):
+        raise ValueError(
+            f"{probs}: expected Zarr, as the image is. Convert both to Zarr, or neither."
+        )
+    lazy = []
+    both = [open_zarr(path) for path in (image, probs)]
+    for path, found in zip((image, probs), both, strict=True):
+        array = da.from_zarr(found.array)
+        if found.axes:
+            if "t" in found.axes:
+                axis = found.axes.index("t")
+                if array.shape[axis] > 1:
+                    raise ValueError(f"{path}: expected one time. Received {array.shape[axis]}.")
+                array = da.take(array, 0, axis=axis)
+            names = [name for name in found.axes if name != "t"]
+            if names != sorted(names, key="czyx".index):
+                raise ValueError(f"{path}: expected axes t, c, z, y, x. Received {names}.")
+            array = da.moveaxis(array, 0, -1) if "c" in names else array[..., None]
+        lazy.append(array)
+    picture, q = lazy
+    grids = {picture.shape[:-1], *([] if both[0].axes else [picture.shape])}
+    grid = picture.shape[: q.ndim - 1]
+    if not both[1].axes and _labels_first(q.shape, grid, settings.upsample):
+        q = da.moveaxis(q, 0, -1)
+    if settings.upsample or q.shape[:-1] == grid:
+        q = prepared(q, grid, settings.logits)
+    if q.shape[:-1] not in grids or q.ndim not in (3, 4):
+        raise ValueError(
+            "Expected probabilities (*S, L) of the image's size, or with --upsample smaller by a "
+            f"whole factor. Received an image of shape {picture.shape} and probabilities of shape "
+            f"{q.shape}."
+        )
+    if picture.shape == q.shape[:-1]:
+        picture = picture[..., None]
+    spacing = both[0].spacing if settings.spacing is None else settings.spacing
+    axes = q.ndim - 1
+    if spacing is not None:
+        spacing = tuple(map(float, np.broadcast_to(spacing, axes)))
+    told = [
+        [str(path.resolve()), found.array.shape, str(found.array.dtype),
+         fingerprint(path / found.array.path)]
+        for path, found in zip((image, probs), both, strict=True)
+    ]  # fmt: skip
+    return Inputs(picture, q, spacing, both[0], told)
+
+
+def _labels_first(shape: tuple[int, ...], grid: tuple[int, ...], upsample: bool) -> bool:
+    """Whether probabilities are (L, *s). False: (*s, L), or neither, which is refused later.
+
+    Two labels of 50 x 50 points are also 50 labels of 2 x 50, where the image has 100 x 100: the
+    factor that is the same along all axes decides.
+    """
+    last, first = shape[:-1], shape[1:]
+    if not upsample:
+        return last != grid and first == grid
+    both = [_factors(last, grid), _factors(first, grid)]
+    likely = [each for each in both if len(each) == 1] or [each for each in both if each]
+    if not likely:
+        return False
+    taken = both.index(likely[0])
+    other = (first, last)[taken]
+    # What would fit but for the padding of a network is too much like it to take the other.
+    if len(likely) > 1 or (len(likely[0]) > 1 and in_proportion(other, grid)):
+        raise ValueError(
+            f"Probabilities of shape {shape} may have the labels first or last, for an image of "
+            f"{grid} points. Write them as OME-Zarr, whose axes say it, or at the image's size."
+        )
+    return taken == 1
+
+
+def _factors(small: tuple[int, ...], grid: tuple[int, ...]) -> set[int]:
+    """How many times larger the image is along its axes; empty if that is no whole number."""
+    if len(small) != len(grid) or any(s == 0 or n % s for n, s in zip(grid, small, strict=True)):
+        return set()
+    return {n // s for n, s in zip(grid, small, strict=True)}
