@@ -20,35 +20,35 @@ export class Core {
         },
       },
     });
-    core.library = instance.exports;
-    core.library._initialize();
+    core.exports = instance.exports;
+    core.exports._initialize();
     core.message = core.take(MESSAGE);
     return core;
   }
 
   take(bytes) {
-    const address = this.library.malloc(bytes);
+    const address = this.exports.malloc(bytes);
     if (!address) throw new Error("There is not enough memory for a picture of this size. Open a smaller one.");
     return address;
   }
   free(...addresses) {
-    for (const address of addresses) if (address) this.library.free(address);
+    for (const address of addresses) if (address) this.exports.free(address);
   }
 
   // Views of the memory: valid until it grows, that is until the next call.
   float32(address, length) {
-    return new Float32Array(this.library.memory.buffer, address, length);
+    return new Float32Array(this.exports.memory.buffer, address, length);
   }
   int32(address, length) {
-    return new Int32Array(this.library.memory.buffer, address, length);
+    return new Int32Array(this.exports.memory.buffer, address, length);
   }
   int64(address, length) {
-    return new BigInt64Array(this.library.memory.buffer, address, length);
+    return new BigInt64Array(this.exports.memory.buffer, address, length);
   }
 
   call(name, ...given) {
-    if (!this.library[name](...given, this.message, BigInt(MESSAGE))) return;
-    const bytes = new Uint8Array(this.library.memory.buffer, this.message, MESSAGE);
+    if (!this.exports[name](...given, this.message, BigInt(MESSAGE))) return;
+    const bytes = new Uint8Array(this.exports.memory.buffer, this.message, MESSAGE);
     throw new Error(new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0))));
   }
 
@@ -82,7 +82,7 @@ export class Lattice {
       this.free();
       throw error;
     } finally {
-      core.library.crfrnn_delete_neighbours(core.int32(neighbours, 1)[0]);
+      core.exports.crfrnn_delete_neighbours(core.int32(neighbours, 1)[0]);
       core.free(positions, neighbours);
     }
   }
