@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -84,17 +86,7 @@ def fcn(
     # that 7 positions remain of a single pixel: what the 7 x 7 window of fc6 needs.
     stages = vgg.vgg16(image, width=width, normalization=normalization, first_padding=100)
     x = stages[4]  # (B, n, n', 8 width), n = ceil((H + 198) / 32)
-    for name, kernel_size in (("fc6", 7), ("fc7", 1)):
-        x = convolution(
-            x,
-            64 * width,
-            kernel_size,
-            padding="valid",
-            normalization=normalization,
-            name=name,
-        )
-        if dropout:
-            x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    x = fully_connected(x, 64 * width, 7, normalization=normalization, dropout=dropout)
     x = logits(x, num_labels, name="score")  # (B, n - 6, n' - 6, L)
 
     # Stage, its scale in at-once training, and where its scores meet those from below. The offsets
@@ -113,3 +105,35 @@ def fcn(
     model = keras.Model(image, x, name=f"fcn{stride}s")
     vgg.load_weights(model, weights)
     return model
+
+
+def fully_connected(
+    x: Any, features: int, window: int, *, normalization: str | None, dropout: float
+) -> Any:
+    """Append the two formerly fully connected layers of a classifier, as convolutions.
+
+    Args:
+        x: features ``(B, h, w, F)``, of which the first layer sees ``window`` x ``window``.
+        features: channels of both layers.
+        normalization, dropout: see `fcn`.
+
+    Returns:
+        ``(B, h - window + 1, w - window + 1, features)``.
+
+    Example:
+        >>> options = dict(normalization=None, dropout=0.5)
+        >>> fully_connected(keras.Input((9, 8, 3)), 16, 7, **options).shape
+        (None, 3, 2, 16)
+    """
+    for name, kernel_size in (("fc6", window), ("fc7", 1)):
+        x = convolution(
+            x,
+            features,
+            kernel_size,
+            padding="valid",
+            normalization=normalization,
+            name=name,
+        )
+        if dropout:
+            x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import keras
-from keras import layers
 
 from unet.alexnet import alexnet
 from unet.arguments import check_at_least, check_dropout, check_one_of, check_shape_and_labels
-from unet.blocks import convolution, logits, precise_dtype
+from unet.blocks import logits, precise_dtype
 from unet.crop import CropTo
+from unet.fcn import fully_connected
 from unet.upsampling import upsample
 
 
@@ -71,17 +71,7 @@ def fcn32s_alexnet(
     image = keras.Input(input_shape, name="image")
     # Of a single pixel 6 positions remain: what the 6 x 6 window of fc6 needs.
     x = alexnet(image, width=width, normalization=normalization, padding=100)
-    for name, kernel_size in (("fc6", 6), ("fc7", 1)):
-        x = convolution(
-            x,
-            128 * width,
-            kernel_size,
-            padding="valid",
-            normalization=normalization,
-            name=name,
-        )
-        if dropout:
-            x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    x = fully_connected(x, 128 * width, 6, normalization=normalization, dropout=dropout)
     x = logits(x, num_labels, name="score")
     x = upsample(x, 32, taps=63, learned=upsampling == "learned", name="upscore32")
     # The middle of score i is pixel 32 i + 13 of the image and 32 i + 31 of what is up-sampled.
