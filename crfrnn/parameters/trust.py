@@ -17,7 +17,7 @@ LOWEST, FULL = 0.85, 0.9
 MORE = 0.08
 LEFT = 0.5
 # Not so where more than this share of the boundaries is noise, which nearness does not give back:
-# networks that were seen have less, noise that was added has more.
+# noise that somebody adds has three quarters and more, most networks less than a half.
 NOISE = 0.5
 
 # Without probabilities there is nothing to agree with.
