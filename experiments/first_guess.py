@@ -151,10 +151,7 @@ def _weighted(crf: Mapping[str, Any], weight: float) -> dict[str, Any]:
 def share(rule: Rule, seen: Mapping[str, Any]) -> float:
     """What a rule leaves of the formulas' weights."""
     shown = Shown(seen["agreement"], seen["nearness"], roughness=0.0)
-    trusted = (shown.agreement - rule.more * shown.is_near - rule.lowest) / (
-        rule.full - rule.lowest
-    )
-    return rule.strength * float(np.clip(trusted, 0, 1))
+    return rule.strength * trust.trust(shown, rule.lowest, rule.full, rule.more)
 
 
 def gain(rule: Rule, cases: Sequence[Mapping[str, Any]]) -> float:

@@ -45,7 +45,7 @@ class Shown(NamedTuple):
 NOTHING = Shown(np.nan, np.nan, np.nan)
 
 
-def trust(shown: Shown) -> float:
+def trust(shown: Shown, lowest: float = LOWEST, full: float = FULL, more: float = MORE) -> float:
     """Share of the weights that this deserves, 0..1; `NOTHING` gets `UNKNOWN`.
 
     Example:
@@ -55,7 +55,7 @@ def trust(shown: Shown) -> float:
     """
     if np.isnan(shown.agreement):
         return UNKNOWN
-    share = (shown.agreement - MORE * shown.is_near - LOWEST) / (FULL - LOWEST)
+    share = (shown.agreement - more * shown.is_near - lowest) / (full - lowest)
     return round(min(max(share, 0.0), 1.0), 2)
 
 
