@@ -110,6 +110,11 @@ class Config:
     # of CRFRNN: "lattice", "exact" or "local"
     crf_method: Literal["lattice", "exact", "local"] = "lattice"
     crf_window: Count = 11  # points, of "local"
+    # What the bilateral kernel compares pixels by: "image"; "image+probabilities", those of the
+    # network, too; "features", the principal components of what its last convolution sees.
+    reference: Literal["image", "image+probabilities", "features"] = "image"
+    # Whether a CRF that trains with its network passes a gradient to what the network says or sees.
+    learn_reference: bool = False
     refined_loss: Loss = "dice"  # one of models.LOSSES, of the CRF's output
     # theta_alpha, theta_beta, theta_gamma, bilateral_weight, spatial_weight; empty = search them.
     crf: tuple[float, ...] = ()
@@ -176,6 +181,10 @@ def make(settings: Mapping[str, Any]) -> Config:
         low, high = getattr(config, f"search_{name}")
         if not low < high and not (name in WEIGHTS and low == high == 0):
             raise ValueError(f"search_{name} must be a range, low < high. Received: {low}, {high}")
+    if config.reference != "image" and config.tile:
+        raise ValueError(
+            f"reference={config.reference!r} needs whole slices, tile=0. Received: {config.tile}"
+        )
     if len(set(config.models)) < len(config.models):
         raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config

@@ -55,7 +55,7 @@ def with_embedding(network: keras.Model, channels: int = 4, *, width: int = 16) 
             f"{[tuple(t.shape) for t in outputs]}"
         )
     (image,), (scores,) = inputs, outputs
-    x = convolution(_source(network, image, scores), width, name="embedding1")
+    x = convolution(last_features(network), width, name="embedding1")
     x = logits(x, channels, name="embedding2")
     # A group of its own for each channel. Keras's epsilon of 1e-3 would shrink quiet channels.
     standardize = layers.GroupNormalization(
@@ -71,9 +71,12 @@ def with_embedding(network: keras.Model, channels: int = 4, *, width: int = 16) 
     )
 
 
-def _source(network: keras.Model, image: Any, scores: Any) -> Any:
-    """What the head sees, ``(B, *S, C)``."""
-    last = network.layers[-1]
+def last_features(network: keras.Model) -> Any:
+    """What the last convolution of a network sees, ``(B, *S, C)``; else image and logits.
+
+    network: from one image to one output of its size; `with_embedding` checks that it is.
+    """
+    (image,), (scores,), last = network.inputs, network.outputs, network.layers[-1]
     convolutions: Any = tuple(CONVOLUTION.values())
     if isinstance(last, convolutions) and last.output is scores:
         if last.padding == "same" and set(last.strides) == {1}:

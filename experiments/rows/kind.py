@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import softmax
 
 from experiments.rows import search
 from experiments.score.cases import mean_dice
@@ -82,6 +83,27 @@ class Kind:
     def search(self) -> dict[str, Any]:
         """The offline CRF for the scores of the row that this one rests on."""
         return search.of_row(self)
+
+    def references(self, split: str) -> Scores:
+        """What an offline CRF for the row that this one rests on compares, (D, h, w, K) a case."""
+        slices, (of,) = getattr(self.inputs, split), self.of
+        images = slices.per_case(slices.images)
+        if self.config.reference == "image":
+            return images
+        from experiments.train import references
+
+        if self.config.reference == "image+probabilities":
+            probs = [softmax(one, axis=-1) for one in of.scores(split)]
+            return references.with_probabilities(images, probs)
+        size = self.config.batch_size
+        return references.components(of.network, slices, self._projection, size)
+
+    @functools.cached_property
+    def _projection(self) -> Any:
+        from experiments.train import references
+
+        size, (of,) = self.config.batch_size, self.of
+        return references.projection(of.network, self.inputs.train, size, self.bench.seed)
 
     def validation_dice(self) -> float:
         """Dice in percent, mean over the validation cases."""

@@ -34,7 +34,12 @@ class Modelled(Kind):
 
     def network_weights(self) -> list[np.ndarray]:
         """Of the network, without a head."""
+        return self.network.get_weights()
+
+    @property
+    def network(self) -> Any:
+        """From images to logits, without a head."""
         if not isinstance(self.model.output, dict):
-            return self.model.get_weights()
+            return self.model
         # A model with a head holds its network as a layer, among few.
-        return next(one for one in self.model.layers if hasattr(one, "layers")).get_weights()
+        return next(one for one in self.model.layers if hasattr(one, "layers"))

@@ -11,7 +11,7 @@ from scipy.special import softmax
 import crfrnn
 from experiments.rows.kind import Kind, Scores
 from experiments.rows.search import NORMALIZATION, chosen
-from experiments.train.inputs import Slices, log
+from experiments.train.inputs import log
 
 
 class Offline(Kind, kind="offline"):
@@ -25,23 +25,23 @@ class Offline(Kind, kind="offline"):
         self.details["search"], before = chosen(found), self.before(split)
         if not found["use"]:
             return before
-        slices, iterations = getattr(self.inputs, split), self.config.crf_test_iterations
-        return [log(one) for one in refine_all(slices, before, found["best"], iterations)]
+        compared, iterations = self.references(split), self.config.crf_test_iterations
+        return [log(one) for one in refine_all(compared, before, found["best"], iterations)]
 
     def before(self, split: str) -> Scores:
         return self.of[0].scores(split)
 
 
 def refine_all(
-    slices: Slices,
+    references: Sequence[np.ndarray],
     unaries: Sequence[np.ndarray],
     crf: Mapping[str, float],
     iterations: int,
 ) -> list[np.ndarray]:
     """Refine every slice of every case on its own, as the networks see them.
 
-    From N arrays (D, h, w, L) of logits to as many of probabilities; `crf` is what
-    ``crfrnn.refine`` takes.
+    From N arrays (D, h, w, K) of what is compared, as a rule images, and (D, h, w, L) of logits to
+    as many of probabilities; `crf` is what ``crfrnn.refine`` takes.
     """
 
     def refined(images: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -53,5 +53,4 @@ def refine_all(
     with warnings.catch_warnings():
         # Bandwidths that look strange were chosen because they are best on validation cases.
         warnings.filterwarnings("ignore", "theta_beta", UserWarning)
-        images = slices.per_case(slices.images)
-        return [refined(*case) for case in zip(images, unaries, strict=True)]
+        return [refined(*case) for case in zip(references, unaries, strict=True)]

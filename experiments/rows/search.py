@@ -27,11 +27,13 @@ def of_row(row: Kind) -> dict[str, Any]:
     if config.crf:
         return {"best": dict(zip(NAMES, config.crf, strict=True)), "use": True}
     own = any(name in SEARCHED or name.startswith("search") for name in row.row.settings)
+    compared = "" if config.reference == "image" else f"-{config.reference}"
     return bench.kept(
-        f"search-{of.key}{f'-{row.key}' if own else ''}",
+        f"search-{of.key}{compared}{f'-{row.key}' if own else ''}",
         lambda: search(
             config,
             of.inputs.validation,
+            row.references("validation"),
             of.scores("validation"),
             bench.seed,
             callback=bench.alive,
@@ -44,6 +46,7 @@ def of_row(row: Kind) -> dict[str, Any]:
 def search(
     config: Config,
     validation: Slices,
+    references: Sequence[np.ndarray],
     unaries: Sequence[np.ndarray],
     seed: int,
     callback: Callable[[], None] = lambda: None,
@@ -55,7 +58,8 @@ def search(
 
     Args:
         config: ranges, number of trials, iterations.
-        validation, unaries: N cases, and N arrays (D, h, w, L) of logits: a trial is only CRF.
+        validation, references, unaries: N cases, N arrays (D, h, w, K) of what is compared, and N
+            arrays (D, h, w, L) of logits: a trial is only CRF.
         seed: of the proposals.
         callback: called after each trial.
         title, position: of the progress bar; see `progress.steps`.
@@ -75,7 +79,7 @@ def search(
             callback()
 
         found = crfrnn.search(
-            validation.per_case(validation.images),
+            references,
             [softmax(logits, axis=-1) for logits in unaries],
             validation.per_case(validation.labels),
             **_counted(validation),
@@ -93,7 +97,9 @@ def search(
         {**{name: trial[name] for name in trial if name in NAMES}, "dice": trial["score"]}
         for trial in found.trials
     ]
-    best = max(trials[1:], key=lambda trial: trial["dice"])  # not the first, which is no CRF
+    # Weights of 0, of the first trial and of a first guess that advises against a CRF, are no CRF.
+    fields = [one for one in trials if one["bilateral_weight"] or one["spatial_weight"]]
+    best = max(fields or trials, key=lambda trial: trial["dice"])
     dice, crf = best["dice"], {name: best[name] for name in NAMES}
     use = dice > found.baseline
     return {"off": found.baseline, "best": crf, "best_dice": dice, "use": use, "trials": trials}

@@ -15,6 +15,7 @@ import unet
 from crfrnn.layers.monitor import crf_parameters
 from crfrnn.meanfield.parameters import NAMES
 from experiments.config import Config
+from experiments.train import references
 from experiments.train.inputs import VOID
 from unet.losses import CrossEntropyAndDice, SoftDice
 
@@ -59,7 +60,11 @@ def freeze(network: keras.Model) -> None:
 
 
 def with_head(
-    network: keras.Model, config: Config, head: str | None, crf: Mapping[str, Any] | None
+    network: keras.Model,
+    config: Config,
+    head: str | None,
+    crf: Mapping[str, Any] | None,
+    projection: references.Projection | None = None,
 ) -> keras.Model:
     """A network with what follows it: a CRF, a calibration, an energy, or nothing.
 
@@ -68,25 +73,33 @@ def with_head(
         config: of the CRF.
         head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
         crf: start values for the five parameters.
+        projection: start values of what makes a reference of features.
 
     Returns:
         The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
         (B, H, W, K), to ``{"unaries"}`` and, where asked for, ``"refined"`` (the head's) and
         ``"energy"`` (once more the unaries, for ``config.energy_weight``), all logits (B, H, W, L).
-        The reference is what a CRF compares.
+        The reference is what a CRF compares, or by ``config.reference`` a part of it, or none.
     """
     if head is None and not config.energy_weight:
         return network
     image = keras.Input(network.input_shape[1:], name="image")
     reference = keras.Input(network.input_shape[1:], name="reference")
-    outputs = {"unaries": network(image)}
+    compared, outputs = reference, {}
+    if head == "crf" and config.reference == "features":
+        outputs["unaries"], seen = references.seeing(network)(image)
+        compared = references.embedded(seen, reference, projection, config.learn_reference)
+    else:
+        outputs["unaries"] = network(image)
+    if head == "crf" and config.reference == "image+probabilities":
+        compared = ops.concatenate([reference, ops.softmax(outputs["unaries"])], axis=-1)
     if head == "affine":
         labels = network.output_shape[-1]
         layer = keras.layers.Dense(labels, kernel_initializer="identity", name="head")
         outputs["refined"] = layer(outputs["unaries"])
     elif head == "crf":
         layer = _crf(config, crf)
-        outputs["refined"] = layer([outputs["unaries"], reference])
+        outputs["refined"] = layer([outputs["unaries"], compared])
         _restrict(layer, config)
     if config.energy_weight:
         outputs["energy"] = keras.layers.Identity(name="energy")(outputs["unaries"])
@@ -102,6 +115,7 @@ def _crf(config: Config, crf: Mapping[str, Any]) -> crfrnn.CRFRNN:
         trainable_thetas=config.trainable_thetas,
         method=config.crf_method,
         window=config.crf_window,
+        image_gradient=config.learn_reference,
         name="head",
         **{name: 0.0 if name == without else crf[name] for name in NAMES},
     )

@@ -78,7 +78,7 @@ def test_a_search_is_told_what_counts(monkeypatch):
         case = data.Case(np.zeros((3, 4, 1), "f"), label, (1, 1), "a", "a", ignore, background)
         slices = inputs._pad([case], [case], (3, 4), Config(depth=1))
         with pytest.raises(StopIteration):
-            row_search.search(Config(), slices, [np.zeros((1, 3, 4, 3))], seed=0)
+            row_search.search(Config(), slices, [], [np.zeros((1, 3, 4, 3))], seed=0)
     assert [(one["metric"], one.get("unknown")) for one in asked] == [
         ("mdice", inputs.VOID),
         ("dice", None),

@@ -12,7 +12,7 @@ from experiments.rows import KINDS, Comparison, Row
 from experiments.rows.largest import largest_piece
 from experiments.score.cases import mean_dice
 from experiments.studies.main_job import comparison
-from experiments.train import predict
+from experiments.train import predict, references
 from tests.tolerances import FLOAT32, assert_close
 
 ROWS = comparison().rows
@@ -24,6 +24,8 @@ SETTINGS = config.make(
         **{"train_cases": 2, "warmup_steps": 1, "keep_models": False, "flips": True},
     }
 )
+
+LEARN = {"learn_reference": True}
 
 ALL_KINDS = {
     "plain": Row("plain", "", "network"),
@@ -46,6 +48,17 @@ ALL_KINDS = {
     "fixed": Row("fixed", "", "joint", ("plain",), {"compatibility": "fixed"}),
     "spatial": Row("spatial", "", "joint", ("plain",), {"kernels": "spatial"}),
     "thetas": Row("thetas", "", "joint", ("plain",), {"trainable_thetas": True}),
+    "by_probs": Row("by_probs", "", "offline", ("bias",), {"reference": "image+probabilities"}),
+    "by_features": Row("by_features", "", "offline", ("plain",), {"reference": "features"}),
+    "joint_probs": Row(
+        "joint_probs", "", "joint", ("plain",), {"reference": "image+probabilities"} | LEARN
+    ),
+    "followed": Row("followed", "", "joint", ("plain",), {"reference": "features"}),
+    "embedding": Row("embedding", "", "joint", ("plain",), {"reference": "features"} | LEARN),
+    "pulled": Row(
+        *("pulled", "", "joint", ("plain",)),
+        {"reference": "features", "crf": (2.0, 0.2, 1.0, 3.0, 1.0)} | LEARN,
+    ),
     "best": Row("best", "", "best", ("plain", "bias", "joint")),
     "guided": Row("guided", "", "guided", ("plain",)),
     "walker": Row("walker", "", "walker", ("plain",)),
@@ -282,3 +295,36 @@ def test_predictions_do_not_depend_on_the_shapes_before(made):
         return found
 
     np.testing.assert_array_equal(refined(0, 4, 8), refined(8))
+
+
+def embedding(made, key):
+    """(kernel, bias) of a row's embedding."""
+    return made.rows[key].model.get_layer("embedding").get_weights()
+
+
+def test_an_embedding_starts_at_the_components_and_learns_only_where_asked_to(made):
+    row = made.rows["followed"]
+    network = row.start()  # with the weights that its further updates started from
+    start = references.projection(network, row.inputs.train, row.config.batch_size, made.seed)
+    for value, expected in zip(embedding(made, "followed"), start, strict=True):
+        np.testing.assert_array_equal(value, expected)
+    assert np.abs(embedding(made, "pulled")[0] - start.kernel).max() > 1e-4
+
+
+def test_rows_that_compare_the_same_share_a_search(made):
+    searches = {path.stem for path in made.folder.glob("search-*.json")}
+    assert {"search-plain-features", "search-plain-image+probabilities", "search-plain"} <= searches
+    assert "search-bias-image+probabilities" in searches
+    shared = result(made, "embedding")["search"]
+    assert shared == result(made, "followed")["search"] == result(made, "by_features")["search"]
+    assert shared != result(made, "joint")["search"]
+
+
+def test_probabilities_are_compared_as_the_network_says_them(made):
+    row = made.rows["by_probs"]
+    compared, images = row.references("test"), row.inputs.test.per_case(row.inputs.test.images)
+    scores = made.rows["bias"].scores("test")
+    for one, image, score in zip(compared, images, scores, strict=True):
+        exps = np.exp(score - score.max(-1, keepdims=True))
+        np.testing.assert_array_equal(one[..., : image.shape[-1]], image)
+        assert_close(one[..., image.shape[-1] :], exps / exps.sum(-1, keepdims=True), FLOAT32)
