@@ -60,10 +60,12 @@ def test_the_best_crf_is_one_even_where_off_is_better():
 
 
 def test_a_first_guess_without_a_crf_is_not_the_best_crf():
-    noise = np.random.default_rng(1).normal(size=(2, 12, 10, 2)).astype("float32")
-    found = search(noise)  # nothing in the image tells these labels
-    guess = found["trials"][1]
-    assert guess["bilateral_weight"] == guess["spatial_weight"] == 0
+    slices, logits = blocks()
+    noise = np.random.default_rng(1).random(slices.images.shape).astype("float32")
+    images, unaries = slices.per_case(noise), slices.per_case(logits)
+    found = searching.search(SETTINGS, slices, images, unaries, seed=0)
+    guess = found["trials"][1]  # nothing in the image tells these labels, which are right
+    assert guess["bilateral_weight"] == guess["spatial_weight"] == 0 and guess["dice"] == 100
     assert found["best"]["bilateral_weight"] + found["best"]["spatial_weight"] > 0
 
 
