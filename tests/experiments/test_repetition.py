@@ -62,6 +62,8 @@ ALL_KINDS = {
     "best": Row("best", "", "best", ("plain", "bias", "joint")),
     "guided": Row("guided", "", "guided", ("plain",)),
     "walker": Row("walker", "", "walker", ("plain",)),
+    "forest": Row("forest", "", "forest"),
+    "forest_offline": Row("forest_offline", "", "offline", ("forest",)),
 }
 
 
