@@ -63,7 +63,7 @@ class Forest(Kind, kind="forest"):
 def responses(image: np.ndarray) -> np.ndarray:
     """What a forest sees of an image (H, W, K): (H, W, F) float32.
 
-    Of each channel at five widths (a doubling apart): its mean, the steepness of its edges, and the eigenvalues of its
+    Of each channel at five widths: its mean, the steepness of its edges, and the eigenvalues of its
     Hessian, which tell blobs from lines.
     """
     from skimage.feature import multiscale_basic_features

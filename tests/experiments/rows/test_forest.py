@@ -45,9 +45,7 @@ def test_textures_of_one_mean_are_told_apart():
     _, labels = stripes(2)
     inner = np.abs(np.arange(60) - 29.5) > 3  # away from the seam
     assert scores.shape == (1, 48, 60, 3)
-    assert (scores[0].argmax(-1) == labels)[
-        :, inner
-    ].mean() > 0.8  # 0.88; of the intensities alone, half
+    assert (scores[0].argmax(-1) == labels)[:, inner].mean() > 0.8  # 0.88 was seen
 
 
 def test_scores_are_logarithms_of_probabilities_and_what_was_not_seen_has_the_least():
