@@ -64,11 +64,25 @@ class LatticeFilter(FilterOperator):
         self.lattice: Any = None if empty else build_lattice(self.positions, capacity)
 
     def _apply(self, values: Any, transposed: bool) -> Any:
-        linear = with_gradient(
-            lambda values: filter_lattice(self.lattice, values, transposed),
-            lambda upstream, output, values: (self._apply(upstream, not transposed),),
-        )
-        return linear(namespace(values, self.positions).convert_to_tensor(values))
+        values = namespace(values, self.positions).convert_to_tensor(values)
+        return _linear(values, self.lattice, transposed)
+
+
+def _linear(values: Any, lattice: Lattice, transposed: bool) -> Any:
+    """`filter_lattice` with the gradient for the values that the transposed gives.
+
+    The lattice goes along as an input: what a function with a gradient of its own has only by its
+    closure, JAX cannot differentiate from outside of a compiled function, nor checkpoint.
+    """
+
+    def backward(upstream: Any, output: Any, values: Any, *lattice: Any) -> tuple[Any, ...]:
+        del output, values
+        return _linear(upstream, Lattice(*lattice), not transposed), None, None, None
+
+    def forward(values: Any, *lattice: Any) -> Any:
+        return filter_lattice(Lattice(*lattice), values, transposed)
+
+    return with_gradient(forward, backward)(values, *lattice)
 
 
 def filter_lattice(lattice: Lattice, values: Any, transposed: bool = False) -> Any:

@@ -46,6 +46,20 @@ def test_values_of_images_that_share_positions(name):
     assert_close(gradient, matrix.T @ UPSTREAM, FLOAT32)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_values_receive_it_from_outside_of_a_compiled_function(name):
+    """JAX refuses what a gradient of our own has by its closure: the lattice must be an input."""
+
+    @backend.compiled
+    def loss(positions, values):
+        return weighted_sum(make_filter(positions, **METHODS[name].arguments)(values))
+
+    _, gradient = backend.gradients(loss, POSITIONS, VALUES)
+    for image, positions in enumerate(POSITIONS):
+        matrix = normalized_matrix(METHODS[name].matrix(positions), "after")
+        assert_close(gradient[image], matrix.T @ UPSTREAM[image], FLOAT32)
+
+
 def central_differences(loss, positions, step=1e-5):
     """Gradient of loss(positions) for float64 positions, one number at a time."""
     gradient = np.zeros_like(positions)
