@@ -22,6 +22,7 @@ class Filtered(Kind):
     """
 
     passes_on = True
+    may_be_off = True
     TRIED: ClassVar[Sequence[Mapping[str, Any]]] = ({},)  # the last resort of a tie is the first
 
     @staticmethod

@@ -36,7 +36,7 @@ class Kind:
     trained: ClassVar = False  # a model is trained for it, which has a history
     pretrained: ClassVar = False  # and starts from its network's pre-training
     has_crf: ClassVar = False  # a CRF of its own has a part in what it predicts
-    may_be_off: ClassVar = False  # that CRF is left out where it does not help
+    may_be_off: ClassVar = False  # what was chosen for it is left out where it does not help
     passes_on: ClassVar = False  # it predicts with what the rows it rests on have, CRFs included
     needs_background: ClassVar = False  # label 0 has a part that no other label has
 

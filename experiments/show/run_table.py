@@ -77,11 +77,13 @@ def _search(run: Outcome) -> str:
         if "off" not in found[0]:
             continue
         row = run.rows[name]
-        lines += [f"CRF of {row.title}, chosen on the validation split:", ""]
+        what = "CRF" if row.how.has_crf else "Settings"
+        lines += [f"{what} of {row.title}, chosen on the validation split:", ""]
         for index, search in enumerate(found):
             off = row.how.may_be_off and not search["use"]
+            best = tables.parameters(sorted(search["best"].items()))
             lines.append(
-                f"- seed {index}: {tables.parameters(sorted(search['best'].items()))}; validation "
+                f"- seed {index}: {best and f'{best}; '}validation "
                 f"Dice {search['off']:.2f} without, {search['best_dice']:.2f} with"
                 + (': so "off" was chosen' if off else "")
             )

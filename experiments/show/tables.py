@@ -230,4 +230,6 @@ def _chosen(setting: Outcome, choice: Mapping[str, Any]) -> str:
     if "bias" in choice:
         return f"bias {markdown.numbers(choice['bias'])}"
     chosen = parameters(choice["search"]["best"].items())
-    return chosen if choice["search"]["use"] else f"off ({chosen})"
+    if not choice["search"]["use"]:
+        return f"off ({chosen})" if chosen else "off"
+    return chosen or "on"

@@ -6,6 +6,7 @@ import json
 import numpy as np
 
 from experiments.config import Config
+from experiments.rows import Row
 from experiments.score.metrics import METRICS
 from experiments.show import run_table as table
 from experiments.show import speed
@@ -176,3 +177,17 @@ def test_pseudo_labels_are_medians_of_rounds_beside_the_same_part(tmp_path):
     assert theirs == "| small | pydensecrf, all labels | 0.80 |  | 2.50 s |"
     assert present.endswith("| 4.00 | 5.0 x | 0.50 s |")
     assert where == "Measured on 2 cores of a processor; others used 0.3 of them."
+
+
+def test_what_was_chosen_for_a_filter_is_not_called_a_crf():
+    results = made_up()
+    rows = ROWS | {"joint": Row("filtered", "", "guided", ("plain",))}
+    asked = dataclasses.replace(comparison([]), rows=rows)
+    results["comparison"] = dataclasses.asdict(asked)
+    for use, seed in zip((True, False), results["seeds"], strict=False):
+        seed["joint"]["search"] = {**SEARCH, "best": {}, "use": use}
+    text = table.render(results)
+    assert "Settings of filtered, chosen on the validation split:" in text
+    settings = text.split("Settings of filtered")[1].splitlines()
+    assert settings[2].startswith("- seed 0: validation Dice") and "off" not in settings[2]
+    assert settings[3].endswith('so "off" was chosen')
