@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -14,23 +13,6 @@ from tests.tolerances import FLOAT32
 pytestmark = pytest.mark.once
 PROBS = "app.engine.ask('probabilities', {}).then((f) => Array.from(f.arrays.probs))"
 LABELS = "Array.from(app.after.arrays.labels)"
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory):
-    from tools.explorer import page
-
-    path = tmp_path_factory.mktemp("explorer") / "index.html"
-    page.write(path)
-    return path.as_uri()
-
-
-@pytest.fixture
-def page(browser, address):
-    browser.open(address)
-    browser.rest()
-    yield browser
-    assert browser.errors() == []
 
 
 def choose(page, title):
@@ -162,15 +144,6 @@ def test_two_strokes_on_a_photograph_of_ones_own_give_a_mask(page, tmp_path):
     assert np.array_equal(page.run(LABELS), labels.ravel())
 
 
-def files(folder, *names):
-    """The downloads of these names, once they are whole."""
-    for _ in range(200):
-        if all((folder / name).exists() for name in names):
-            return [folder / name for name in names]
-        time.sleep(0.05)
-    raise AssertionError(f"{names} in {sorted(p.name for p in folder.iterdir())}")
-
-
 def test_the_command_gives_the_labels_of_the_page(page, tmp_path):
     """To the last label: the picture is small enough for one thread, and the page has no other."""
     testing = pytest.importorskip("click.testing")
@@ -188,10 +161,9 @@ def test_the_command_gives_the_labels_of_the_page(page, tmp_path):
     page.upload(tmp_path / "first.npy")
     page.wait("document.querySelector('.crf-explorer').explorer.guess?.theta_alpha")
     page.slide("theta_beta", 700)
-    for button in ("Label map", "best.json", "Probabilities", "Picture"):
-        page.click(button)
     names = ("small-labels.png", "best.json", "small-probs.npy", "small.png")
-    labels, best, given, picture = files(page.downloads, *names)
+    buttons = ("Label map", "best.json", "Probabilities", "Picture")
+    labels, best, given, picture = map(page.save, buttons, names)
     assert np.array_equal(np.asarray(pillow.open(picture)), image)
     assert np.array_equal(np.load(given), probs)
     assert json.loads(best.read_text())["parameters"] == page.run("app.parameters")
