@@ -40,7 +40,7 @@ async function readNpy(file) {
 
 async function readNifti(file) {
   const bytes = await content(file);
-  const found = bytes.length > 352 && niftiHeader(new DataView(bytes.buffer));
+  const found = bytes.length >= 352 && niftiHeader(new DataView(bytes.buffer));
   if (!found) throw failed(file.name, "expected NIfTI in one file (.nii or .nii.gz). This file is damaged, or of another kind.");
   const { dim, zooms, code, offset, isBig, units } = found;
   const kind = NIFTI_KINDS[code];

@@ -14,7 +14,7 @@ from crfrnn.explorer.session import Session
 pytestmark = pytest.mark.once
 RNG = np.random.default_rng(11)
 TRUTH = (np.indices((22, 17, 9)).sum(0) > 22).astype(np.uint8)
-VOLUME = np.rint(300 * TRUTH + RNG.normal(100, 40, TRUTH.shape))
+VOLUME = np.rint(300.0 * TRUTH + RNG.normal(100, 40, TRUTH.shape))
 PROBS = crfrnn.probs_from_labels(np.where(RNG.random(TRUTH.shape) < 0.2, 1 - TRUTH, TRUTH), 2)
 ZOOMS = (0.5, 0.75, 2.0)
 # NIfTI's numbers of the types.
@@ -45,7 +45,11 @@ def nifti(array, version=1, order="<", slope=0.0, inter=0.0, zooms=ZOOMS, code=N
 def opened(page, path, name):
     """Opens a file and waits for the slice of this name."""
     page.upload(path)
-    page.wait(f"{CASE}?.name.startsWith('{name}-axis')")
+    ready = f"{CASE}?.name.startsWith('{name}-axis')"
+    page.wait(f"document.querySelector('dialog[open]') || {ready}")
+    if page.run("document.querySelector('dialog[open]') !== null"):  # one as large was open
+        page.click("Another picture")
+    page.wait(ready)
     page.rest()
 
 
