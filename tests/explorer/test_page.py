@@ -130,12 +130,18 @@ def test_two_strokes_on_a_photograph_of_ones_own_give_a_mask(page, tmp_path):
     pillow.fromarray(image.clip(0, 255).astype(np.uint8)).save(tmp_path / "disc.png")
     page.upload(tmp_path / "disc.png")
     page.wait("document.querySelector('.crf-message').textContent.includes('Draw a stroke')")
+    hint = "document.querySelector('.crf-message span').getBoundingClientRect()"
+    under = f"(({{x, y}}) => document.elementFromPoint(x + 9, y + 9) === app.stage.canvas)({hint})"
+    assert page.run(under)  # what says where to draw keeps nobody from drawing there
+    assert page.run("app.sliderBox.scrollWidth - app.sliderBox.clientWidth") == 0
     draw(page, "object 1", (0.55, 0.4), (0.7, 0.5))
     assert "Now draw a stroke on the background" in page.message()
     draw(page, "background", (0.1, 0.1), (0.1, 0.8), (0.8, 0.95))
     assert page.message() == ""
     labels = np.array(page.run(LABELS)).reshape(disc.shape)
     assert np.sum((labels == 1) & disc) / np.sum((labels == 1) | disc) > 0.98
+    saved = page.save("Save the mask", "disc-labels.png")
+    assert np.array_equal(np.asarray(pillow.open(saved)), labels)
     page.click("Clear")
     page.rest()
     assert "Draw a stroke on the object" in page.message()

@@ -1,4 +1,4 @@
-"""Volumes in the page that needs nothing installed: what it reads, shows slice by slice, refuses."""
+"""Volumes in the page that needs nothing installed: what it reads, shows and refuses."""
 
 from __future__ import annotations
 

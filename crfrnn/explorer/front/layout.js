@@ -41,7 +41,6 @@ function bar(app) {
     onchange: () => ((app.label = Number(app.labelChoice.value)), app.ask()),
   });
   app.curtainButton = button("Curtain", "Before on the left, after on the right (C)", () => app.setCurtain());
-  app.curtainButton.setAttribute("aria-pressed", "false");
   const name = "Strength of the colours";
   const fade = element("input", {
     ...{ type: "range", min: 5, max: 100, value: 100 * app.opacity, title: name, "aria-label": name },

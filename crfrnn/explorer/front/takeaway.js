@@ -15,11 +15,14 @@ export function saving(app) {
     if (values) download(`${name}.npy`, npy(values, [height, width]));
     else download(`${name}.png`, await picturePng(app.picture, grey));
   });
-  return [
-    save("Label map", "The labels as a PNG, whose values are the classes", async () => {
+  const labels = (text) =>
+    save(text, "The labels as a PNG, whose values are the classes", async () => {
       const { arrays } = await final();
       download(`${name}-labels.png`, await labelMap(arrays.labels, width, height, app.case.labels.length));
-    }),
+    });
+  app.drawing.save.replaceChildren(labels("Save the mask"));
+  return [
+    labels("Label map"),
     save("best.json", "The settings, for crfrnn refine --parameters", async () => {
       download("best.json", new Blob([parameterFile(app.parameters, workflow)], { type: "application/json" }));
     }),
