@@ -97,7 +97,7 @@ def test_every_slice_is_that_of_the_engine_in_python(page, tmp_path):
 @pytest.mark.parametrize("kind", CODES)
 def test_every_kind_of_nifti_is_read(page, tmp_path, kind):
     given = RNG.integers(0, 100, (7, 6, 5)).astype(kind)
-    for version, order, slope in ((1, "<", 0.0), (1, ">", 2.0), (2, "<", 0.25), (2, ">", np.nan)):
+    for version, order, slope in ((1, ">", 0.25), (2, "<", np.nan)):
         name = f"{kind}{version}{'le' if order == '<' else 'be'}"
         path = tmp_path / f"{name}.nii"
         path.write_bytes(nifti(given, version, order, slope, -3.0))
