@@ -106,7 +106,7 @@ def _processor_ms(browser: Browser) -> float:
     processes = psutil.Process(browser.driver.service.process.pid).children(recursive=True)
     pages = [p for p in processes if "--type=renderer" in p.cmdline()]
     times = [p.cpu_times() for p in pages]
-    return 1000 * sum(t.user + t.system for t in times)
+    return float(1000 * sum(t.user + t.system for t in times))
 
 
 def _strokes(browser: Browser, repeats: int) -> dict[str, Any]:
