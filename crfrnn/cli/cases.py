@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli import layouts, probabilities, reading
-from crfrnn.cli.fitting import Layout, full_grid, small_grids
+from crfrnn.cli.fitting import CHANNELS, Layout, full_grid, small_grids
 from crfrnn.cli.packing import dense
 from crfrnn.offline.upsampling import upsample
 
@@ -126,11 +127,25 @@ def read(paths: Paths, kind: Kind | None = None, num_labels: int | None = None) 
 def without_probs(path: Path) -> Case:
     """A case of an image alone: its probabilities are of no label, (*S, 0).
 
+    Nothing but its own shape says which axis of an array is one of channels; a UserWarning tells
+    what was taken for a picture.
+
     Raises:
         ValueError: a file that cannot be read.
     """
     image = reading.image([path])
     grid, volume = image.grids[0], image.volume
+    shape = image.values.shape
+    is_array = len(image.grids) > 1
+    is_picture = is_array and len(shape) == 3 and shape[-1] <= CHANNELS
+    if is_picture:
+        warnings.warn(
+            f"{path}: shape {shape} is taken for a picture of {shape[-1]} channels. A volume of so "
+            "few slices needs an axis of channels as well: image[..., None].",
+            stacklevel=2,
+        )
+    if is_picture or (is_array and len(shape) == 4):
+        grid = shape[:-1]
     probs = np.empty((*grid, 0), np.float32)
     return Case(
         image=image.values.reshape(*grid, -1),

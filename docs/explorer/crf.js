@@ -65,8 +65,9 @@ export class Crf {
   setProbabilities(probs) {
     const labels = probs.length / this.points;
     if (labels !== this.labels) {
-      this.core.free(this.unaries, this.q, this.mixing);
+      this.core.free(this.unaries, this.first, this.q, this.mixing);
       this.unaries = this.core.take(4 * probs.length);
+      this.first = this.core.take(4 * probs.length); // their softmax, from which every setting starts
       this.q = this.core.take(4 * probs.length);
       this.mixing = this.core.take(8 * labels);
       this.labels = labels;
@@ -78,7 +79,14 @@ export class Crf {
       const p = probs[i];
       logits[i] = Math.log(p < least ? least : p > most ? most : p);
     }
+    this.core.softmax(this.unaries, this.points, labels, this.first);
     this.done = null;
+  }
+
+  // The state before the first iteration.
+  start() {
+    const size = this.points * this.labels;
+    this.core.float32(this.q, size).set(this.core.float32(this.first, size));
   }
 
   kernel(name, theta, beta, normalization) {
@@ -93,7 +101,7 @@ export class Crf {
   // Brings q to the state after so many iterations with parameters named as those of refine.
   run(p, iterations) {
     if (!iterations) {
-      this.core.softmax(this.unaries, this.points, this.labels, this.q);
+      this.start();
       this.done = null;
       return;
     }
@@ -104,7 +112,7 @@ export class Crf {
     if (p.spatial_weight) terms.push([this.kernel("spatial", p.theta_gamma, 0, p.normalization), p.spatial_weight]);
     const used = JSON.stringify([p.theta_alpha, p.theta_beta, p.theta_gamma, p.normalization, terms.map((t) => t[1])]);
     if (this.done === null || used !== this.used || iterations < this.done) {
-      this.core.softmax(this.unaries, this.points, this.labels, this.q);
+      this.start();
       this.done = 0;
       this.used = used;
     }
@@ -150,7 +158,7 @@ export class Crf {
 
   free() {
     for (const { kernel } of Object.values(this.kernels)) kernel.free();
-    this.core.free(this.unaries, this.q, this.mixing);
+    this.core.free(this.unaries, this.first, this.q, this.mixing);
     this.kernels = {};
   }
 }

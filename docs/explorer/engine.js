@@ -5,6 +5,7 @@ export class WorkerEngine {
     this.waiting = new Map();
     this.asked = 0;
     this.onlost = () => {};
+    this.own = {}; // questions that the page answers itself, by name
     const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
     this.worker = new Worker(address);
     this.worker.onmessage = ({ data }) => {
@@ -27,6 +28,7 @@ export class WorkerEngine {
 
   ask(method, options = {}, arrays = {}) {
     if (this.lost) return Promise.reject(new Error(this.lost));
+    if (this.own[method]) return this.own[method](options);
     const id = ++this.asked;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });

@@ -1,8 +1,8 @@
-// Files of the user's: pictures, label maps, arrays of NumPy. They are read here and go nowhere.
+// Pictures of the user's, as such and as label maps. They are read here and go nowhere.
 
-const MOST_POINTS = 2 ** 19; // more, and sliders would no longer answer while they move
+import { failed } from "./arrays.js";
 
-const failed = (name, why) => new Error(`${name}: ${why}`);
+export const MOST_POINTS = 2 ** 19; // more, and sliders would no longer answer while they move
 
 // What the header of a PNG or JPEG says and a browser does not tell: {grey, deep, palette}.
 export function header(bytes) {
@@ -24,7 +24,7 @@ export function header(bytes) {
   return { grey: false, deep: false, palette: null };
 }
 
-// {name, width, height, data (RGBA), grey, note, full: [width, height], palette}
+// {name, width, height, data (RGBA), grey, note, full: [width, height], palette, ...}: also what slices have, volumes.js
 export async function readPicture(blob, name, most = MOST_POINTS) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   const told = header(bytes);
@@ -49,7 +49,8 @@ export async function readPicture(blob, name, most = MOST_POINTS) {
   Object.assign(context, { imageSmoothingEnabled: true, imageSmoothingQuality: "high" });
   context.drawImage(bitmap, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
-  return { name: name.replace(/\.\w+$/, ""), width, height, data, full, bitmap, ...told, note: notes.join(" ") };
+  const shown = { width, height, data, grid: [height, width], spacing: [1, 1], unit: "px", high: 255, bytes: true, every: 1 };
+  return { name: name.replace(/\.\w+$/, ""), ...shown, full, bitmap, ...told, note: notes.join(" ") };
 }
 
 // A picture as classes, at the size of another one: indices of a palette, grey values, or colours in their order.
@@ -80,38 +81,4 @@ export function asLabels({ bitmap, palette, grey, deep }, width, height, name) {
   for (let n = 0; n < map.length; ++n) map[n] = colours.get(codeOf(data[4 * n], data[4 * n + 1], data[4 * n + 2]));
   const known = map.reduce((most, label) => (label < 255 && label > most ? label : most), 0);
   return { map, labels: Math.max(2, known + 1) };
-}
-
-// Probabilities (height, width, L) from a .npy file, labels last or first; of one label it makes two.
-export async function readProbabilities(file, width, height) {
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  const text = bytes[6] === 1 ? 10 : 12;
-  const length = bytes[6] === 1 ? bytes[8] + 256 * bytes[9] : new DataView(bytes.buffer).getUint32(8, true);
-  const about = new TextDecoder("latin1").decode(bytes.subarray(text, text + length));
-  const [, kind] = about.match(/'descr': '[<|]?([fu][1248])'/) ?? [];
-  const shape = about.match(/'shape': \(([\d, ]+)\)/)?.[1].split(",").filter((s) => s.trim()).map(Number);
-  const type = { f4: Float32Array, f8: Float64Array, u1: Uint8Array }[kind];
-  const wrong = `expected probabilities of shape (${height}, ${width}, L) or (L, ${height}, ${width}), float32, float64 or uint8`;
-  if (bytes[0] !== 0x93 || !type || !shape || about.includes("'fortran_order': True")) {
-    throw failed(file.name, `${wrong}, as numpy.save writes them in C order.`);
-  }
-  const values = new type(bytes.slice(text + length).buffer);
-  const points = width * height;
-  const labels = values.length / points;
-  const isLast = shape.length === 3 && shape[0] === height && shape[1] === width;
-  const isFirst = shape.length === 3 && shape[1] === height && shape[2] === width;
-  const isOne = shape.length === 2 && shape[0] === height && shape[1] === width;
-  if (!isLast && !isFirst && !isOne) throw failed(file.name, `${wrong}. Received shape (${shape.join(", ")}).`);
-  const scale = kind === "u1" ? 1 / 255 : 1;
-  const probs = new Float32Array(points * Math.max(2, labels));
-  const count = probs.length / points;
-  for (let n = 0; n < points; ++n) {
-    let total = 0;
-    for (let l = 0; l < labels; ++l) total += probs[n * count + l + (labels < 2)] = scale * values[isFirst ? l * points + n : n * labels + l];
-    if (labels < 2) probs[n * 2] = 1 - probs[n * 2 + 1];
-    if (labels > 1 && !(Math.abs(total - 1) < 0.02)) {
-      throw failed(file.name, `expected probabilities that sum to 1 over the labels. Received a sum of ${total.toFixed(3)}. Apply a softmax to logits.`);
-    }
-  }
-  return { probs, labels: count };
 }

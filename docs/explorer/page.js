@@ -2,13 +2,16 @@
 
 import { Explorer } from "./app.js";
 import { element, theme } from "./elements.js";
+import { labelAxis, readArray } from "./arrays.js";
 import { WorkerEngine } from "./engine.js";
+import { asLabels, MOST_POINTS, readPicture } from "./files.js";
 import { press } from "./keys.js";
-import { asLabels, readPicture, readProbabilities } from "./files.js";
+import { classes, likelihoods, looks, Volume } from "./volumes.js";
 
 const CONFIDENCE = 0.7; // of labels of which nothing else is known, as in probs_from_labels
-const START = { theta_gamma: 3, theta_beta: 13, bilateral_weight: 10, spatial_weight: 3, num_iterations: 5, normalization: "symmetric" };
+const START = { theta_gamma: 3, bilateral_weight: 10, spatial_weight: 3, num_iterations: 5, normalization: "symmetric" };
 const SHARE = 0.1; // theta_alpha of a picture of which nothing is known, of its longer side
+const FEW = 4; // an axis as short as this has channels or labels, not slices
 
 const ABOUT = `
 <h2>What is this?</h2>
@@ -16,6 +19,7 @@ const ABOUT = `
 <ul>
 <li><b>Your own picture</b>: open it, or drop it here, and draw a stroke on the object and one on the background.</li>
 <li><b>Your own labels</b>: then open a label map (PNG) or probabilities (.npy) of the same size. A truth can be opened as well.</li>
+<li><b>Your own volume</b>: open a NIfTI file or an array (.npy) of three axes. Each slice is refined by itself.</li>
 <li><b>What the CRF sees</b>: click a point, and its kernels light up.</li>
 </ul>
 <p>Nothing leaves your computer: the page makes no request once it is there. You can save it and use it offline.</p>
@@ -40,13 +44,15 @@ class Page {
     const header = [
       this.menu,
       this.redraw,
-      button("Open a picture …", "PNG, JPEG, WebP: it stays on this computer", () => this.input.click(), "crf-primary"),
+      button("Open a picture …", "PNG, JPEG, WebP, or a volume as NIfTI or .npy: it stays on this computer", () => this.input.click(), "crf-primary"),
       button("?", "What is this?", () => about.showModal()),
       this.input,
       about,
     ];
     this.asking = element("dialog", { "aria-label": "What is this picture?" });
     this.engine = new WorkerEngine(worker, module);
+    this.last = Promise.resolve();
+    this.engine.own = { slice: (options) => this.slice(options) };
     this.explorer = new Explorer(root, this.engine, { header, presets });
     root.append(this.asking);
     document.addEventListener("keydown", (event) => event.target === document.body && press(this.explorer, event));
@@ -80,30 +86,56 @@ class Page {
   }
 
   async file(file) {
+    if (/\.(npy|nii|nii\.gz)$/i.test(file.name)) return this.array(await readArray(file));
     const { opened } = this;
-    if (/\.npy$/i.test(file.name)) {
-      if (!opened) throw new Error(`${file.name}: open the picture first.`);
-      const { probs, labels } = await readProbabilities(file, opened.width, opened.height);
-      return this.show(opened, { labels, probs });
-    }
     const picture = await readPicture(file, file.name);
-    const fits = opened && this.menu.value === "-1" && picture.full.join() === opened.full.join();
-    const use = fits ? await this.ask(file.name) : "picture";
+    const fits = opened?.full && this.menu.value === "-1" && picture.full.join() === opened.full.join();
+    const use = fits ? await this.ask(file.name, ["labels", "truth", "picture"]) : "picture";
     if (use === "picture") return this.draw(picture);
     const { map, labels } = asLabels(picture, opened.width, opened.height, file.name);
-    if (use === "labels") return this.show(opened, { labels, map, confidence: CONFIDENCE });
-    if (!this.source) throw new Error("Open labels or probabilities first, or draw: then a truth can be compared.");
-    if (labels > this.source.labels) throw new Error(`${file.name}: expected labels 0 to ${this.source.labels - 1}. Received ${labels - 1} as well.`);
-    return this.show(opened, { ...this.source, truth: map });
+    return this.belongs(use, { labels, map: () => map }, file.name);
   }
 
-  // What a second picture of the same size is.
-  ask(name) {
-    const options = { labels: "Labels to refine", truth: "The true labels", picture: "Another picture" };
-    const buttons = Object.entries(options).map(([value, text]) => element("button", { value, className: "crf-button" }, text));
+  // What belongs to the points of the picture or volume, or else a volume.
+  async array(array) {
+    const { opened } = this;
+    const { file, shape, spacing } = array;
+    const axis = opened ? labelAxis(shape, opened.grid) : undefined;
+    if (axis === undefined) {
+      if (shape.length === 3 && (spacing || Math.min(shape[0], shape[2]) > FEW)) return this.draw(new Volume(array, MOST_POINTS).slice());
+      const grid = opened ? opened.grid.join(", ") : "H, W";
+      throw new Error(
+        `${file}: expected a volume of 3 axes, each longer than ${FEW}, or, of what is open, probabilities of shape (${grid}, L) or ` +
+          `(L, ${grid}), or labels of shape (${grid}). Received shape (${shape.join(", ")}).`,
+      );
+    }
+    if (axis !== null) return this.belongs("probs", likelihoods(array, axis), file);
+    const { isWhole, isShare } = looks(array);
+    const isVolume = shape.length === 3;
+    const uses = [...(isWhole ? ["labels", "truth"] : []), ...(isShare || array.bytes ? ["probs"] : []), ...(isVolume ? ["picture"] : [])];
+    if (!uses.length) throw new Error(`${file}: expected labels, whole numbers, or probabilities of label 1, 0 to 1. Received other numbers.`);
+    const use = uses.length > 1 ? await this.ask(file, uses) : uses[0];
+    if (use === "picture") return this.draw(new Volume(array, MOST_POINTS).slice());
+    return this.belongs(use, use === "probs" ? likelihoods(array, null) : classes(array), file);
+  }
+
+  // Labels, probabilities or a truth of what is open: {labels: how many, map or probs: functions of a picture}.
+  belongs(use, found, name) {
+    if (use === "probs") return this.show(this.opened, found);
+    if (use === "labels") return this.show(this.opened, { ...found, confidence: CONFIDENCE });
+    const { source } = this;
+    if (!source) throw new Error("Open labels or probabilities first: then a truth can be compared.");
+    if (found.labels > source.labels) throw new Error(`${name}: expected labels 0 to ${source.labels - 1}. Received ${found.labels - 1} as well.`);
+    return this.show(this.opened, { ...source, truth: found.map });
+  }
+
+  // What a second file of the same size is.
+  ask(name, uses) {
+    const texts = { labels: "Labels to refine", truth: "The true labels", probs: "Probabilities of label 1", picture: "Another picture" };
+    const buttons = uses.map((use) => element("button", { value: use, className: "crf-button" }, texts[use]));
     const form = element("form", { method: "dialog" }, element("p", {}, `${name} is as large as the picture. What is it?`), element("div", { className: "crf-row crf-wrap" }, buttons));
     this.asking.replaceChildren(form);
-    this.asking.returnValue = "picture";
+    this.asking.returnValue = uses[uses.length - 1];
     this.asking.showModal();
     return new Promise((resolve) => this.asking.addEventListener("close", () => resolve(this.asking.returnValue), { once: true }));
   }
@@ -117,44 +149,60 @@ class Page {
     if (!labels) return await this.draw(opened), choose();
     const source = asLabels(await fetched(labels), width, height, name);
     const known = truth && asLabels(await fetched(truth), width, height, name).map;
-    await this.show(opened, { ...source, labels: names.length, confidence, names, truth: known, parameters });
+    const more = { confidence, names, truth: known && (() => known), parameters };
+    await this.show(opened, { ...more, labels: names.length, map: () => source.map });
     return choose();
   }
 
-  async describe(opened, more) {
-    const { width, height, data, grey } = opened;
+  // Opens a picture, or a slice, in the engine, one at a time. source: what it starts from; null: strokes.
+  describe(opened, source) {
+    const next = () => this.described(opened, source);
+    return (this.last = this.last.then(next, next));
+  }
+  async described(opened, source) {
+    const { width, height, data, values, grey, spacing, unit, high, bytes, cut } = opened;
+    const probs = source?.probs?.(opened);
+    const map = source?.map?.(opened);
+    const truth = source?.truth?.(opened);
     this.explorer.close();
-    await this.engine.ask("open", { width, height, grey }, { picture: data });
-    this.opened = opened;
+    await this.engine.ask("open", { width, height, grey, spacing }, { picture: data, ...(values && { values }) });
+    if (map) await this.engine.ask("labelled", { labels: source.labels, confidence: source.confidence }, { map });
+    if (probs) await this.engine.ask("likely", {}, { probs });
+    Object.assign(this, { opened, source });
     this.menu.value = "-1";
-    const named = { image: `${opened.name}.png`, probs: `${opened.name}-probs.npy` };
-    const note = `# in a shell: crfrnn refine ${named.image} ${named.probs} -o labels.png --parameters best.json\n`;
-    return { name: opened.name, width, height, grey, spacing: [1, 1], unit: "px", high: 255, bytes: true, lossless: true, note: opened.note, python: { note }, ...more };
+    this.redraw.hidden = !source;
+    const theta_alpha = Number((SHARE * Math.max(height * spacing[0], width * spacing[1])).toPrecision(2));
+    const named = source ? Array.from({ length: source.labels }, (_, l) => `label ${l}`) : ["background", "object 1"];
+    const isWhole = Boolean(cut && source); // what is saved is for all slices of a volume
+    const files = isWhole ? `${opened.file} PROBS` : `${opened.name}.${cut ? "npy" : "png"} ${opened.name}-probs.npy`;
+    const output = isWhole ? (opened.hasSpacing ? "labels.nii.gz" : "labels.npy") : "labels.png";
+    const note = `# in a shell: crfrnn refine ${files} -o ${output} --parameters best.json\n`;
+    return {
+      ...{ name: opened.name, width, height, grey, spacing, unit, high, bytes, lossless: true, note: opened.note, values },
+      ...{ labels: source?.names ?? named, scribbles: !source, startAtGuess: source !== null && !source.parameters },
+      parameters: source?.parameters ?? { ...START, theta_alpha, theta_beta: Number(((13 / 255) * high).toPrecision(3)) },
+      volume: cut && { sizes: opened.grid, ...cut },
+      workflow: isWhole ? { slice_axis: cut.axis } : opened.hasSpacing ? { spacing } : {},
+      python: { note, spacing: opened.hasSpacing ? spacing : null },
+      arrays: { picture: data, truth },
+    };
   }
 
   // Strokes.
   async draw(opened) {
-    this.source = null;
-    const labels = ["background", "object 1"];
-    const parameters = { ...START, theta_alpha: Math.round(SHARE * Math.max(opened.width, opened.height)) };
-    const found = await this.describe(opened, { labels, parameters, scribbles: true });
-    this.redraw.hidden = true;
-    this.explorer.open({ ...found, arrays: { picture: opened.data } });
+    this.explorer.open(await this.describe(opened, null));
     if (!opened.note) this.explorer.say("Draw a stroke on the object, and one on the background.");
   }
 
   // Labels, or probabilities, to refine.
   async show(opened, source) {
-    const { labels, map, probs, confidence, truth } = source;
-    const start = { ...START, theta_alpha: Math.round(SHARE * Math.max(opened.width, opened.height)) };
-    const names = source.names ?? Array.from({ length: labels }, (_, l) => `label ${l}`);
-    const given = { labels: names, parameters: source.parameters ?? start, startAtGuess: !source.parameters };
-    const found = await this.describe(opened, given);
-    if (map) await this.engine.ask("labelled", { labels, confidence }, { map });
-    else await this.engine.ask("likely", {}, { probs });
-    this.source = source;
-    this.redraw.hidden = false;
-    this.explorer.open({ ...found, arrays: { picture: opened.data, truth } });
+    this.explorer.open(await this.describe(opened, source));
+  }
+
+  // Another slice of the volume, with the settings of this one.
+  async slice({ axis, index, parameters }) {
+    const found = await this.describe(this.opened.stack.slice(axis, index), this.source);
+    return { ...found, parameters, startAtGuess: false };
   }
 }
 

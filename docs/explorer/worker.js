@@ -1,10 +1,14 @@
 // The engine of the page: answers questions about one picture, in a worker, so that the page never waits.
 
 import { Core } from "./lattice.js";
-import { Crf, mostLikely } from "./crf.js";
+import { Crf } from "./crf.js";
 import { firstGuess, measure } from "./guess.js";
 import { learn } from "./colours.js";
 import { verdict } from "./verdict.js";
+
+// -p log p of 0..1 in so many steps: a logarithm for every label of every point would take as long as an iteration.
+const STEPS = 2 ** 16;
+const disorder = Float32Array.from({ length: STEPS + 1 }, (_, i) => (i ? -(i / STEPS) * Math.log(i / STEPS) : 0));
 
 let core = null;
 let crf = null;
@@ -96,17 +100,18 @@ const questions = {
     return {};
   },
 
-  // options: {width, height, grey}; arrays: {picture: RGBA bytes}
-  open({ width, height, grey }, { picture }) {
+  // options: {width, height, grey, spacing}; arrays: {picture: RGBA bytes, values: those of one channel, where bytes are not
+  // all of it}
+  open({ width, height, grey, spacing }, { picture, values: given }) {
     crf?.free();
     small.forEach((one) => one.free());
     small.clear();
     const channels = grey ? 1 : 3;
-    const values = new Float32Array(width * height * channels);
-    for (let n = 0; n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
+    const values = given ?? new Float32Array(width * height * channels);
+    for (let n = 0; !given && n < width * height; ++n) for (let k = 0; k < channels; ++k) values[n * channels + k] = picture[4 * n + k];
     rgba = picture;
     probs = measured = drawn = null;
-    crf = new Crf(core, { width, height, channels, values, spacing: [1, 1] });
+    crf = new Crf(core, { width, height, channels, values, spacing });
     return {};
   },
 
@@ -137,29 +142,35 @@ const questions = {
     used.run(parameters, iterations);
     const q = used.probabilities();
     const { labels, points } = used;
-    const layer = view === "labels" ? null : new Uint8Array(points);
+    const [most, layer] = [new Uint8Array(points), view === "labels" ? null : new Uint8Array(points)];
+    const byte = 255 / Math.log(labels);
     let entropy = 0;
     for (let n = 0, at = 0; n < points; ++n, at += labels) {
-      let own = 0;
-      for (let l = 0; l < labels; ++l) if (q[at + l] > 0) own -= q[at + l] * Math.log(q[at + l]);
+      let [best, own] = [0, 0];
+      for (let l = 0; l < labels; ++l) {
+        const p = q[at + l];
+        own += disorder[(STEPS * p + 0.5) | 0];
+        if (p > q[at + best]) best = l;
+      }
       entropy += own;
-      if (view === "entropy") layer[n] = Math.min(255, (255 * own) / Math.log(labels) + 0.5);
+      most[n] = best;
+      if (view === "entropy") layer[n] = Math.min(255, byte * own + 0.5);
       if (view === "probability") layer[n] = 255 * q[at + label] + 0.5;
     }
     const full = (map) => (coarse === 1 ? map : repeated(map, crf.picture, coarse));
-    const arrays = { labels: full(mostLikely(q, labels)), ...(layer && { layer: full(layer) }) };
+    const arrays = { labels: full(most), ...(layer && { layer: full(layer) }) };
     return { entropy: entropy / points, arrays };
   },
 
   // How strongly a point speaks with every other, by each kernel alone: exact, not through the lattice.
   see({ parameters, point: [u, v] }) {
-    const { width, height, channels, values } = crf.picture;
+    const { width, height, channels, values, spacing } = crf.picture;
     const [bilateral, spatial] = [new Uint8Array(width * height), new Uint8Array(width * height)];
     const { theta_alpha, theta_beta, theta_gamma } = parameters;
     const here = (v * width + u) * channels;
     for (let y = 0, n = 0; y < height; ++y) {
       for (let x = 0; x < width; ++x, ++n) {
-        const square = (x - u) ** 2 + (y - v) ** 2;
+        const square = (spacing[1] * (x - u)) ** 2 + (spacing[0] * (y - v)) ** 2;
         let tone = 0;
         for (let k = 0; k < channels; ++k) tone += (values[n * channels + k] - values[here + k]) ** 2;
         bilateral[n] = 255 * Math.exp(-0.5 * (square / theta_alpha ** 2 + tone / theta_beta ** 2)) + 0.5;

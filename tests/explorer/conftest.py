@@ -16,3 +16,22 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
             yield found
     except (ImportError, RuntimeError) as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory) -> str:
+    """Of the page that needs nothing installed."""
+    from tools.explorer import page
+
+    path = tmp_path_factory.mktemp("explorer") / "index.html"
+    page.write(path)
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser, address) -> Iterator[Browser]:
+    """A browser in which it has just been opened."""
+    browser.open(address)
+    browser.rest()
+    yield browser
+    assert browser.errors() == []

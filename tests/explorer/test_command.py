@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import crfrnn
+from crfrnn.cli import cases
 from crfrnn.explorer import serve
 from crfrnn.explorer.session import Session
 from crfrnn.offline.intensities import normalise
@@ -68,6 +69,20 @@ def test_a_parameter_file_of_search_is_taken_and_saved_by(explored, tmp_path):
     assert np.array_equal(saved[:, 3], expected)
     assert explored(*words, "--slice-axis", "2").axis == 2
     assert explored("scan.npy", "--slice-axis", "2").axis == 2
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_an_array_whose_last_axis_is_short_is_a_picture(explored, tmp_path, channels):
+    np.save(tmp_path / "photo.npy", VOLUME[..., :channels])
+    with pytest.warns(UserWarning, match=rf"a picture of {channels} channels"):
+        cases.without_probs(tmp_path / "photo.npy")
+    session = explored("photo.npy")
+    assert (session.axis, session.image.shape) == (None, (5, 6, channels))
+    np.save(tmp_path / "scans.npy", np.stack([VOLUME, VOLUME], -1))
+    assert explored("scans.npy").image.shape == (*VOLUME.shape, 2)
+    nibabel = pytest.importorskip("nibabel", reason="the extra `cli` has it")
+    nibabel.save(nibabel.Nifti1Image(VOLUME[..., :channels], np.eye(4)), tmp_path / "few.nii")
+    assert explored("few.nii").image.shape == (5, 6, channels, 1)
 
 
 def test_what_says_nothing_is_refused(explored, tmp_path):

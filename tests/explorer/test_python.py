@@ -101,10 +101,12 @@ def test_a_widget_shows_what_refine_gives(browser, notebook):
     widget = crfrnn.explore(IMAGE.astype(np.uint8), PROBS, TRUTH, theta_beta=30)
     assert widget.parameters["theta_beta"] == 30
     browser.open(notebook(widget))
+    # A cell has any height: the picture is not to become as long as what stands beside it.
+    assert browser.run("[app.main.clientHeight, app.root.clientWidth > 860]") == [700, True]
     browser.rest()
     before = browser.run("app.stage.canvas.toDataURL()")
-    browser.slide("theta_alpha", 600)
-    browser.slide("bilateral_weight", 800)
+    browser.slide("theta_gamma", 600)
+    browser.slide("bilateral_weight", 0)
     assert browser.run("app.stage.canvas.toDataURL()") != before
     assert widget.parameters == browser.run("app.parameters")
     expected = crfrnn.refine(IMAGE.astype(np.uint8), PROBS, **widget.parameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,18 @@ class Browser:
     def click(self, text: str) -> None:
         buttons = self.driver.find_elements("css selector", "button")
         next(button for button in buttons if text in button.text).click()
+
+    def save(self, text: str, name: str) -> Path:
+        """The file of this name that a button saves, once it is whole."""
+        path = self.downloads / name
+        path.unlink(missing_ok=True)
+        self.click(text)
+        until = time.monotonic() + _WAIT
+        while not path.exists():
+            if time.monotonic() > until:
+                raise TimeoutError(f"{name} is not among {sorted(self.downloads.iterdir())}.")
+            time.sleep(0.05)
+        return path
 
     def message(self) -> str:
         return self.driver.find_element("css selector", ".crf-message").text

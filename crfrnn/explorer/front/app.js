@@ -59,8 +59,8 @@ export class Explorer {
   }
 
   // found: {width, height, spacing, unit, labels: [names], high: range of intensities, parameters, scribbles: whether
-  // labels are drawn, arrays: {picture: RGBA, truth}}, and optionally grey, bytes, lossless, name, note, volume, workflow,
-  // python, saves, startAtGuess.
+  // labels are drawn, arrays: {picture: RGBA, truth}}, and optionally grey, bytes, lossless, values, name, note, volume,
+  // workflow, python, saves, startAtGuess.
   open(found) {
     const { width, height, labels, arrays, scribbles } = found;
     this.case = found;
@@ -215,10 +215,10 @@ export class Explorer {
 
   take(result) {
     const { labels } = result.arrays;
-    const found = changes(this.before.arrays.labels, labels, this.case.arrays.truth);
-    const changed = found.reduce((sum, one) => sum + (one ? 1 : 0), 0) / found.length;
+    const { codes, count } = changes(this.before.arrays.labels, labels, this.case.arrays.truth);
+    const changed = this.case.scribbles ? null : count / codes.length;
     this.after = result;
-    this.result = { entropy: result.entropy, changes: found, changed: this.case.scribbles ? null : changed, scores: this.score?.(labels) };
+    this.result = { entropy: result.entropy, changes: codes, changed, scores: this.score?.(labels) };
   }
 
   async findGuess(now) {

@@ -14,6 +14,7 @@ export class Drawing {
       oninput: () => (this.pen.radius = Number(size.value)),
     });
     this.pen = { label: 1, radius: 8 };
+    this.save = element("span"); // takeaway.js has its button
     this.element = element(
       "section",
       { hidden: true, "aria-label": "Draw" },
@@ -22,10 +23,11 @@ export class Drawing {
       this.pens,
       element(
         "div",
-        { className: "crf-row" },
+        { className: "crf-row crf-wrap" },
         size,
         button("Undo", "Undo the last stroke (Z)", () => app.stage.undo()),
         button("Clear", "Take all strokes away", () => app.stage.clearStrokes()),
+        this.save,
       ),
     );
   }
@@ -43,11 +45,9 @@ export class Drawing {
     if (label !== null) this.pen.label = label;
     app.stage.pen = label === null ? null : this.pen;
     const pen = (text, value, title, fill) => {
-      const made = button(text, title, () => this.pick(value));
-      made.setAttribute("role", "radio");
-      made.setAttribute("aria-checked", String(value === label));
-      if (fill) made.prepend(element("i", { style: `background:${fill}` }));
-      return made;
+      const spoken = { role: "radio", "aria-checked": String(value === label) };
+      const dot = fill ? element("i", { style: `background:${fill}` }) : null;
+      return element("button", { type: "button", title, ...spoken, onclick: () => this.pick(value) }, dot, text);
     };
     const add = () => {
       app.setLabels([...app.case.labels, `object ${app.case.labels.length}`]);

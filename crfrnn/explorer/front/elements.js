@@ -25,7 +25,7 @@ const STEPS = 1000;
 // A slider on a logarithmic scale from low to high; with zero, its left end is 0 in place of low.
 export class Slider {
   constructor({ name, title, unit, help, low, high, zero = false, whole = false, onmove, onrest }) {
-    Object.assign(this, { name, low, high, zero, whole, onmove, onrest });
+    Object.assign(this, { name, unit, low, high, zero, whole, onmove, onrest });
     const id = `crf-${name}-${(Slider.made = (Slider.made ?? 0) + 1)}`;
     this.range = element("input", { type: "range", id, min: 0, max: STEPS, name, "aria-describedby": `${id}-help` });
     this.number = element("input", { type: "number", step: "any", min: 0, "aria-label": `${title}, as a number` });
@@ -43,7 +43,6 @@ export class Slider {
       element("div", { className: "crf-track" }, this.range, this.mark),
       element("p", { id: `${id}-help`, className: "crf-help" }, help),
     );
-    this.unit = unit;
   }
 
   at(step) {

@@ -1,6 +1,6 @@
 // What leaves the explorer: label maps, arrays, parameter files, lines of Python. All are made here, nothing is sent.
 
-import { colour } from "./paint.js";
+import { colours } from "./paint.js";
 
 const CRC = Array.from({ length: 256 }, (_, n) => {
   for (let k = 0; k < 8; ++k) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
@@ -42,13 +42,8 @@ async function png(width, height, rows, bytesPerPoint, type, palette) {
 
 // Labels as indices of a palette: programs read classes, people see colours.
 export function labelMap(labels, width, height, count) {
-  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const palette = new Uint8Array(3 * Math.max(2, count));
-  for (let label = 1; label < count; ++label) {
-    context.fillStyle = colour(label);
-    context.fillRect(0, 0, 1, 1);
-    palette.set(context.getImageData(0, 0, 1, 1).data.slice(0, 3), 3 * label);
-  }
+  for (let label = 1; label < count; ++label) palette.set(colours().subarray(4 * label, 4 * label + 3), 3 * label);
   return png(width, height, labels, 1, 3, palette);
 }
 

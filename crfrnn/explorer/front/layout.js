@@ -8,7 +8,7 @@ const FRAME = 450; // milliseconds of an iteration that is played
 // header: what stands at its right end.
 export function layOut(app, header) {
   app.message = element("div", { className: "crf-message", role: "status", "aria-live": "polite" });
-  app.volume = element("div", { className: "crf-row", hidden: true });
+  app.volume = element("div", { className: "crf-row crf-wrap", hidden: true });
   app.caption = element("p", { className: "crf-caption" });
   const left = element("div", { className: "crf-left" }, bar(app), app.stage.element, scrubber(app), app.volume, app.caption);
   const section = (title, ...content) => element("section", {}, element("h2", {}, title), ...content);
@@ -41,7 +41,6 @@ function bar(app) {
     onchange: () => ((app.label = Number(app.labelChoice.value)), app.ask()),
   });
   app.curtainButton = button("Curtain", "Before on the left, after on the right (C)", () => app.setCurtain());
-  app.curtainButton.setAttribute("aria-pressed", "false");
   const name = "Strength of the colours";
   const fade = element("input", {
     ...{ type: "range", min: 5, max: 100, value: 100 * app.opacity, title: name, "aria-label": name },

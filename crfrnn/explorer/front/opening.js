@@ -42,5 +42,5 @@ export function makeVolume(app) {
   const place = { type: "range", min: 0, max: most, value: volume.index, "aria-label": "Slice" };
   const slide = element("input", { ...place, onchange: () => turn(volume.axis, Number(slide.value)) });
   const text = element("output", { className: "crf-scrub" }, `slice ${volume.index} of 0–${most}`);
-  app.volume.replaceChildren(axes, slide, text);
+  app.volume.replaceChildren(axes, slide, text, element("span", { className: "crf-quiet" }, "Each is refined by itself."));
 }

@@ -9,38 +9,39 @@ export function colour(label) {
   return `hsl(${Math.round(360 * (((label - KNOWN.length) * GOLDEN) % 1))} 75% 55%)`;
 }
 
-const rgb = new Map();
-function bytes(label) {
-  if (!rgb.has(label)) {
-    const canvas = new OffscreenCanvas(1, 1);
-    const context = canvas.getContext("2d");
+// Red, green, blue and 255 of every label, one after the other.
+let table = null;
+export function colours() {
+  if (table) return table;
+  const context = new OffscreenCanvas(256, 1).getContext("2d", { willReadFrequently: true });
+  for (let label = 0; label < 256; ++label) {
     context.fillStyle = colour(label);
-    context.fillRect(0, 0, 1, 1);
-    rgb.set(label, context.getImageData(0, 0, 1, 1).data.slice(0, 3));
+    context.fillRect(label, 0, 1, 1);
   }
-  return rgb.get(label);
+  return (table = context.getImageData(0, 0, 256, 1).data);
 }
 
 // Label maps over the picture; outlines are opaque, so that they can be followed.
 export function paintLabels(picture, labels, opacity) {
-  const { width, height, data } = picture;
-  const out = new ImageData(new Uint8ClampedArray(data), width, height);
+  const { width, height } = picture;
+  const data = new Uint8ClampedArray(picture.data);
+  const rgb = colours();
   const strong = Math.min(1, 2 * opacity);
   for (let y = 0, n = 0; y < height; ++y) {
+    const down = y + 1 < height ? width : 0;
     for (let x = 0; x < width; ++x, ++n) {
       const label = labels[n];
-      const right = x + 1 < width ? labels[n + 1] : label;
-      const below = y + 1 < height ? labels[n + width] : label;
-      const edge = right !== label || below !== label;
-      if (!label && !edge) continue;
-      const [r, g, b] = bytes(label || right || below);
-      const share = edge ? strong : opacity;
-      out.data[4 * n] += share * (r - out.data[4 * n]);
-      out.data[4 * n + 1] += share * (g - out.data[4 * n + 1]);
-      out.data[4 * n + 2] += share * (b - out.data[4 * n + 2]);
+      const right = labels[x + 1 < width ? n + 1 : n];
+      const below = labels[n + down];
+      const isEdge = right !== label || below !== label;
+      if (!label && !isEdge) continue;
+      const [to, from, share] = [4 * n, 4 * (label || right || below), isEdge ? strong : opacity];
+      data[to] += share * (rgb[from] - data[to]);
+      data[to + 1] += share * (rgb[from + 1] - data[to + 1]);
+      data[to + 2] += share * (rgb[from + 2] - data[to + 2]);
     }
   }
-  return out;
+  return new ImageData(data, width, height);
 }
 
 // From black over violet and orange to light yellow: even steps of lightness, also for the colour-blind.
@@ -68,13 +69,16 @@ export function paintHeat({ width, height, data }, values, over = false) {
 export const CHANGES = { mended: "#17a34a", broken: "#e11d48", changed: "#f59e0b" };
 const CODES = Object.values(CHANGES).map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
 
-// 0: as before; 1 mended, 2 broken, 3 changed (with a truth: wrong before and after).
+// Of each point 0: as before; 1 mended, 2 broken, 3 changed (with a truth: wrong before and after); and how many changed.
 export function changes(before, after, truth) {
-  return before.map((b, n) => {
-    if (b === after[n]) return 0;
-    if (!truth) return 3;
-    return after[n] === truth[n] ? 1 : b === truth[n] ? 2 : 3;
-  });
+  const codes = new Uint8Array(before.length);
+  let count = 0;
+  for (let n = 0; n < codes.length; ++n) {
+    if (before[n] === after[n]) continue;
+    count += 1;
+    codes[n] = !truth ? 3 : after[n] === truth[n] ? 1 : before[n] === truth[n] ? 2 : 3;
+  }
+  return { codes, count };
 }
 
 export function paintChanges({ width, height, data }, found) {

@@ -3,7 +3,6 @@
 import { element, short } from "./elements.js";
 
 const WIDTH = 2; // of the band around a boundary, in the unit of the spacing
-
 const UNKNOWN = 255;
 
 // Points whose nearest point on the other side of a boundary of a label is at most WIDTH away.

@@ -37,7 +37,7 @@ export class Stage {
   }
 
   paint(before, after) {
-    this.layers.before.getContext("2d").putImageData(before, 0, 0);
+    if (this.curtain !== null) this.layers.before.getContext("2d").putImageData(before, 0, 0);
     this.layers.after.getContext("2d").putImageData(after, 0, 0);
     this.draw();
   }

@@ -4,7 +4,7 @@ import { button, download } from "./elements.js";
 import { labelMap, npy, parameterFile, picturePng } from "./exports.js";
 
 export function saving(app) {
-  const { width, height, grey, lossless, workflow, saves = [], name = "picture" } = app.case;
+  const { width, height, grey, values, lossless, workflow, saves = [], name = "picture" } = app.case;
   const save = (text, title, work) => button(text, title, () => app.try(work));
   const final = () => {
     if (!app.after) throw new Error("There is no result yet: draw strokes, or open labels.");
@@ -12,13 +12,17 @@ export function saving(app) {
     return app.engine.ask("refine", { parameters, iterations: parameters.num_iterations, view: "labels" });
   };
   const picture = save("Picture", "The picture as the CRF sees it, without losses", async () => {
-    download(`${name}.png`, await picturePng(app.picture, grey));
+    if (values) download(`${name}.npy`, npy(values, [height, width]));
+    else download(`${name}.png`, await picturePng(app.picture, grey));
   });
-  return [
-    save("Label map", "The labels as a PNG, whose values are the classes", async () => {
+  const labels = (text) =>
+    save(text, "The labels as a PNG, whose values are the classes", async () => {
       const { arrays } = await final();
       download(`${name}-labels.png`, await labelMap(arrays.labels, width, height, app.case.labels.length));
-    }),
+    });
+  app.drawing.save.replaceChildren(labels("Save the mask"));
+  return [
+    labels("Label map"),
     save("best.json", "The settings, for crfrnn refine --parameters", async () => {
       download("best.json", new Blob([parameterFile(app.parameters, workflow)], { type: "application/json" }));
     }),
