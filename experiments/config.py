@@ -176,9 +176,22 @@ def make(settings: Mapping[str, Any]) -> Config:
         low, high = getattr(config, f"search_{name}")
         if not low < high and not (name in WEIGHTS and low == high == 0):
             raise ValueError(f"search_{name} must be a range, low < high. Received: {low}, {high}")
+    least = _coarsest(config)
+    for key in ("crop", "tile"):
+        if 0 < getattr(config, key) < least:
+            raise ValueError(
+                f"{key} must be 0, or at least {least} points, which are one in the network's "
+                f"coarsest features. Received: {getattr(config, key)}"
+            )
     if len(set(config.models)) < len(config.models):
         raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config
+
+
+def _coarsest(config: Config) -> int:
+    """Points of the image, along an axis, to one of the coarsest features of the networks."""
+    names = [model.partition("+")[0] for model in config.models] or [config.network]
+    return 2**config.depth if {*names} == {"unet"} else 32  # of VGG and ResNet
 
 
 def as_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
