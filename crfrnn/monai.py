@@ -156,12 +156,13 @@ def _check_one_place(probs: Any, image: Any) -> None:
     """ValueError where two MetaTensors say that their points lie in different places."""
     affines = [np.asarray(x.affine, float) for x in (probs, image) if isinstance(x, MetaTensor)]
     known = [affine for affine in affines if not np.array_equal(affine, np.eye(len(affine)))]
-    if len({affine.shape for affine in known}) != 1 or len(known) < 2:
+    if len(known) < 2:
         return
-    if not np.allclose(*known, rtol=1e-3, atol=1e-3):
+    one, other = known
+    if one.shape == other.shape and not np.allclose(one, other, rtol=1e-3, atol=1e-3):
         raise ValueError(
             "Expected probabilities and image of one affine. Received "
-            f"{known[0].round(3).tolist()} and {known[1].round(3).tolist()}. Apply the same "
+            f"{one.round(3).tolist()} and {other.round(3).tolist()}. Apply the same "
             "transforms to both, or `Invertd` before or behind for both."
         )
 

@@ -47,7 +47,8 @@ def without(each: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
 
 
 def _read(given: Inputs, part: tuple[slice, ...]) -> tuple[Prepared, np.ndarray]:
-    image, probs, mask = (a if a is None else np.asarray(a[part].compute()) for a in given[:3])
+    image, probs = (np.asarray(array[part].compute()) for array in given[:2])
+    mask = None if given.mask is None else np.asarray(given.mask[part].compute())
     if mask is not None and mask.all():
         mask = None
     return Prepared(image, mask, given.spacing), probs

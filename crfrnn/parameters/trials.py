@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crfrnn.parameters.seals import SEAL, is_whole
 from crfrnn.parameters.slots import settle
 
 if TYPE_CHECKING:
@@ -33,19 +34,26 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
             storage=_backend(optuna, storage),
             load_if_exists=True,
         )
+        # All of the file has been read then, and a damaged line was met.
+        identity_there = study.user_attrs.get("identity")
+        trials = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     digest = hashlib.sha256(identity.encode()).hexdigest()
-    if study.user_attrs.setdefault("identity", digest) != digest:
+    if identity_there not in (None, digest):
         raise ValueError(
             f"{_shown(storage)} holds a search of other cases or settings. Give another one, or "
             "delete it."
         )
-    complete = (optuna.trial.TrialState.COMPLETE,)
-    trials = study.get_trials(deepcopy=False, states=complete)
-    if any("slot" not in trial.user_attrs for trial in trials):
+    if not all({"slot", SEAL} <= trial.user_attrs.keys() for trial in trials):
         raise ValueError(
             f"{_shown(storage)} holds a search of an earlier version. Give another one, or delete "
             "it."
         )
+    for trial in trials:
+        if not is_whole(trial):
+            raise ValueError(
+                f"{_shown(storage)} is damaged: trial {trial.number} is not as it was written. "
+                "Give another file, or delete it."
+            )
     study.set_user_attr("identity", digest)
     settle(study)  # a process may have been killed
     return study
