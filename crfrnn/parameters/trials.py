@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # The estimator looks at all that came before: so many take days.
 MOST_TRIALS = 100_000
 
+_FIRST = b'{"op_code":'  # of every line of a journal
+
 
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
     """The study in a storage, new or taken up; ValueError if it is that of another search."""
@@ -102,7 +104,35 @@ def _backend(optuna: Any, storage: str | Path | None) -> Any:
         # takes for a database in memory, whose few connections threads would have to share.
         connect = functools.partial(sqlite3.connect, path, timeout=60)
         return _database(optuna, "sqlite://", creator=connect, poolclass=NullPool)
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    journal = optuna.storages.journal
+    lock = journal.JournalFileSymlinkLock(str(path))
+    if path.is_file():
+        lock.acquire()
+        try:
+            _drop_half_line(path)
+        finally:
+            lock.release()
+    return optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
+
+
+def _drop_half_line(path: Path) -> None:
+    """What a crash has cut off, to which the next line would be joined, and then nothing is read.
+
+    Its trial is made again. ValueError for the file of something else, to which a line would be
+    added as well.
+    """
+    with open(path, "rb+") as file:
+        start = file.read(len(_FIRST))
+        if not _FIRST.startswith(start):
+            raise ValueError("its first line is none of a search")
+        end, size = file.seek(0, 2), 1
+        while size < end:
+            size = min(2 * size, end)
+            file.seek(end - size)
+            if (newline := file.read().rfind(b"\n")) >= 0:
+                file.truncate(end - size + newline + 1)
+                return
+        file.truncate(0)
 
 
 def _database(optuna: Any, url: str, **options: Any) -> Any:

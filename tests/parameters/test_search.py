@@ -477,10 +477,22 @@ def change(path, what):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_line_that_was_cut_off_is_named(tmp_path):
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_line_that_a_crash_has_cut_off_costs_its_trial_only(tmp_path, monkeypatch, share):
+    monkeypatch.setattr("crfrnn.parameters.slots._SILENCE", 0.5)
     path = tmp_path / "trials.log"
-    search(*CASES, trials=2, progress=False, storage=path)
+    found = search(*CASES, trials=4, progress=False, storage=path)
     text = path.read_text()
-    path.write_text(text[: len(text) // 2])
-    with pytest.raises(ValueError, match=r"cannot read the trials in .*trials.log: .* is damaged"):
+    for cut in range(int(share * len(text)), int(share * len(text)) + 120, 17):
+        path.write_text(text[:cut])
+        assert search(*CASES, trials=4, progress=False, storage=path).trials == found.trials
+    # What is no line of a study is left alone, and named.
+    path.write_text("a line of the user's without an end")
+    with pytest.raises(ValueError, match=r"cannot read the trials in .*trials\.log"):
+        search(*CASES, trials=2, progress=False, storage=path)
+    assert path.read_text() == "a line of the user's without an end"
+    # Nor is a line in the middle dropped.
+    lines = text.splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], lines[3][:20] + "\n", *lines[4:]]))
+    with pytest.raises(ValueError, match=r"cannot read the trials in .*trials\.log: .*damaged"):
         search(*CASES, trials=2, progress=False, storage=path)
