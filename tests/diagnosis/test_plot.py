@@ -1,5 +1,7 @@
 """The figure of `diagnose`, with labels that are few and many."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def test_numbers_over_bars_do_not_touch(labels):
     panel = panels(labels)["share of each label; x: after / before"]
     boxes = [text.get_window_extent() for text in panel.texts]
     assert len(boxes) == min(labels, 10)
-    assert not any(one.overlaps(other) for one, other in zip(boxes, boxes[1:], strict=False))
+    assert not any(one.overlaps(other) for one, other in itertools.pairwise(boxes))
     top = panel.get_window_extent().y1
     assert max(box.y1 for box in boxes) <= top
     assert ("the ten most frequent" in panel.get_xlabel()) == (labels > 10)
