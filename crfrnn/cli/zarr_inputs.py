@@ -9,7 +9,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn.cli.refining import Settings, check_axes, warn_of_batch
-from crfrnn.files.zarrs import Zarr, fingerprint, open_zarr
+from crfrnn.files.zarrs import Named, Zarr, fingerprint, open_zarr
 from crfrnn.offline.upsampling import in_proportion
 from crfrnn.optional import needed
 
@@ -89,7 +89,8 @@ def opened(image: Path, probs: Path, mask: Path | None, settings: Settings) -> I
 def _channels_last(path: Path, found: Zarr) -> Any:
     """A dask array; of OME-Zarr with its channels last, one where it names none."""
     da = needed("dask.array", *_DASK)
-    array = da.from_zarr(found.array)
+    # Without a name of its own dask would read all of the array to make one.
+    array = da.from_array(Named(path, found.array), chunks=found.array.chunks, name=False)
     if not found.axes:
         return array
     if "t" in found.axes:

@@ -171,3 +171,49 @@ def test_pictures_that_are_read_as_a_volume_are_warned_of(tmp_path):
     assert "is read as a volume" in said
     of_both_said = refined(tmp_path, "zarr", arrays, "y.zarr", *OPTIONS, "--slice-axis", 0)
     assert "is read as a volume" not in of_both_said
+
+
+def test_damage_is_named(tmp_path):
+    saved(tmp_path, image=IMAGE, probs=PROBS)
+    for name, words in (("image", "image.zarr"), ("probs", "probs.zarr")):
+        (chunk, *_) = (p for p in (tmp_path / f"{name}.zarr").rglob("c/*/*/*") if p.is_file())
+        content = chunk.read_bytes()
+        chunk.write_bytes(content[:-20])
+        said = refined(tmp_path, "zarr", {}, "x.zarr", *OPTIONS, fails=True)
+        assert f"{words}: a part cannot be read, because it is damaged" in said
+        chunk.write_bytes(content)
+
+
+DATASETS = [{"path": "0"}]
+YX = [{"name": "y"}, {"name": "x"}]
+
+
+def scaled(*scale):
+    return [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": list(scale)}]}]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ({"axes": YX}, "there is no 'datasets'"),
+        ({"datasets": DATASETS}, "there is no 'axes'"),
+        ({"axes": YX, "datasets": []}, "index out of range"),
+        ({"axes": YX, "datasets": [{"path": "7"}]}, "there is no '7'"),
+        ({"axes": YX, "datasets": [{"path": "../image.zarr"}]}, "is invalid"),
+        ({"axes": [{}, {}], "datasets": DATASETS}, "there is no 'name'"),
+        ({"axes": YX[:1], "datasets": DATASETS}, "expected 2 axes among t, c, z, y, x"),
+        ({"axes": YX, "datasets": scaled(0, 1)}, "a scale of 2 positive numbers"),
+        ({"axes": YX, "datasets": scaled(1)}, "a scale of 2 positive numbers"),
+        ({"axes": YX, "datasets": scaled("a", 1)}, "could not convert"),
+        ({"axes": YX, "datasets": scaled("NaN", 1)}, "a scale of 2 positive numbers"),
+        ("nonsense", "string indices"),
+    ],
+)
+def test_what_ome_zarr_may_say_wrongly(tmp_path, image, said):
+    saved(tmp_path, image=IMAGE, probs=PROBS)
+    group = zarr.open_group(tmp_path / "ome.zarr", mode="w")
+    group.create_array("0", data=IMAGE[..., 0])
+    group.attrs["ome"] = {"multiscales": [image]}
+    given = [tmp_path / "ome.zarr", tmp_path / "probs.zarr", "-o", tmp_path / "x.zarr"]
+    text = run(*given, *OPTIONS, fails=True)
+    assert "ome.zarr: what it says of its image is not OME-Zarr: " in text and said in text
