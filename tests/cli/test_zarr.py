@@ -98,6 +98,8 @@ def test_labels_and_probabilities_are_those_of_memory(tmp_path, version):
     expected = refine(IMAGE, PROBS, **CRF)
     said = run(image, probs, "-o", tmp_path / "labels.zarr", *OPTIONS)
     assert "tiles of 75x" in said and "minutes" in said
+    # No terminal: lines, and no bar.
+    assert all(f"refine: {tile} of 4\n" in said for tile in (1, 2, 3, 4)) and "\r" not in said
     labels = zarr.open_array(tmp_path / "labels.zarr", mode="r")
     assert labels.dtype == "uint8" and labels.chunks[0] == 75
     assert labels.metadata.zarr_format == version
