@@ -28,7 +28,7 @@ from crfrnn.files.zarrs import Zarr, create_array, write_image
 from crfrnn.optional import needed
 from crfrnn.progress import Bar
 
-_TILES = {"desc": "refine", "unit": "tile"}
+_TILES: dict[str, Any] = {"desc": "refine", "unit": "tile"}
 
 
 def check(output: Path, overwrite: bool, *inputs: Path) -> None:
