@@ -7,6 +7,7 @@ Compose([Activationsd("pred", softmax=True),
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from monai.data.utils import affine_to_spacing
 from monai.transforms import MapTransform, Transform
 from monai.utils import TransformBackends, convert_to_dst_type, convert_to_numpy
 
+from crfrnn import checks
 from crfrnn.offline.refine import refine
 
 __all__ = ["CRFRefine", "CRFRefined", "arguments_of"]
@@ -44,8 +46,9 @@ class CRFRefine(Transform):
         `AsDiscrete(argmax=True)`, or `AsDiscrete(threshold=0.5)` for one channel, takes them.
 
     Raises:
-        ValueError: probabilities and image that do not fit together, or an argument out of its
-            range.
+        TypeError: an argument that is missing, or unknown.
+        ValueError: probabilities and image that do not fit together, by their shapes or by their
+            affines where both have one; or an argument out of its range.
 
     Example:
 
@@ -62,10 +65,14 @@ class CRFRefine(Transform):
             raise ValueError(
                 f'Expected `spacing` to be "affine", None or numbers. Received {spacing!r}.'
             )
+        # Now, not after an epoch of training. The arrays are still missing.
+        inspect.signature(refine).bind(None, None, **crf)
+        checks.fit(refine.declared, crf, {})  # type: ignore[attr-defined]
         self.spacing = spacing
         self.crf = crf
 
     def __call__(self, probs: Any, image: Any) -> Any:  # type: ignore[override]
+        _check_one_place(probs, image)
         p = np.moveaxis(convert_to_numpy(probs), 0, -1)
         pixels = np.moveaxis(convert_to_numpy(image), 0, -1)
         one = p.shape[-1] == 1
@@ -143,6 +150,21 @@ def arguments_of(crf: Any) -> dict[str, Any]:
         "normalization": "after",
         "spacing": None,
     }
+
+
+def _check_one_place(probs: Any, image: Any) -> None:
+    """ValueError where two MetaTensors say that their points lie in different places."""
+    affines = [np.asarray(x.affine, float) for x in (probs, image) if isinstance(x, MetaTensor)]
+    known = [affine for affine in affines if not np.array_equal(affine, np.eye(len(affine)))]
+    if len(known) < 2:
+        return
+    one, other = known
+    if one.shape == other.shape and not np.allclose(one, other, rtol=1e-3, atol=1e-3):
+        raise ValueError(
+            "Expected probabilities and image of one affine. Received "
+            f"{one.round(3).tolist()} and {other.round(3).tolist()}. Apply the same "
+            "transforms to both, or `Invertd` before or behind for both."
+        )
 
 
 def _spacing_of(*arrays: Any, axes: int) -> list[float] | None:

@@ -140,7 +140,7 @@ class CRFRNN(torch.nn.Module):
                 spatial_weight=self.spatial_weights.float(),
                 compatibility=self.compatibility.float(),
                 num_iterations=self.num_iterations if self.training else self.num_test_iterations,
-                mask=mask if mask is None or mask.ndim < image.ndim else mask[:, 0],
+                mask=None if mask is None else _of_points("mask", mask, image),
                 **self.options,
             )
         return refined.movedim(-1, 1).to(unaries.dtype)
@@ -188,7 +188,8 @@ class DenseCRFLoss(torch.nn.Module):
         A scalar, the mean over the images, float32; differentiable in the predictions.
 
     Raises:
-        ValueError: an argument out of its range; predictions and image that do not fit together.
+        ValueError: an argument out of its range; predictions, image and weights that do not fit
+            together.
 
     Example:
 
@@ -234,12 +235,23 @@ class DenseCRFLoss(torch.nn.Module):
         predictions, image = _channels_last(predictions), _channels_last(image)
         checks.fit(LOSS, self.settings, sizes_of(tuple(predictions.shape), tuple(image.shape)))
         if weights is not None:
-            weights = weights.reshape(image.shape[:-1])
+            weights = _of_points("weights", weights, image)
         with torch.autocast(predictions.device.type, enabled=False):
             return relaxed_energy(predictions, image, weights, **self.settings).mean()
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+
+
+def _of_points(name: str, values: Any, image: torch.Tensor) -> Any:
+    """(B, *S) of values (B, *S) or (B, 1, *S), for an image (B, *S, K)."""
+    batch, *grid = image.shape[:-1]
+    if tuple(values.shape) not in ((batch, *grid), (batch, 1, *grid)):
+        raise ValueError(
+            f"Expected `{name}` of shape {(batch, *grid)} or {(batch, 1, *grid)}, one number per "
+            f"point. Received shape {tuple(values.shape)}."
+        )
+    return values.reshape(batch, *grid)
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

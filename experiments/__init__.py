@@ -16,17 +16,20 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-
-def _refuse_another_unet() -> None:
-    """ImportError where a file unet.py of the user hides the package, in words that help."""
-    found = importlib.util.find_spec("unet")
-    folders = (found and found.submodule_search_locations) or []
-    if found is not None and not any(Path(folder, "registry.py").exists() for folder in folders):
-        raise ImportError(
-            f"Expected the package unet of this repository. Received {found.origin}, which hides "
-            "it: Python looks into the working folder, and that of the script, first. Give that "
-            "file another name, or work in another folder."
-        )
+_PACKAGES = {"unet": "registry.py", "data": "weak.py"}  # and a file that they have
 
 
-_refuse_another_unet()
+def _refuse_others() -> None:
+    """ImportError where a file unet.py or data.py of the user hides ours, in words that help."""
+    for name, file in _PACKAGES.items():
+        found = importlib.util.find_spec(name)
+        folders = (found and found.submodule_search_locations) or []
+        if found is not None and not any(Path(folder, file).exists() for folder in folders):
+            raise ImportError(
+                f"Expected the package {name} of this repository. Received {found.origin}, which "
+                "hides it: Python looks into the working folder, and that of the script, first. "
+                "Give that file another name, or work in another folder."
+            )
+
+
+_refuse_others()

@@ -14,11 +14,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from crfrnn.optional import needed
+from experiments.studies.needs import missing_here
 
 ROOT = Path(__file__).parents[1]
 _LOOK = 0.5  # seconds between looks whether a task is still wanted
@@ -46,6 +47,13 @@ def on_cluster(
         for future in distributed.as_completed(running):
             future.result()
             yield running[future]
+
+
+def missing_there(address: str, modules: Iterable[str]) -> set[str]:
+    """Those of some modules that a worker of a scheduler at ``tcp://...`` does not find."""
+    distributed = needed("distributed", "Clusters", "cluster")
+    with distributed.Client(address) as client:
+        return set().union(*client.run(missing_here, [*modules]).values())
 
 
 def on_worker(call: bytes, settings: dict[str, str | None]) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import logging
 import os
 import shlex
@@ -33,11 +34,11 @@ from crfrnn.cores import num_cores
 from data import Case
 from experiments import config as configuration
 from experiments import quiet, runs
-from experiments.cluster import on_cluster
+from experiments.cluster import missing_there, on_cluster
 from experiments.config import Config
 from experiments.rows import Comparison, compared
 from experiments.show import curves, pictures, run_table
-from experiments.studies import main_job, plan
+from experiments.studies import main_job, needs, plan
 from experiments.studies.doubts import doubts
 from experiments.train import inputs
 from experiments.workers import side_by_side
@@ -201,6 +202,8 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
     """Check options and data (ValueError, FileNotFoundError), and make or take up the folders."""
     asked = _of_study(options) if options.config else [_single(options)]
     _set_environment(asked[0].config.threads)
+    there = functools.partial(missing_there, options.cluster) if options.cluster else None
+    needs.check([run.comparison for run in asked if options.force or not run.finished], there)
     for run in asked:
         if options.seed is not None and not 0 <= options.seed < run.config.seeds:
             last = run.config.seeds - 1

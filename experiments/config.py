@@ -185,9 +185,22 @@ def make(settings: Mapping[str, Any]) -> Config:
         raise ValueError(
             f"reference={config.reference!r} needs whole slices, tile=0. Received: {config.tile}"
         )
+    least = _coarsest(config)
+    for key in ("crop", "tile"):
+        if 0 < getattr(config, key) < least:
+            raise ValueError(
+                f"{key} must be 0, or at least {least} points, which are one in the network's "
+                f"coarsest features. Received: {getattr(config, key)}"
+            )
     if len(set(config.models)) < len(config.models):
         raise ValueError(f"models must differ. Received: {', '.join(config.models)}")
     return config
+
+
+def _coarsest(config: Config) -> int:
+    """Points of the image, along an axis, to one of the coarsest features of the networks."""
+    names = [model.partition("+")[0] for model in config.models] or [config.network]
+    return 2**config.depth if {*names} == {"unet"} else 32  # of VGG and ResNet
 
 
 def as_settings(saved: Mapping[str, Any]) -> dict[str, Any]:

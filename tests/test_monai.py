@@ -108,3 +108,22 @@ def test_wrong_arguments():
         CRFRefine(spacing="mm", **CRF_ARGUMENTS)
     with pytest.raises(ValueError, match="same S"):
         CRFRefine(**CRF_ARGUMENTS)(PROBS, IMAGE[:, :3])
+    with pytest.raises(TypeError, match="missing a required argument: 'theta_beta'"):
+        CRFRefined("pred", theta_alpha=4.0)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'theta_delta'"):
+        CRFRefine(**CRF_ARGUMENTS, theta_delta=1.0)
+    with pytest.raises(ValueError, match="`theta_beta` to be positive"):
+        CRFRefine(**{**CRF_ARGUMENTS, "theta_beta": -1.0})
+
+
+def test_points_that_lie_elsewhere_are_refused():
+    """A flip of one of the two changes no shape."""
+    flipped = AFFINE @ np.diag([-1.0, 1, 1, 1])
+    image, moved = (MetaTensor(IMAGE, affine=torch.tensor(a)) for a in (AFFINE, flipped))
+    post = CRFRefine(**CRF_ARGUMENTS)
+    with pytest.raises(ValueError, match="probabilities and image of one affine"):
+        post(MetaTensor(PROBS, affine=torch.tensor(AFFINE)), moved)
+    # Half a rounding apart, or of a tensor that knows of no place.
+    near = MetaTensor(PROBS, affine=torch.tensor(AFFINE + 1e-6))
+    for probs in (near, MetaTensor(PROBS)):
+        assert_close(np.asarray(post(probs, image)), by_refine(SPACING), EXACT)

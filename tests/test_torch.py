@@ -272,3 +272,14 @@ def test_wrong_arguments_and_shapes():
         crfrnn.torch.CRFRNN()(first(UNARIES), first(IMAGE)[..., :3])
     with pytest.raises(ValueError, match="Look for NaN in the image"):
         crfrnn.torch.CRFRNN(**THETAS)(first(UNARIES), first(IMAGE * np.float32("nan")))
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 6), (60,), (2, 3, 6, 5), (2, 6, 5, 1), (1, 6, 5)])
+def test_masks_and_weights_of_other_shapes_are_refused(shape):
+    """As many numbers in another order of axes are other points."""
+    given, pair = torch.ones(shape), (first(UNARIES), first(IMAGE))
+    expected = r"of shape \(2, 6, 5\) or \(2, 1, 6, 5\).*Received shape"
+    with pytest.raises(ValueError, match=f"`mask` {expected}"):
+        crfrnn.torch.CRFRNN(**THETAS)(*pair, given)
+    with pytest.raises(ValueError, match=f"`weights` {expected}"):
+        crfrnn.torch.DenseCRFLoss(**THETAS)(*pair, given)

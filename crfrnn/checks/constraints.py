@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from crfrnn.checks.values import finite, is_tensor
+from crfrnn.checks.values import finite, is_tensor, shown
 
 # How many numbers an argument may have, in the letters of the package: axes of the grid S,
 # channels K, labels L. A size that is not known, or not known yet, is left out.
@@ -46,7 +46,9 @@ class Whole:
                 bounds = f" {self.least}..{self.most}"
             elif self.least is None or number >= self.least:
                 return
-        raise ValueError(f"Expected `{name}` to be a whole number{bounds}. Received {value!r}.")
+        raise ValueError(
+            f"Expected `{name}` to be a whole number{bounds}. Received {shown(value)}."
+        )
 
     def bad(self) -> list[Any]:
         beyond = [] if self.most is None else [self.most + 1]
@@ -80,10 +82,10 @@ class Reals:
             good = True if self.above is None else np.all(numbers > self.above)
             good = good and (self.least is None or np.all(numbers >= self.least))
             if not good or (self.most is not None and not np.all(numbers <= self.most)):
-                raise ValueError(f"Expected `{name}` to be {self._words}. Received {value!r}.")
+                raise ValueError(f"Expected `{name}` to be {self._words}. Received {shown(value)}.")
         if self.per is None:
             if shape:
-                raise ValueError(f"Expected `{name}` to be one number. Received {value!r}.")
+                raise ValueError(f"Expected `{name}` to be one number. Received {shown(value)}.")
             return
         size = sizes.get(_LETTERS[self.per])
         if len(shape) > 1 or (shape and size is not None and shape != (size,)):
@@ -129,7 +131,7 @@ class LabelWeights:
             if value == "potts":
                 return
             raise ValueError(
-                f'Expected `{name}` to be "potts" or an (L, L) array. Received {value!r}.'
+                f'Expected `{name}` to be "potts" or an (L, L) array. Received {shown(value)}.'
             )
         shape = tuple(value.shape) if is_tensor(value) else finite(name, value).shape
         labels = sizes.get("L")
@@ -165,7 +167,7 @@ class Choice:
         if not isinstance(value, str) or value not in self.names:
             raise ValueError(
                 f"Expected `{name}` to be one of {', '.join(map(repr, self.names))}. "
-                f"Received {name}={value!r}."
+                f"Received {name}={shown(value)}."
             )
 
     def bad(self) -> list[Any]:
@@ -188,7 +190,7 @@ class Listed:
             counted = False
         if not counted:
             raise ValueError(
-                f"Expected `{name}` to be a list of {self.of}. Received {value!r:.80}."
+                f"Expected `{name}` to be a list of {self.of}. Received {shown(value)}."
             )
 
     def bad(self) -> list[Any]:
@@ -208,7 +210,7 @@ class Named:
             return
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise ValueError(
-                f"Expected `{name}` to be a dictionary of {self.of}. Received {value!r:.80}."
+                f"Expected `{name}` to be a dictionary of {self.of}. Received {shown(value)}."
             )
 
     def bad(self) -> list[Any]:
@@ -225,7 +227,7 @@ class Flag:
         if not (isinstance(value, bool | np.bool_) or (value is None and self.optional)):
             raise ValueError(
                 f"Expected `{name}` to be True{',' if self.optional else ' or'} False"
-                f"{' or None' * self.optional}. Received {value!r}."
+                f"{' or None' * self.optional}. Received {shown(value)}."
             )
 
     def bad(self) -> list[Any]:
@@ -244,7 +246,7 @@ class Odd:
             several = "one per axis of the grid" if axes is None else f"{axes} of them"
             raise ValueError(
                 f"Expected `{name}` to be a positive odd number of points, or {several}: it has a "
-                f"centre. Received {name}={value!r}."
+                f"centre. Received {name}={shown(value)}."
             )
 
     def bad(self) -> list[Any]:

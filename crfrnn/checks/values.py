@@ -9,6 +9,23 @@ import numpy as np
 
 from crfrnn.optional import of_framework
 
+_LONG = 100  # characters of an error, beyond which nobody reads on
+
+
+def shown(value: Any) -> str:
+    """What was received, in a line of its own length or of ours.
+
+    Example:
+
+    >>> shown([1, "a"]), shown(np.zeros((400, 3)))
+    ("[1, 'a']", 'ndarray of shape (400, 3): array([[0., 0., 0.], [0., 0., 0.], [0., 0., ...')
+    """
+    text = " ".join(repr(value).split())
+    if len(text) <= _LONG:
+        return text
+    shape = f" of shape {np.shape(value)}" if hasattr(value, "shape") else ""
+    return f"{type(value).__name__}{shape}: {text[: _LONG // 2]}..."
+
 
 def plain(value: Any, kind: type = float) -> Any:
     """Numbers in the types that a configuration stores; None and strings as they are."""
@@ -75,10 +92,10 @@ def no_nan(name: str, value: Any) -> None:
 def finite(name: str, value: Any, words: str = "") -> np.ndarray:
     """A number or an array of them that is finite, also as float32."""
     if words and (value is None or isinstance(value, str)):
-        raise ValueError(f"Expected `{name}` to be {words}. Received {value!r}.")
+        raise ValueError(f"Expected `{name}` to be {words}. Received {shown(value)}.")
     numbers = array(name, value)
     with np.errstate(over="ignore"):
         finite = np.isfinite(numbers.astype(np.float32)).all()
     if not finite:
-        raise ValueError(f"Expected `{name}` to be finite. Received {value!r}.")
+        raise ValueError(f"Expected `{name}` to be finite. Received {shown(value)}.")
     return numbers

@@ -83,8 +83,10 @@ def alone(folder: Path) -> Iterator[None]:
     """Hold a folder of results, which is made, so that no other command works in it.
 
     Raises:
-        ValueError: another command does.
+        ValueError: another command does, or it is a file.
     """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ValueError(f"{folder} is a file. Give a folder for the results.")
     workshop = folder / files.WORKSHOP
     workshop.mkdir(parents=True, exist_ok=True)
     with held(workshop / "lock", f"in {folder}", "folder"):

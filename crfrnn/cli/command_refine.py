@@ -116,11 +116,10 @@ def refine(
     parameters = given["parameters"]
     verdict = parameters and parameter_file.verdict(parameters)
     if files.is_zarr(image):
-        if mask is not None:
-            raise click.UsageError("--mask: not for Zarr, which is refined in tiles.")
         tiled.run(
             image,
             probs,
+            mask,
             output,
             settings,
             overwrite=overwrite,

@@ -239,7 +239,7 @@ def _paths(cases: Any) -> list[Paths]:
 def _inside(name: str) -> str:
     """The name of a case, whose result comes into the folder of the results; else ValueError."""
     path = PurePath(name)
-    if not path.parts or path.anchor or ".." in path.parts:
+    if not path.parts or path.anchor or {"..", files.WORKSHOP} & {*path.parts}:
         raise ValueError(
             "Expected names of cases that stay in the folder of the results, such as 'a' or 'b/a'. "
             f"Received {name!r}."

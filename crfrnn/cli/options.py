@@ -45,9 +45,9 @@ PROBS = Probs(exists=True, path_type=Path)
 MASK = click.option(
     "--mask",
     type=EXISTING,
-    help="Points that count, in a picture, NIfTI or array where the others are 0: those take no "
-    "part and keep their probabilities. A folder where IMAGE is one. NaN of the image, and what a "
-    "GeoTIFF says to be no data, never take part.",
+    help="Points that count, in a picture, NIfTI, array or Zarr where the others are 0: those take "
+    "no part and keep their probabilities. A folder where IMAGE is one. NaN of the image, and what "
+    "a GeoTIFF says to be no data, never take part.",
 )
 
 NAN_OUTSIDE = click.option(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +58,8 @@ def pack(
     if os.path.lexists(path) and not overwrite:
         raise ValueError(f"{path} exists. Add overwrite=True to replace it.")
     probs = inputs.probabilities(probs)
+    if not probs.size:
+        raise ValueError(f"Expected probabilities of some point. Received shape {probs.shape}.")
     num_labels = probs.shape[-1]
     highest = probs.reshape(-1, num_labels).max(0)
     keys = absent.present(highest, np.zeros(num_labels), ignore_below)
@@ -90,13 +94,23 @@ def unpack(path: str | os.PathLike, grid: tuple[int, ...] | None = None) -> np.n
             f"{packed.name!r}, of which it is not said what they are: read them by numpy.load."
         )
     if grid is not None:
-        if len(grid) != probs.ndim - 1:
-            raise ValueError(f"Expected `grid` of {probs.ndim - 1} axes. Received {grid}.")
+        if len(grid) != probs.ndim - 1 or not all(map(_is_size, grid)):
+            raise ValueError(
+                f"Expected `grid` of {probs.ndim - 1} sizes, 1 or more. Received {grid}."
+            )
+        count_of(tuple(grid), packed.keys, packed.num_labels)
         probs = upsample(probs, tuple(grid))
     try:
         return dense(probs, packed.keys, packed.num_labels)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _is_size(value: Any) -> bool:
+    try:
+        return operator.index(value) > 0
+    except TypeError:
+        return False
 
 
 def dense(probs: np.ndarray, keys: np.ndarray, num_labels: int | None) -> np.ndarray:

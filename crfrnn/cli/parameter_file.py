@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, Any]:
     parameters = content.get("parameters", content)
     if not isinstance(parameters, dict):
         raise ValueError(
-            f'{path}: expected a JSON object as "parameters". Received {parameters!r}.'
+            f'{path}: expected a JSON object as "parameters". Received {parameters!r:.80}.'
         )
     unknown = sorted(set(parameters) - {*NAMES, *OPTIONAL, *_WORKFLOW})
     if unknown:

@@ -132,26 +132,36 @@ def run(paths: Paths, settings: Settings, output: Path) -> Outcome:
 def prepare(case: Case, settings: Settings) -> Prepared:
     """What the CRF gets of a case."""
     axes = case.image.ndim - 1
-    if settings.slice_axis is not None and axes != 3:
-        raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
-    if settings.spacing is not None and np.size(settings.spacing) not in (1, axes):
-        raise ValueError(
-            f"Expected a --spacing of {axes} numbers, one per axis. Received {settings.spacing}."
-        )
-    is_batch = axes == 3 and case.nifti is None and case.image.shape[-1] in (3, 4)
-    if is_batch and settings.slice_axis is None and settings.spacing is None:
-        warnings.warn(
-            f"the image of shape {case.image.shape} is read as a volume, whose slices influence "
-            "one another. If they are pictures that do not belong together, add --slice-axis 0; "
-            "if they do, say by --spacing how far apart they are.",
-            stacklevel=2,
-        )
+    check_axes(axes, settings)
+    if case.nifti is None and settings.spacing is None:
+        warn_of_batch(case.image.shape, settings.slice_axis)
     image, mask = _without_missing(case.image, case.mask)
     if settings.rescale:
         image = _rescaled(image, mask)
     if settings.spacing is None:
         return Prepared(image, mask, case.spacing)
     return Prepared(image, mask, tuple(map(float, np.broadcast_to(settings.spacing, axes))))
+
+
+def check_axes(axes: int, settings: Settings) -> None:
+    """ValueError where settings are of another number of axes than the image's."""
+    if settings.slice_axis is not None and axes != 3:
+        raise ValueError(f"Expected a volume for --slice-axis. Received an image of {axes} axes.")
+    if settings.spacing is not None and np.size(settings.spacing) not in (1, axes):
+        raise ValueError(
+            f"Expected a --spacing of {axes} numbers, one per axis. Received {settings.spacing}."
+        )
+
+
+def warn_of_batch(shape: tuple[int, ...], slice_axis: int | None) -> None:
+    """Warns where an image (*S, K) whose slices are not said to lie apart is likely a batch."""
+    if len(shape) == 4 and shape[-1] in (3, 4) and slice_axis is None:
+        warnings.warn(
+            f"the image of shape {shape} is read as a volume, whose slices influence "
+            "one another. If they are pictures that do not belong together, add --slice-axis 0; "
+            "if they do, say by --spacing how far apart they are.",
+            stacklevel=3,
+        )
 
 
 def complete(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn._version import __version__
-from crfrnn.cli import options, refining, zarr_output
-from crfrnn.cli.refining import Prepared, Settings
+from crfrnn.cli import options, sampling, zarr_output
+from crfrnn.cli.refining import Settings
+from crfrnn.cli.sampling import without
 from crfrnn.cli.zarr_inputs import Inputs, opened
 from crfrnn.files.zarrs import ZARR
 from crfrnn.meanfield.parameters import NAMES
-from crfrnn.offline.refine import refine as refine_in_memory
 from crfrnn.optional import needed, needed_zarr
 
 OPTIONS = (
@@ -41,12 +40,12 @@ OPTIONS = (
     ),
     click.option("--cluster", metavar="tcp://HOST:PORT", help="Of Dask, to work on a Zarr image."),
 )
-_SAMPLE = 2**18  # points of the part whose time is measured, and that is guessed from
 
 
 def run(
     image: Path,
     probs: Path,
+    mask: Path | None,
     output: Path,
     settings: Settings,
     *,
@@ -65,36 +64,47 @@ def run(
     """
     needed_zarr()
     from crfrnn import large
+    from crfrnn.large.percentiles import normalised
 
     _check_settings(settings)
+    inputs = [path for path in (image, probs, mask) if path is not None]
     if preview is not None:
-        options.check_output(output, overwrite, image, probs)
+        options.check_output(output, overwrite, *inputs)
     else:
         files.suffix(output, ZARR)
-        zarr_output.check(output, overwrite, image, probs)
+        zarr_output.check(output, overwrite, *inputs)
     if kind != "labels" and levels > 1:
         raise click.UsageError("--levels are of labels.")
-    given = opened(image, probs, settings)
+    with options.told():
+        given = opened(image, probs, mask, settings)
     if levels > 1 and not given.like.axes:
         raise click.UsageError("--levels are of OME-Zarr, and the image is a plain array.")
+    if settings.rescale:
+        click.echo("Looking for the percentiles of the image, which is read for them.")
+        given = given._replace(image=normalised(given.image, given.mask))
     grid = given.probs.shape[:-1]
-    crf, guess, seconds = _tried(given, settings)
+    with options.told():
+        crf, guess, seconds = sampling.tried(given, settings)
     options.show(crf, () if guess is None else [n for n in NAMES if n not in settings.parameters])
     kernels = {"theta_alpha": "bilateral_weight", "theta_gamma": "spatial_weight"}
+    axis, spacing = settings.slice_axis, given.spacing
     cut = large.plan(
-        grid,
+        without(grid, axis),
         [crf[theta] for theta, weight in kernels.items() if np.any(crf[weight])],
         crf.get("num_iterations", 5),
         crf.get("normalization", "symmetric"),
-        given.spacing,
+        spacing if spacing is None else without(spacing, axis),
     )
     minutes = seconds * np.prod(grid) * cut.cost / 60
-    click.echo(f"{cut}; about {minutes:.1f} minutes on this machine.")
+    each = "" if axis is None else f"{grid[axis]} slices in "
+    click.echo(f"{each}{cut}; about {minutes:.1f} minutes on this machine.")
+    how = {**crf, "tile": cut.tile, "passes": len(cut.iterations)}
     with options.told():
-        refined = large.refine(
-            *given[:2], **crf, spacing=given.spacing, tile=cut.tile, passes=len(cut.iterations)
-        )
-    labels = refined.argmax(-1).astype("uint8" if refined.shape[-1] < 256 else "uint16")
+        refined = _refined(given, axis, how)
+    da, labels = needed("dask.array", "Zarr files", "large"), refined.argmax(-1)
+    if given.mask is not None:  # points that take no part may be NaN
+        labels = da.where(da.isnan(refined).any(-1), 0, labels)
+    labels = labels.astype("uint8" if refined.shape[-1] < 256 else "uint16")
     if preview is not None:
         region = _region(preview, grid)
         with files.replacing(output) as part, zarr_output.at_work(cluster, jobs) as compute:
@@ -106,14 +116,14 @@ def run(
         return
     wanted = labels if kind == "labels" else refined
     if wanted is refined and given.like.axes:  # OME-Zarr has the channels first
-        wanted = needed("dask.array", "Zarr files", "large").moveaxis(refined, -1, 0)
+        wanted = da.moveaxis(refined, -1, 0)
     asked = {
         "version": __version__,
         "inputs": given.files,
         "read as": [given.image.shape, given.probs.shape],
         "crf": crf,
         "spacing": given.spacing,
-        "logits": settings.logits,
+        "read by": [settings.logits, settings.nan_outside, settings.rescale, axis],
         "tiles": [cut.tile, cut.iterations],
         "output": [kind, levels],
     }
@@ -133,11 +143,8 @@ def run(
 def _check_settings(settings: Settings) -> None:
     crf = settings.parameters
     others = {
-        "--rescale": settings.rescale,
-        "--slice-axis": settings.slice_axis is not None,
         "--layout": settings.layout != "auto",
         "--labels-as-probs": settings.labels_as_probs is not None,
-        "--nan-outside": settings.nan_outside,
         "--palette": settings.palette,
         "--confidence": settings.confidence is not None,
         "--packed": settings.packed,
@@ -148,19 +155,20 @@ def _check_settings(settings: Settings) -> None:
         raise click.UsageError(f"{', '.join(asked)}: not for Zarr, which is refined in tiles.")
 
 
-def _tried(given: Inputs, settings: Settings) -> tuple[dict[str, Any], Any, float]:
-    """The parameters, the guess or None, and the seconds per point of a part in the middle."""
-    grid = given.probs.shape[:-1]
-    side = int(_SAMPLE ** (1 / len(grid)))
-    part = tuple(slice((n - min(n, side)) // 2, (n + min(n, side)) // 2) for n in grid)
-    image, probs = (np.asarray(array[part].compute()) for array in given[:2])
-    with options.told():
-        prepared = Prepared(image, None, given.spacing)
-        crf, guess = refining.complete(settings.parameters, prepared, probs)
-        crf.pop("method", None), crf.pop("window", None)
-        start = time.perf_counter()
-        refine_in_memory(image, probs, **crf, spacing=given.spacing)
-    return crf, guess, (time.perf_counter() - start) / probs[..., 0].size
+def _refined(given: Inputs, axis: int | None, how: dict[str, Any]) -> Any:
+    """The probabilities (*S, L), lazy; each slice across the axis by itself, if there is one."""
+    from crfrnn import large
+
+    image, probs, mask, spacing = given[:4]
+    if axis is None:
+        return large.refine(image, probs, mask=mask, spacing=spacing, **how)
+    rest = None if spacing is None else without(spacing, axis)
+    slices = []
+    for number in range(probs.shape[axis]):
+        place = (*(slice(None),) * axis, number)
+        part = None if mask is None else mask[place]
+        slices.append(large.refine(image[place], probs[place], mask=part, spacing=rest, **how))
+    return needed("dask.array", "Zarr files", "large").stack(slices, axis)
 
 
 def _region(text: str, grid: Sequence[int]) -> tuple[slice, ...]:

@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli.refining import Settings
-from crfrnn.files.zarrs import Zarr, fingerprint, open_zarr
+from crfrnn.cli.refining import Settings, check_axes, warn_of_batch
+from crfrnn.files.zarrs import Named, Zarr, fingerprint, open_zarr
 from crfrnn.offline.upsampling import in_proportion
 from crfrnn.optional import needed
+
+_DASK = ("Images larger than memory", "large")
 
 
 class Inputs(NamedTuple):
     """What a Zarr image is refined from.
 
     image, probs: (*S, K) and (*S, L), dask arrays.
+    mask: (*S) of bool, likewise, or None.
     spacing: (S,) or None.
     like: the image.
     files: of each where it is, shape and dtype there, and `fingerprint`, to tell others from them.
@@ -25,40 +28,35 @@ class Inputs(NamedTuple):
 
     image: Any
     probs: Any
+    mask: Any
     spacing: tuple[float, ...] | None
     like: Zarr
     files: list[Any]
 
 
-def opened(image: Path, probs: Path, settings: Settings) -> Inputs:
-    """Image and probabilities as dask arrays, channels and labels last."""
-    da = needed("dask.array", "Images larger than memory", "large")
+def opened(image: Path, probs: Path, mask: Path | None, settings: Settings) -> Inputs:
+    """Image, probabilities and mask as dask arrays, channels and labels last."""
     from crfrnn.large.probabilities import prepared
 
-    if not files.is_zarr(probs):
-        raise ValueError(
-            f"{probs}: expected Zarr, as the image is. Convert both to Zarr, or neither."
-        )
-    lazy = []
-    both = [open_zarr(path) for path in (image, probs)]
-    for path, found in zip((image, probs), both, strict=True):
-        array = da.from_zarr(found.array)
-        if found.axes:
-            if "t" in found.axes:
-                axis = found.axes.index("t")
-                if array.shape[axis] > 1:
-                    raise ValueError(f"{path}: expected one time. Received {array.shape[axis]}.")
-                array = da.take(array, 0, axis=axis)
-            names = [name for name in found.axes if name != "t"]
-            if names != sorted(names, key="czyx".index):
-                raise ValueError(f"{path}: expected axes t, c, z, y, x. Received {names}.")
-            array = da.moveaxis(array, 0, -1) if "c" in names else array[..., None]
-        lazy.append(array)
-    picture, q = lazy
-    grids = {picture.shape[:-1], *([] if both[0].axes else [picture.shape])}
+    paths = [image, probs, *([] if mask is None else [mask])]
+    for path in paths[1:]:
+        if not files.is_zarr(path):
+            raise ValueError(
+                f"{path}: expected Zarr, as the image is. Convert both to Zarr, or neither."
+            )
+    found = [open_zarr(path) for path in paths]
+    lazy = [_channels_last(path, each) for path, each in zip(paths, found, strict=True)]
+    picture, q = lazy[:2]
+    da = needed("dask.array", *_DASK)
+    grids = {picture.shape[:-1], *([] if found[0].axes else [picture.shape])}
     grid = picture.shape[: q.ndim - 1]
-    if not both[1].axes and _labels_first(q.shape, grid, settings.upsample):
+    if not found[1].axes and _labels_first(q.shape, grid, settings.upsample):
         q = da.moveaxis(q, 0, -1)
+    if settings.nan_outside and q.shape[:-1] != grid:
+        raise ValueError(
+            f"{probs}: expected probabilities of the image's size for --nan-outside, since NaN "
+            "cannot be interpolated. Upsample them first."
+        )
     if settings.upsample or q.shape[:-1] == grid:
         q = prepared(q, grid, settings.logits)
     if q.shape[:-1] not in grids or q.ndim not in (3, 4):
@@ -69,16 +67,51 @@ def opened(image: Path, probs: Path, settings: Settings) -> Inputs:
         )
     if picture.shape == q.shape[:-1]:
         picture = picture[..., None]
-    spacing = both[0].spacing if settings.spacing is None else settings.spacing
-    axes = q.ndim - 1
+    check_axes(q.ndim - 1, settings)
+    if settings.spacing is None and not found[0].axes:
+        warn_of_batch(picture.shape, settings.slice_axis)
+    spacing = found[0].spacing if settings.spacing is None else settings.spacing
     if spacing is not None:
-        spacing = tuple(map(float, np.broadcast_to(spacing, axes)))
+        spacing = tuple(map(float, np.broadcast_to(spacing, q.ndim - 1)))
+    points = None if mask is None else _mask(mask, lazy[2], q.shape[:-1])
+    for kept, gaps in ((True, picture), (settings.nan_outside, q)):
+        if kept and gaps.dtype.kind == "f":
+            there = ~da.isnan(gaps).any(-1)
+            points = there if points is None else points & there
     told = [
-        [str(path.resolve()), found.array.shape, str(found.array.dtype),
-         fingerprint(path / found.array.path)]
-        for path, found in zip((image, probs), both, strict=True)
+        [str(path.resolve()), each.array.shape, str(each.array.dtype),
+         fingerprint(path / each.array.path)]
+        for path, each in zip(paths, found, strict=True)
     ]  # fmt: skip
-    return Inputs(picture, q, spacing, both[0], told)
+    return Inputs(picture, q, points, spacing, found[0], told)
+
+
+def _channels_last(path: Path, found: Zarr) -> Any:
+    """A dask array; of OME-Zarr with its channels last, one where it names none."""
+    da = needed("dask.array", *_DASK)
+    # Without a name of its own dask would read all of the array to make one.
+    array = da.from_array(Named(path, found.array), chunks=found.array.chunks, name=False)
+    if not found.axes:
+        return array
+    if "t" in found.axes:
+        axis = found.axes.index("t")
+        if array.shape[axis] > 1:
+            raise ValueError(f"{path}: expected one time. Received {array.shape[axis]}.")
+        array = da.take(array, 0, axis=axis)
+    names = [name for name in found.axes if name != "t"]
+    if names != sorted(names, key="czyx".index):
+        raise ValueError(f"{path}: expected axes t, c, z, y, x. Received {names}.")
+    return da.moveaxis(array, 0, -1) if "c" in names else array[..., None]
+
+
+def _mask(path: Path, array: Any, grid: tuple[int, ...]) -> Any:
+    if array.shape == (*grid, 1):
+        array = array[..., 0]
+    if array.shape != grid:
+        raise ValueError(
+            f"{path}: expected a mask of the image's size {grid}. Received shape {array.shape}."
+        )
+    return array != 0
 
 
 def _labels_first(shape: tuple[int, ...], grid: tuple[int, ...], upsample: bool) -> bool:

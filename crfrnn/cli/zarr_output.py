@@ -26,6 +26,9 @@ from crfrnn import files
 from crfrnn.cli import batch
 from crfrnn.files.zarrs import Zarr, create_array, write_image
 from crfrnn.optional import needed
+from crfrnn.progress import Bar
+
+_TILES: dict[str, Any] = {"desc": "refine", "unit": "tile"}
 
 
 def check(output: Path, overwrite: bool, *inputs: Path) -> None:
@@ -128,17 +131,29 @@ def at_work(cluster: str | None, jobs: int | None) -> Iterator[Any]:
     """What computes dask objects, and shows progress: on a cluster, or threads of this process."""
     dask = needed("dask", "Images larger than memory", "large")
     if cluster is None:
-        from dask.diagnostics import ProgressBar
-
-        with ProgressBar(), dask.config.set(scheduler="threads", num_workers=jobs):
-            yield lambda what: dask.compute(*what)
+        with dask.config.set(scheduler="threads", num_workers=jobs):
+            yield _computed_here
         return
     distributed = needed("distributed", "Clusters", "cluster")
     with distributed.Client(cluster) as client:
 
         def compute(what: Sequence[Any]) -> Any:
             futures = client.compute(list(what))
-            distributed.progress(futures, notebook=False)
+            with Bar(total=len(futures), **_TILES) as bar:
+                for _ in distributed.as_completed(futures):
+                    bar.update()
             return client.gather(futures)
 
         yield compute
+
+
+def _computed_here(what: Sequence[Any]) -> Any:
+    dask = needed("dask", "Images larger than memory", "large")
+    wanted = {key for each in what for key in dask.core.flatten(each.__dask_keys__())}
+
+    def done(key: Any, *_: Any) -> None:
+        if key in wanted:
+            bar.update()
+
+    with Bar(total=len(wanted), **_TILES) as bar, dask.callbacks.Callback(posttask=done):
+        return dask.compute(*what)

@@ -124,11 +124,15 @@ def mark(
 
 
 def legend(panel: Any, colours: Mapping[str, Any]) -> None:
-    """Say below a panel what colours mean: there it hides nothing."""
+    """Say below a panel what colours mean: there it hides nothing. None: a word without colour."""
     from matplotlib.patches import Patch
 
+    def patch(name: str, colour: Any) -> Any:
+        edge, face = ("none", "none") if colour is None else ("gray", colour)
+        return Patch(facecolor=face, edgecolor=edge, label=name)
+
     panel.legend(
-        handles=[Patch(facecolor=c, edgecolor="gray", label=name) for name, c in colours.items()],
+        handles=[patch(*each) for each in colours.items()],
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
         ncols=min(len(colours), 5) or 1,

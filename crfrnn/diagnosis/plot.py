@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 BEFORE, AFTER = "tab:gray", "tab:blue"
 KERNELS = 3  # points whose kernel is shown
-NAMED = 10  # labels, at most, that the legend has room for
+NAMED = 10  # labels, at most, that legends and bars have room for
+_BESIDE = 5  # bars whose numbers have room beside each other
 _SMALL = 8  # font size
 
 
@@ -70,13 +71,16 @@ def _maps(panels: Any, d: Findings, view: View) -> None:
     for panel in panels:
         _picture(panel, view)
     colours = paint.palette(d.before.shape[-1])
-    present = np.unique([view.before, view.after])
     for panel, labels in ((panels[1], view.before), (panels[2], view.after)):
         panel.imshow(paint.paint(labels, colours), aspect=view.aspect, interpolation="nearest")
         if view.truth is not None:
             paint.outline(panel, view.truth)
-    if len(present) <= NAMED:
-        paint.legend(panels[1], {str(label): colours[label] for label in present})
+    points = np.bincount(np.concatenate([view.before.ravel(), view.after.ravel()]))
+    order = np.argsort(-points, kind="stable")[: np.count_nonzero(points)]
+    named = {str(label): colours[label] for label in sorted(order[:NAMED])}
+    if more := len(order) - len(named):
+        named[f"{more} more"] = None
+    paint.legend(panels[1], named)
     _changes(panels[3], view)
 
 
@@ -131,7 +135,7 @@ def _kernels(panels: Any, picture: Any, d: Findings, view: View) -> None:
         there = np.isfinite(kernel)
         share = kernel[there].sum() / near[there].sum() if view.place is None else None
         kept = "" if share is None else f": {100 * share:.0f} % of the near points"
-        panel.set_title(f"bilateral kernel at {name}{kept}")
+        panel.set_title(f"kernel at {name}{kept}")
         picture.plot(column, row, "+", color="cyan", markersize=8)
         height, width = view.before.shape
         inwards = (-10 if column > width / 2 else 3, -10 if row < height / 2 else 3)
@@ -224,18 +228,20 @@ def _margins(panel: Any, d: Findings) -> None:
 
 def _shares(panel: Any, d: Findings) -> None:
     panel.set_title("share of each label; x: after / before")
-    labels = np.flatnonzero(d.label_shares.any(-1))
-    labels = labels[np.argsort(-d.label_shares[labels].max(-1))[:10]]
+    present = np.flatnonzero(d.label_shares.any(-1))
+    labels = present[np.argsort(-d.label_shares[present].max(-1))[:NAMED]]
     places = np.arange(len(labels))
     for offset, name, colour in ((-0.2, "before", BEFORE), (0.2, "after", AFTER)):
         shares = d.label_shares[labels, int(offset > 0)]
         panel.bar(places + offset, shares, 0.4, color=colour, label=name)
     for place, (before, after) in zip(places, d.label_shares[labels], strict=True):
         text = f"x {after / before:.2f}" if before else "new"
-        panel.text(place, max(before, after), text, ha="center", va="bottom", fontsize=7)
+        upright = 90 * (len(labels) > _BESIDE)
+        where = place, max(before, after)
+        panel.text(*where, text, ha="center", va="bottom", fontsize=7, rotation=upright)
     panel.set_xticks(places, [str(label) for label in labels])
-    panel.margins(y=0.12)
-    panel.set_xlabel("label" if len(labels) < 10 else "label (the ten most frequent)")
+    panel.margins(y=0.12 if len(labels) <= _BESIDE else 0.3)
+    panel.set_xlabel("label" if len(labels) == len(present) else "label (the ten most frequent)")
     panel.legend(fontsize=7)
 
 

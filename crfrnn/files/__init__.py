@@ -5,7 +5,14 @@ The doors (cli) and the data sets may import it; it uses the ground floor alone.
 """
 
 from crfrnn.files.arrays import NNUNET_KEY, NNUNET_V1_KEY, read_array, write_array
-from crfrnn.files.labels import HIGHEST, ROUNDING, check_label_format, whole_numbers, write_labels
+from crfrnn.files.labels import (
+    HIGHEST,
+    LABEL_MAPS,
+    ROUNDING,
+    check_label_format,
+    whole_numbers,
+    write_labels,
+)
 from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
 from crfrnn.files.packed import ENERGIES, is_packed, read_labels, read_packed, write_packed
 from crfrnn.files.pictures import read_bands, read_picture
@@ -21,6 +28,7 @@ __all__ = [
     "ENERGIES",
     "HDF5",
     "HIGHEST",
+    "LABEL_MAPS",
     "NIFTI",
     "NNUNET_KEY",
     "NNUNET_V1_KEY",

@@ -72,16 +72,31 @@ def write_array(path: Path, array: np.ndarray, key: str | None = None) -> None:
 
 def _read_npz(path: Path) -> tuple[np.ndarray, str]:
     with zipfile.ZipFile(path) as file:
-        members = {name.removesuffix(".npy"): name for name in file.namelist()}
+        members = npz_members(file)
         key = _key(list(members))
-        info = file.getinfo(members[key])
-        packed = sizes.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
-        sizes.check(info.file_size, packed * min(info.compress_size, sizes.on_disk(path)))
-        with file.open(info) as stream:
-            array = _some(_stream(stream, info.file_size))
-            if stream.read(1):  # at the end of the member its checksum is compared
-                raise Unfit("there is more in it than its header says; the file is damaged.")
-    return array, key
+        return _some(read_member(path, file, members[key])), key
+
+
+def npz_members(file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The arrays of an opened .npz by name; Unfit where two have the same."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in file.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in members:
+            raise Unfit(f'expected arrays of different names; received two "{name}"; save one.')
+        members[name] = info
+    return members
+
+
+def read_member(path: Path, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array of a .npz that is opened; Unfit if it is too large, or damaged."""
+    packed = sizes.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
+    sizes.check(info.file_size, packed * min(info.compress_size, sizes.on_disk(path)))
+    with file.open(info) as stream:
+        array = _stream(stream, info.file_size)
+        if stream.read(1):  # at the end of the member its checksum is compared
+            raise Unfit("there is more in it than its header says; the file is damaged.")
+    return array
 
 
 def _stream(file: IO[bytes], size: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from crfrnn.files.writing import asked_for
 # How far rounding and resampling move whole numbers and probabilities.
 ROUNDING = 1e-3
 HIGHEST = 2**16 - 1  # label that files have bits for
+LABEL_MAPS = (".png", ".tif", ".tiff", *NIFTI)  # which keep every value
 
 
 def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crfrnn.files import sizes
-from crfrnn.files.arrays import _stream
+from crfrnn.files.arrays import npz_members, read_member
 from crfrnn.files.errors import Unfit, naming, real
 from crfrnn.files.labels import HIGHEST
 from crfrnn.files.writing import asked_for
@@ -94,16 +93,16 @@ def read_packed(path: Path) -> Packed:
     """
     with naming(path):
         with zipfile.ZipFile(path) as file:
-            members = [name.removesuffix(".npy") for name in file.namelist()]
-            others = sorted(set(members) - {KEYS, COUNT})
+            members = npz_members(file)
+            others = sorted(members.keys() - {KEYS, COUNT})
             if KEYS not in members or len(others) != 1:
                 raise Unfit(
                     f'expected "{KEYS}" and one array of maps, perhaps "{COUNT}"; received '
                     f"{sorted(members)}; save one array of maps alone."
                 )
             (name,) = others
-            keys, count = _labels(file)
-            maps = _member(file, name)
+            keys, count = _labels(path, file)
+            maps = _member(path, file, name)
         if maps.ndim < 2 or len(maps) != len(keys):
             raise Unfit(
                 f"expected a map for each of {len(keys)} keys, labels first; received `{name}` of "
@@ -118,32 +117,25 @@ def read_packed(path: Path) -> Packed:
 def read_labels(path: Path) -> tuple[np.ndarray, int | None]:
     """Of such a file `keys` and `num_labels` alone, without the maps; as in `Packed`."""
     with naming(path), zipfile.ZipFile(path) as file:
-        return _labels(file)
+        return _labels(path, file)
 
 
-def _labels(file: zipfile.ZipFile) -> tuple[np.ndarray, int | None]:
-    keys = _member(file, KEYS)
-    count = int(_member(file, COUNT)) if f"{COUNT}.npy" in file.namelist() else None
+def _labels(path: Path, file: zipfile.ZipFile) -> tuple[np.ndarray, int | None]:
+    keys = _member(path, file, KEYS)
+    count = int(_member(path, file, COUNT)) if COUNT in npz_members(file) else None
     ascending = keys.dtype.kind in "ui" and keys.ndim == 1 and np.all(np.diff(keys.astype(int)) > 0)
     if not ascending or keys[0] < 0 or (count is not None and keys[-1] >= count):
         raise Unfit(f"expected `keys` to be labels, ascending; received {keys[:8].tolist()}.")
     return keys.astype(np.int64), count
 
 
-def _member(file: zipfile.ZipFile, name: str) -> np.ndarray:
-    info = file.getinfo(f"{name}.npy")
-    packed = sizes.DEFLATE if info.compress_type == zipfile.ZIP_DEFLATED else 1
-    sizes.check(info.file_size, packed * info.compress_size)
-    with file.open(info) as stream:
-        try:
-            array = real(_stream(stream, info.file_size))
-        except ValueError as error:
-            if "pickle" not in str(error):
-                raise
-            raise Unfit(
-                "it holds Python objects, which are not read because such a file can run code; "
-                "save plain arrays, numpy.savez(path, keys=keys, probs=maps)."
-            ) from error
-        if stream.read(1):  # at the end of the member its checksum is compared
-            raise Unfit("there is more in it than its header says; the file is damaged.")
-    return array
+def _member(path: Path, file: zipfile.ZipFile, name: str) -> np.ndarray:
+    try:
+        return real(read_member(path, file, npz_members(file)[name]))
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        raise Unfit(
+            "it holds Python objects, which are not read because such a file can run code; "
+            "save plain arrays, numpy.savez(path, keys=keys, probs=maps)."
+        ) from error

@@ -6,6 +6,7 @@ OME-Zarr: https://ngff.openmicroscopy.org, versions 0.4 (Zarr 2) and 0.5 (Zarr 3
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,23 +64,65 @@ def open_zarr(path: Path) -> Zarr:
     if not hasattr(found, "keys"):
         return Zarr(found)
     attributes = found.attrs.asdict()
-    images = attributes.get("ome", attributes).get("multiscales")
+    ome = attributes.get("ome", attributes)
+    images = ome.get("multiscales") if isinstance(ome, dict) else None
     if not images:
         raise ValueError(
             f"{path}: expected an array, or an OME-Zarr image. Received a group of "
             f"{', '.join(sorted(found.keys())) or 'nothing'}. Name an array in it."
         )
-    first = images[0]
-    array = found[first["datasets"][0]["path"]]
-    axes = tuple(axis["name"] if isinstance(axis, dict) else axis for axis in first["axes"])
+    try:
+        return _first_level(found, images[0])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        said = f"there is no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{path}: what it says of its image is not OME-Zarr: {said}. Repair its attributes, or "
+            "name an array in it."
+        ) from None
+
+
+class Named:
+    """A Zarr array that says its path when it cannot be read; dask takes it as an array.
+
+    path: for the message. array: of the package zarr.
+    """
+
+    def __init__(self, path: Path, array: Any):
+        self.path, self.array = path, array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, place: Any) -> Any:
+        try:
+            return self.array[place]
+        except MemoryError:
+            raise
+        except Exception as error:  # of many kinds, of whatever has compressed it
+            raise ValueError(
+                f"{self.path}: a part cannot be read, because it is damaged: {error}. Fetch or "
+                "export it again."
+            ) from error
+
+
+def _first_level(group: Any, image: Any) -> Zarr:
+    """The first level of an image; what is wrong with what a group says of it is raised."""
+    level = image["datasets"][0]
+    array = group[level["path"]]
+    axes = tuple(axis["name"] if isinstance(axis, dict) else axis for axis in image["axes"])
     if len(axes) != array.ndim or sorted(set(axes)) != sorted(axes) or set(axes) - {*"tczyx"}:
-        raise ValueError(f"{path}: expected axes among t, c, z, y, x. Received {', '.join(axes)}.")
+        raise ValueError(
+            f"expected {array.ndim} axes among t, c, z, y, x, received {', '.join(map(str, axes))}"
+        )
     scales = [1.0] * len(axes)
-    both = (first["datasets"][0], first)  # of the level, and of all of them
+    both = (level, image)  # of the level, and of all of them
     for transformation in (t for of in both for t in of.get("coordinateTransformations", ())):
         if transformation["type"] == "scale":
-            scales = [a * b for a, b in zip(scales, transformation["scale"], strict=True)]
-    units = [axis.get("unit") for axis in first["axes"] if isinstance(axis, dict)]
+            factors = [float(factor) for factor in transformation["scale"]]
+            if len(factors) != len(axes) or not all(0 < f < math.inf for f in factors):
+                raise ValueError(
+                    f"expected a scale of {len(axes)} positive numbers, received {factors}"
+                )
+            scales = [a * b for a, b in zip(scales, factors, strict=True)]
+    units = [axis.get("unit") for axis in image["axes"] if isinstance(axis, dict)]
     spacing = tuple(scales[axes.index(name)] for name in _SPACE if name in axes)
     return Zarr(array, axes, spacing, next(filter(None, reversed(units)), None))
 

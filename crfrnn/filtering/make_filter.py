@@ -195,7 +195,9 @@ def _check_numbers(positions: Any, method: str) -> None:
             "Look for NaN in the image and for a bandwidth of zero."
         )
     reach = np.sqrt(np.square(numbers).sum(-1).max())
+    near = f"within {limit:.4g} bandwidths of the origin"
     raise ValueError(
-        f"Expected positions within {limit:.4g} bandwidths of the origin. Received: a position at "
+        f"Expected positions {near if limit < math.inf else 'whose squares float32 can hold'}. "
+        "Received: a position at "
         f"distance {reach:.4g}. Use larger bandwidths, or shift the positions towards the origin."
     )

@@ -27,13 +27,30 @@ def normalise(image: np.ndarray) -> np.ndarray:
     >>> normalise(np.arange(1000.0).reshape(25, 40, 1)).max()
     np.float32(1.0)
     """
-    # float64: integers beyond 2**24 would lose their last digits in float32.
-    image = np.asarray(image, "float64")
+    image = np.asarray(image, "float64")  # for `between`, once
+    check_finite(image)
+    low, high = np.percentile(image, PERCENTILES, axis=tuple(range(image.ndim - 1)))  # (K,) each
+    return between(image, low, high)
+
+
+def check_finite(image: np.ndarray) -> None:
+    """ValueError where a value of an image is NaN or infinite."""
     if not np.isfinite(image).all():
         raise ValueError(
             f"expected finite intensities; received {np.size(image) - np.isfinite(image).sum()} "
             f"NaN or infinite values; repair the image or leave the case out."
         )
-    low, high = np.percentile(image, PERCENTILES, axis=tuple(range(image.ndim - 1)))  # (K,) each
+
+
+def between(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Clip each channel of (*S, K) to low..high, (K,) each, and map these to 0 and 1, as float32.
+
+    Example:
+
+    >>> between(np.array([[1, 5], [9, 5]]), np.array([0, 5]), np.array([4, 5])).tolist()
+    [[0.25, 0.0], [1.0, 0.0]]
+    """
+    # float64: integers beyond 2**24 would lose their last digits in float32.
+    image = np.asarray(image, "float64")
     extent = np.where(high > low, high - low, np.inf)  # inf: a constant channel maps to 0
     return np.clip((image - low) / extent, 0, 1).astype("float32")

@@ -19,6 +19,7 @@ from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
 from crfrnn.parameters.metrics import METRICS, Metric, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
+from crfrnn.parameters.seals import keep
 from crfrnn.parameters.search_result import SearchResult
 from crfrnn.parameters.slots import beating, complete, next_trial
 from crfrnn.parameters.trials import MOST_TRIALS, digest_of, needed_optuna, open_study, quiet
@@ -261,8 +262,7 @@ def _run(
                             f'metric="{cases.metric.name}" is defined for none of these cases. '
                             "Give another metric, or cases whose labels have what it measures."
                         )
-                    trial.set_user_attr("arguments", crf)
-                    trial.set_user_attr("scores", scores.tolist())
+                    keep(trial, crf, scores, total)
                     study.tell(trial, total, skip_if_finished=True)
                 trial = None
                 done = complete(study)

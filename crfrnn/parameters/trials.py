@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crfrnn.parameters.seals import SEAL, is_whole
 from crfrnn.parameters.slots import settle
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # The estimator looks at all that came before: so many take days.
 MOST_TRIALS = 100_000
+
+_FIRST = b'{"op_code":'  # of every line of a journal
 
 
 def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna.Study:
@@ -33,19 +36,26 @@ def open_study(optuna: Any, storage: str | Path | None, identity: str) -> optuna
             storage=_backend(optuna, storage),
             load_if_exists=True,
         )
+        # All of the file has been read then, and a damaged line was met.
+        identity_there = study.user_attrs.get("identity")
+        trials = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     digest = hashlib.sha256(identity.encode()).hexdigest()
-    if study.user_attrs.setdefault("identity", digest) != digest:
+    if identity_there not in (None, digest):
         raise ValueError(
             f"{_shown(storage)} holds a search of other cases or settings. Give another one, or "
             "delete it."
         )
-    complete = (optuna.trial.TrialState.COMPLETE,)
-    trials = study.get_trials(deepcopy=False, states=complete)
-    if any("slot" not in trial.user_attrs for trial in trials):
+    if not all({"slot", SEAL} <= trial.user_attrs.keys() for trial in trials):
         raise ValueError(
             f"{_shown(storage)} holds a search of an earlier version. Give another one, or delete "
             "it."
         )
+    for trial in trials:
+        if not is_whole(trial):
+            raise ValueError(
+                f"{_shown(storage)} is damaged: trial {trial.number} is not as it was written. "
+                "Give another file, or delete it."
+            )
     study.set_user_attr("identity", digest)
     settle(study)  # a process may have been killed
     return study
@@ -94,7 +104,35 @@ def _backend(optuna: Any, storage: str | Path | None) -> Any:
         # takes for a database in memory, whose few connections threads would have to share.
         connect = functools.partial(sqlite3.connect, path, timeout=60)
         return _database(optuna, "sqlite://", creator=connect, poolclass=NullPool)
-    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+    journal = optuna.storages.journal
+    lock = journal.JournalFileSymlinkLock(str(path))
+    if path.is_file():
+        lock.acquire()
+        try:
+            _drop_half_line(path)
+        finally:
+            lock.release()
+    return optuna.storages.JournalStorage(journal.JournalFileBackend(str(path), lock_obj=lock))
+
+
+def _drop_half_line(path: Path) -> None:
+    """What a crash has cut off, to which the next line would be joined, and then nothing is read.
+
+    Its trial is made again. ValueError for the file of something else, to which a line would be
+    added as well.
+    """
+    with open(path, "rb+") as file:
+        start = file.read(len(_FIRST))
+        if not _FIRST.startswith(start):
+            raise ValueError("its first line is none of a search")
+        end, size = file.seek(0, 2), 1
+        while size < end:
+            size = min(2 * size, end)
+            file.seek(end - size)
+            if (newline := file.read().rfind(b"\n")) >= 0:
+                file.truncate(end - size + newline + 1)
+                return
+        file.truncate(0)
 
 
 def _database(optuna: Any, url: str, **options: Any) -> Any:

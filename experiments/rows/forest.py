@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Forest(Kind, kind="forest"):
         The family of J. Shotton et al., "TextonBoost", ECCV 2006, and "Semantic texton forests",
         CVPR 2008, in the form that Weka's segmentation and ilastik have.
     """
+
+    packages: ClassVar = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
     @classmethod
     def rests_on(cls, settings: Mapping[str, Any]) -> tuple[int, float]:

@@ -39,6 +39,8 @@ class Kind:
     may_be_off: ClassVar = False  # what was chosen for it is left out where it does not help
     passes_on: ClassVar = False  # it predicts with what the rows it rests on have, CRFs included
     needs_background: ClassVar = False  # label 0 has a part that no other label has
+    # Modules beyond the extra `experiments`, by what pip calls them.
+    packages: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from experiments.rows.filtered import Filtered
@@ -9,6 +11,8 @@ from experiments.rows.filtered import Filtered
 
 class RankSEG(Filtered, kind="rankseg"):
     """Another row's probabilities, decoded for Dice; the image has no part in it."""
+
+    packages: ClassVar = {"rankseg": "rankseg", "torch": "torch"}
 
     @staticmethod
     def changed(image: np.ndarray, probs: np.ndarray) -> np.ndarray:
@@ -27,21 +31,13 @@ def decoded(probs: np.ndarray) -> np.ndarray:
     Returns:
         (h, w, L).
 
-    Raises:
-        ImportError: the package `rankseg`, which needs PyTorch, is not installed.
-
     Reference:
         B. Dai, C. Li, "RankSEG: a consistent ranking-based framework for segmentation", JMLR 2023;
         solver: Z. Wang, B. Dai, "RankSEG-RMA", NeurIPS 2025.
     """
-    try:
-        import rankseg
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"Rows of the kind 'rankseg' need the package of that name ({error}): "
-            "pip install rankseg torch, or leave the row out of the study."
-        ) from error
+    import rankseg
+    import torch
+
     tensor = torch.from_numpy(np.moveaxis(probs, -1, 0)[None].astype(np.float32).clip(0, 1))
     labels = rankseg.RankSEG(metric="dice", output_mode="multiclass").predict(tensor)[0].numpy()
     return exchanged(probs, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from experiments.rows.filtered import Filtered
 
 class Walker(Filtered, kind="walker"):
     """Another row's confident points keep their labels; the rest get those that reach them."""
+
+    packages: ClassVar = {"skimage": "scikit-image"}
 
     TRIED = tuple(
         {"confidence": confidence, "beta": beta}

@@ -99,6 +99,7 @@ def test_options_are_those_of_the_command(tmp_path):
         (dict(jobs=0), ValueError, "`jobs` to be a whole number, 1 or more"),
         (dict(layout="labels"), ValueError, "`layout` to be one of 'auto'"),
         (dict(suffix=".doc"), ValueError, "expected one of"),
+        (dict(suffix=".jpg"), ValueError, r"\*\.jpg: label maps are written as \.png"),
         (dict(suffix=".png", packed=True), ValueError, r"expected a \.npz with `packed`"),
         (dict(suffix=".npy", confidence=0.9), ValueError, "only label maps have 255"),
         (dict(suffix=".tif", palette=True), ValueError, r"expected a \.png with `palette`"),
@@ -107,6 +108,7 @@ def test_options_are_those_of_the_command(tmp_path):
         (dict(cases=["a.png"]), ValueError, "pairs of paths"),
         (dict(cases={"../b": ("i.png", "p.npy")}), ValueError, r"stay in the folder.*'\.\./b'"),
         (dict(cases={"/b": ("i.png", "p.npy")}), ValueError, "stay in the folder.*'/b'"),
+        (dict(cases={".unfinished/b": ("i.png", "p.npy")}), ValueError, "stay in the folder"),
         (dict(cases={"": ("i.png", "p.npy")}), ValueError, "stay in the folder"),
         (dict(cases={n: ("i.png", "p.npy") for n in (1, "1")}), ValueError, "both '1'"),
         (dict(cases={n: ("i.png", "p.npy") for n in ("a", "./a")}), ValueError, "both 'a'"),
@@ -121,6 +123,14 @@ def test_bad_arguments(tmp_path, change, error, message):
     call = {"cases": [("i.png", "p.npy")], **CRF, **change}
     with pytest.raises(error, match=f"(?s){message}"):
         crfrnn.refine_many(output=tmp_path / "out", **call)
+
+
+def test_an_output_that_is_a_file(tmp_path):
+    output = tmp_path / "out"
+    output.write_text("mine")
+    with pytest.raises(ValueError, match=r"out is a file\. Give a folder"):
+        crfrnn.refine_many([("i.png", "p.npy")], output, **CRF)
+    assert output.read_text() == "mine"
 
 
 def test_inputs_are_no_outputs(tmp_path):

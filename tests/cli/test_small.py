@@ -143,6 +143,17 @@ def test_pack_and_unpack(tmp_path):
         crfrnn.pack(tmp_path / "p.npy", probs)
 
 
+def test_grids_and_probabilities_of_no_points(tmp_path):
+    with pytest.raises(ValueError, match=r"of some point. Received shape \(0, 4, 2\)"):
+        crfrnn.pack(tmp_path / "a.npz", np.zeros((0, 4, 2)))
+    crfrnn.pack(tmp_path / "a.npz", np.full((3, 4, 2), 0.5))
+    for grid in ((0, 4), (3, -4), (3, 4.5), (3, 4, 5)):
+        with pytest.raises(ValueError, match=r"`grid` of 2 sizes, 1 or more\. Received"):
+            crfrnn.unpack(tmp_path / "a.npz", grid)
+    with pytest.raises(ValueError, match=r"GiB of memory, and 16 are allowed"):
+        crfrnn.unpack(tmp_path / "a.npz", (10**6, 10**6))
+
+
 def test_an_image_of_coco_s_size_takes_less_than_a_megabyte(tmp_path):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (60, 80, 4))

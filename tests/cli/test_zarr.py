@@ -98,6 +98,8 @@ def test_labels_and_probabilities_are_those_of_memory(tmp_path, version):
     expected = refine(IMAGE, PROBS, **CRF)
     said = run(image, probs, "-o", tmp_path / "labels.zarr", *OPTIONS)
     assert "tiles of 75x" in said and "minutes" in said
+    # No terminal: lines, and no bar.
+    assert all(f"refine: {tile} of 4\n" in said for tile in (1, 2, 3, 4)) and "\r" not in said
     labels = zarr.open_array(tmp_path / "labels.zarr", mode="r")
     assert labels.dtype == "uint8" and labels.chunks[0] == 75
     assert labels.metadata.zarr_format == version
@@ -217,7 +219,8 @@ def test_what_is_wrong_is_refused(tmp_path, monkeypatch):
     said = run(image, tmp_path / "cut.zarr", "-o", output, *OPTIONS, fails=True)
     assert "(150, 110, 3) and probabilities of shape (149, 110, 3)" in " ".join(said.split())
     assert "sum to 1" in run(image, image, "-o", output, *OPTIONS, fails=True)
-    assert "--rescale: not for Zarr" in run(image, probs, "-o", output, "--rescale", fails=True)
+    said = run(image, probs, "-o", output, "--palette", "--layout=last", fails=True)
+    assert "--layout, --palette: not for Zarr" in said
     assert "is an input" in run(image, probs, "-o", image, *OPTIONS, fails=True)
     assert "expected one of .zarr" in run(image, probs, "-o", "x.png", *OPTIONS, fails=True)
     group = zarr.open_group(tmp_path / "group.zarr", mode="w")
@@ -249,7 +252,8 @@ def test_inputs_are_spared(tmp_path):
 
 
 def test_a_run_that_fails_leaves_the_old_result(tmp_path, monkeypatch):
-    monkeypatch.setattr("crfrnn.cli.tiled._SAMPLE", 400)  # what is wrong is met only in the tiles
+    # What is wrong is met only in the tiles.
+    monkeypatch.setattr("crfrnn.cli.sampling._SAMPLE", 400)
     image, probs = plain(tmp_path)
     output, record = tmp_path / "labels.zarr", tmp_path / ".labels.zarr.unfinished"
     arguments = [image, probs, "-o", output, *OPTIONS]

@@ -1,4 +1,4 @@
-"""A file unet.py of the user's own, where the experiments look for the package."""
+"""A file unet.py or data.py of the user's own, where the experiments look for the package."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", ["unet.py", "unet/__init__.py"])
+@pytest.mark.parametrize("name", ["unet.py", "unet/__init__.py", "data.py"])
 def test_a_file_that_hides_the_package_is_named(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("def build():\n    pass\n")
@@ -23,8 +23,8 @@ def test_a_file_that_hides_the_package_is_named(tmp_path, name):
     )
     assert result.returncode == 1
     assert (
-        f"ImportError: Expected the package unet of this repository. Received {tmp_path / name}"
-        in (result.stderr)
+        f"ImportError: Expected the package {name[:4]} of this repository. "
+        f"Received {tmp_path / name}" in (result.stderr)
     )
     assert "Give that file another name" in result.stderr
 

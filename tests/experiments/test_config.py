@@ -71,6 +71,9 @@ def test_impossible_values_are_refused():
         ({"search_theta_beta": [0.1, float("inf")]}, "each a finite number"),
         ({"models": "unet"}, "models must be several values. Received: 'unet'"),
         ({"crf": [1, 2, 3, 4, "5"]}, "crf must be values, each a finite number"),
+        ({"tile": 1}, "tile must be 0, or at least 8 points, which are one in the network's"),
+        ({"crop": 15, "depth": 4}, "crop must be 0, or at least 16 points"),
+        ({"tile": 16, "models": ["unet", "fcn8s+crfrnn"]}, "tile must be 0, or at least 32"),
     ],
 )
 def test_values_of_another_type_are_refused(settings, message):

@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -53,6 +54,21 @@ def test_an_npz_whose_checksum_is_wrong(tmp_path, size):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"cannot read .*a\.npz.*damaged"):
         files.read_array(path)
+
+
+@pytest.mark.parametrize("keys", [{}, {"keys.npy": np.array([0, 1])}])
+def test_two_arrays_of_one_name(tmp_path, keys):
+    """Which is meant?"""
+    path = tmp_path / "a.npz"
+    maps = np.full((2, 3, 4), 0.5, np.float32)
+    with zipfile.ZipFile(path, "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, array in [*keys.items(), ("probs.npy", maps), ("probs.npy", 2 * maps)]:
+            stream = io.BytesIO()
+            np.save(stream, array)
+            file.writestr(name, stream.getvalue())
+    with pytest.raises(ValueError, match=r'a\.npz.*received two "probs"'):
+        (files.read_packed if keys else files.read_array)(path)
 
 
 def npy_header(shape, dtype="<f8"):

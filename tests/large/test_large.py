@@ -109,6 +109,20 @@ def test_large_halos_do_not_fill_the_memory():
         large.refine(image, probs, **COLOUR | {"theta_alpha": 500.0, "spatial_weight": 1.0})
 
 
+@pytest.mark.parametrize("passes", [1, 3])
+def test_masks_with_tiles_that_are_wholly_inside(passes):
+    """These are worked on as without a mask: to the same bits."""
+    image, probs = colour_case()
+    mask = np.ones(GRID, bool)
+    mask[:15, :10] = mask[40:45, 30:34] = False
+    tiles = [
+        large.refine(image, probs, **COLOUR, mask=mask, passes=passes, tile=tile).compute()
+        for tile in (9, 20, GRID)
+    ]
+    np.testing.assert_array_equal(tiles[0], tiles[2])
+    np.testing.assert_array_equal(tiles[1], tiles[2])
+
+
 def test_a_mask_of_numbers_and_empty_images_and_kernels_left_out():
     image, probs = colour_case()
     mask = (RNG.uniform(size=GRID) < 0.8).astype(np.uint8)

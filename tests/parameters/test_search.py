@@ -1,6 +1,11 @@
 """The search: what it tries and returns, that its arguments alone decide, and its errors."""
 
+import contextlib
 import itertools
+import json
+import re
+import shutil
+import sqlite3
 import sys
 import warnings
 
@@ -434,3 +439,60 @@ def test_without_matplotlib_the_plot_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'crfrnn\[plot\]'"):
         SearchResult.plot(None)
+
+
+@pytest.mark.parametrize("name", ["trials.log", "trials.db"])
+def test_a_storage_that_was_changed_since_is_not_believed(tmp_path, name):
+    path, kept = tmp_path / name, tmp_path / f"kept-{name}"
+    search(*CASES, trials=2, progress=False, storage=path)
+    shutil.copy(path, kept)
+    for changed in ("value", "arguments", "scores"):
+        shutil.copy(kept, path)
+        change(path, changed)
+        with pytest.raises(ValueError, match=rf"{name} is damaged: trial 1 is not as it was"):
+            search(*CASES, trials=3, progress=False, storage=path)
+    shutil.copy(kept, path)
+    search(*CASES, trials=3, progress=False, storage=path)
+
+
+def change(path, what):
+    """A number that trial 1 has found is another one."""
+    if path.suffix == ".db":
+        with contextlib.closing(sqlite3.connect(path)) as file, file:
+            if what == "value":
+                file.execute("UPDATE trial_values SET value = value + 1 WHERE trial_id = 2")
+            else:
+                new = "replace(value_json, '.', '.9')"
+                where = f"trial_id = 2 AND key = '{what}'"
+                file.execute(f"UPDATE trial_user_attributes SET value_json = {new} WHERE {where}")
+        return
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        if what == "value" and line.get("values") and line["trial_id"] == 1:
+            line["values"][0] += 1
+        elif what in line.get("user_attr", {}) and line["trial_id"] == 1:
+            line["user_attr"] = json.loads(
+                re.sub(r"(\d)\.", r"\1.9", json.dumps(line["user_attr"]))
+            )
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_line_that_a_crash_has_cut_off_costs_its_trial_only(tmp_path, monkeypatch, share):
+    monkeypatch.setattr("crfrnn.parameters.slots._SILENCE", 0.5)
+    path = tmp_path / "trials.log"
+    found = search(*CASES, trials=4, progress=False, storage=path)
+    text = path.read_text()
+    for cut in range(int(share * len(text)), int(share * len(text)) + 120, 17):
+        path.write_text(text[:cut])
+        assert search(*CASES, trials=4, progress=False, storage=path).trials == found.trials
+    # What is no line of a study is left alone, and named.
+    path.write_text("a line of the user's without an end")
+    with pytest.raises(ValueError, match=r"cannot read the trials in .*trials\.log"):
+        search(*CASES, trials=2, progress=False, storage=path)
+    assert path.read_text() == "a line of the user's without an end"
+    # Nor is a line in the middle dropped.
+    lines = text.splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], lines[3][:20] + "\n", *lines[4:]]))
+    with pytest.raises(ValueError, match=r"cannot read the trials in .*trials\.log: .*damaged"):
+        search(*CASES, trials=2, progress=False, storage=path)

@@ -160,7 +160,7 @@ def test_crops_are_windows_of_what_is_no_padding():
     inside = np.arange(9)[:, None] < heights[:, None, None]
     references = np.where(inside[..., None], places, np.float32(FAR))
     slices = Slices([], places, references, places[..., 0].astype("int32"), axis=0)
-    crop = make({"crop": 4})
+    crop = make({"crop": 4, "depth": 2})
     changed, again = (loop.augmented(slices, np.arange(60), crop, [1, 2]) for _ in range(2))
     np.testing.assert_array_equal(changed.images, again.images)
     assert changed.images.shape == (60, 4, 4, 2) and changed.labels.shape == (60, 4, 4)
