@@ -12,7 +12,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn._version import __version__
-from crfrnn.cli import options, refining, zarr_output
+from crfrnn.cli import destinations, options, refining, zarr_output
 from crfrnn.cli.refining import Prepared, Settings
 from crfrnn.cli.zarr_inputs import Inputs, opened
 from crfrnn.files.zarrs import ZARR
@@ -68,7 +68,7 @@ def run(
 
     _check_settings(settings)
     if preview is not None:
-        options.check_output(output, overwrite, image, probs)
+        destinations.check_output(output, overwrite, image, probs)
     else:
         files.suffix(output, ZARR)
         zarr_output.check(output, overwrite, image, probs)
