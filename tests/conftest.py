@@ -20,6 +20,10 @@ ROOT = Path(__file__).parents[1]
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "build" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+if os.environ["KERAS_BACKEND"] == "jax":
+    from tests import jax_draws
+
+    jax_draws.install()
 
 # What needs no Keras when it is imported: the same on every backend, so run on the first one only.
 # A single test elsewhere says so itself: @pytest.mark.once. tests/test_once.py holds the promise.
