@@ -12,7 +12,7 @@ import math
 import jax
 import numpy as np
 
-_LEAST, _MOST = 2**10, 2**20
+_LEAST, _MOST = 2**10, 2**22
 
 
 def with_few_programs(draw):
