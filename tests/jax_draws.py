@@ -33,6 +33,6 @@ def with_few_programs(draw):
 
 
 def install():
-    """Where Keras looks for them. It names the argument `shape`; whoever does not gets JAX's own."""
+    """Where Keras looks for them; it names the argument `shape`. Whoever does not gets JAX's."""
     for name in ("normal", "truncated_normal", "uniform"):
         setattr(jax.random, name, with_few_programs(getattr(jax.random, name)))
