@@ -86,7 +86,7 @@ wheels:  ## build the wheels of every platform in dist/ and check them (ARGS=pla
 	$(VENV)-wheels/bin/python -m tools.wheels.build $(ARGS)
 	$(VENV)-wheels/bin/python -m tools.wheels.check $(ARGS)
 
-ci:  ## what continuous integration runs: all of this, and the wheel (three quarters of an hour)
+ci:  ## what continuous integration runs: all of this, and the wheel (most of an hour)
 	@.ci/run
 
 clean:  ## remove what was built; keeps the environments and runs/
