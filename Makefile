@@ -29,6 +29,10 @@ TF_CPP_MIN_LOG_LEVEL  ?= 3
 KERAS_BACKEND         := $(BACKEND)
 export KERAS_BACKEND TF_CPP_MIN_LOG_LEVEL
 
+# Tests run in as many processes as there are cores: threads of NumPy's and PyTorch's that wait for
+# each other must not keep a core busy meanwhile (PyTorch's tests take half of the time).
+TOGETHER := OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # installations into one environment must not overlap
@@ -45,7 +49,7 @@ experiment: $(STAMPS)/experiments $(STAMPS)/$(BACKEND)  ## train, compare and pr
 	$(PY) -m experiments.compare --dataset $(DATASET) $(ARGS)
 
 test: $(STAMPS)/dev $(STAMPS)/$(BACKEND)  ## run the tests (BACKEND=, ARGS=)
-	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+	CRFRNN_REQUIRE_NATIVE=$(CRFRNN_REQUIRE_NATIVE) $(TOGETHER) $(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 sanitize: $(STAMPS)/dev  ## run the native tests and random calls under sanitizers (ARGS="--minutes 60 --inputs 1000000")
 	$(PY) -m tools.sanitize $(ARGS)
@@ -82,7 +86,7 @@ wheels:  ## build the wheels of every platform in dist/ and check them (ARGS=pla
 	$(VENV)-wheels/bin/python -m tools.wheels.build $(ARGS)
 	$(VENV)-wheels/bin/python -m tools.wheels.check $(ARGS)
 
-ci:  ## what continuous integration runs: all of this, and the wheel (an hour)
+ci:  ## what continuous integration runs: all of this, and the wheel (most of an hour)
 	@.ci/run
 
 clean:  ## remove what was built; keeps the environments and runs/

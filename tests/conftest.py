@@ -4,6 +4,7 @@ KERAS_BACKEND=tensorflow|jax|torch picks the backend (default tensorflow). CRFRN
 makes a missing native library a failure instead of a skip; CI sets it.
 """
 
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -20,6 +21,14 @@ ROOT = Path(__file__).parents[1]
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / "build" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+if os.environ["KERAS_BACKEND"] == "jax":
+    # The older way to make loops compiles in two thirds of the time. A flag that a version does
+    # not know ends the process.
+    if importlib.metadata.version("jaxlib").startswith("0.10."):
+        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    from tests import jax_draws
+
+    jax_draws.install()
 
 # What needs no Keras when it is imported: the same on every backend, so run on the first one only.
 # A single test elsewhere says so itself: @pytest.mark.once. tests/test_once.py holds the promise.

@@ -68,6 +68,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.once  # what is registered is the same on every backend
 @pytest.mark.parametrize("order", ORDERS)
 def test_keras_knows_the_layers_in_any_order_of_imports(order):
     code = f"""{ORDERS[order]}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import cases, options, pairing, refining
+from crfrnn.cli import cases, destinations, options, pairing, refining
 from crfrnn.cli.cases import Paths
 from crfrnn.cli.probabilities import unknown_among
 from crfrnn.optional import needed
@@ -51,7 +51,7 @@ def diagnose(
     paths = Paths(files.stem(image), (image,), first, labels, mask, tuple(others))
     if output is not None:
         needed("matplotlib", "Figures", "plot")
-        options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
+        destinations.check_output(output, overwrite, *paths.inputs(), given["parameters"])
     settings = options.settings(**given)
     if settings.slice_axis is not None:
         raise click.UsageError("--slice-axis is not for diagnose: it looks at one volume or image.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from crfrnn import files
-from crfrnn.cli import cases, options, outputs, pairing, refining
+from crfrnn.cli import cases, destinations, options, outputs, pairing, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.explorer.session import Session
 
@@ -61,7 +61,7 @@ def explore(
             first, *others = pairing.numbered(probs)
             paths = Paths(files.stem(image), (image,), first, labels, None, tuple(others))
             if output is not None:
-                options.check_output(output, overwrite, *paths.inputs(), given["parameters"])
+                destinations.check_output(output, overwrite, *paths.inputs(), given["parameters"])
             session = _of_case(paths, settings, output)
     serve(session, files.stem(image), port=port, browser=not no_browser, say=click.echo)
 

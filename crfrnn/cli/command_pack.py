@@ -12,7 +12,16 @@ import click
 import numpy as np
 
 from crfrnn import files
-from crfrnn.cli import batch, layouts, options, packing, pairing, probabilities, reading
+from crfrnn.cli import (
+    batch,
+    destinations,
+    layouts,
+    options,
+    packing,
+    pairing,
+    probabilities,
+    reading,
+)
 from crfrnn.progress import Bar
 
 _ENDINGS = (*files.ARRAYS, *files.HDF5, *files.VOLUMES)
@@ -59,14 +68,14 @@ def pack(
       crfrnn pack logits/ -o packed/ --logits --layout first
     """
     if not probs.is_dir():
-        options.check_output(output, overwrite, probs)
+        destinations.check_output(output, overwrite, probs)
         files.suffix(output, (".npz",))
         for text in _pack(probs, output, layout, logits, ignore_below):
             click.echo(f"Warning: {text}", err=True)
         before, after = probs.stat().st_size, output.stat().st_size
         click.echo(f"{before / 2**20:.2f} MB -> {after / 2**20:.2f} MB. Written: {output}")
         return
-    options.check_output_folder(output, probs)
+    destinations.check_output_folder(output, probs)
     found, passed_over = _files(probs)
     for path, chosen in passed_over:
         click.echo(f"Left out: {path.name}: {chosen.name} has the same name.", err=True)

@@ -11,6 +11,7 @@ import click
 from crfrnn import files
 from crfrnn.cli import (
     batch,
+    destinations,
     making,
     options,
     outputs,
@@ -141,7 +142,7 @@ def refine(
     if image.is_dir() != probs.is_dir() or (mask and mask.is_dir() != image.is_dir()):
         raise click.UsageError("IMAGE and PROBS (and --mask) are two files, or two folders.")
     if image.is_dir():
-        options.check_output_folder(output, image, probs, mask)
+        destinations.check_output_folder(output, image, probs, mask)
         names = options.names(
             glob=glob, probs_glob=probs_glob, image_name=image_name, probs_name=probs_name
         )
@@ -155,7 +156,7 @@ def refine(
         sys.exit(status)
     first, *others = pairing.numbered(probs)
     paths = Paths(output.name, (image,), first, None, mask, tuple(others))
-    options.check_output(output, overwrite, *paths.inputs(), parameters, agree_with)
+    destinations.check_output(output, overwrite, *paths.inputs(), parameters, agree_with)
     files.suffix(output)
     with files.replacing(output) as part:
         outcome = refining.run(paths, settings, part)

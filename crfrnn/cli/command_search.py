@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from crfrnn import files
 from crfrnn._version import __version__
-from crfrnn.cli import cases, options, pairing, reading, refining
+from crfrnn.cli import cases, destinations, options, pairing, reading, refining
 from crfrnn.cli.cases import Case, Paths
 from crfrnn.cli.pairing import Names
 from crfrnn.cli.probabilities import unknown_among
@@ -140,11 +140,11 @@ def search(
     paths = _paths(images, probs, labels, mask, names)
     storage = search_options["storage"]
     trials_file = None if storage is None or is_url(storage) else Path(storage)
-    options.check_distinct(output, plot, trials_file)
+    destinations.check_distinct(output, plot, trials_file)
     for path in (output, plot):
         if path is not None:
             inputs = [file for case in paths for file in case.inputs()]
-            options.check_output(path, overwrite, images, probs, labels, mask, *inputs)
+            destinations.check_output(path, overwrite, images, probs, labels, mask, *inputs)
     settings = options.settings(
         spacing=spacing,
         layout=layout,

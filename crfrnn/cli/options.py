@@ -1,10 +1,8 @@
-"""The options that several commands share, and the checks of the files they write."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -260,35 +258,6 @@ def names(
     return Names(glob, probs_glob, image_name, probs_name, labels_name)
 
 
-def check_output(output: Path, overwrite: bool, *inputs: Path | None) -> None:
-    """ClickException where a command would write over what it reads, or over something there."""
-    if output.is_dir():
-        raise click.ClickException(f"{output} is a folder. Give the name of a file.")
-    if any(_same(output, path) for path in inputs if path is not None):
-        raise click.ClickException(f"{output} is an input. Write to another file.")
-    # A link counts, also one to nothing: it would be replaced as well.
-    if os.path.lexists(output) and not overwrite:
-        raise click.ClickException(f"{output} exists. Add --overwrite to replace it.")
-    if not output.parent.is_dir():
-        raise click.ClickException(f"There is no folder {output.parent}.")
-
-
-def check_distinct(*outputs: Path | None) -> None:
-    """ClickException where a command would write two things to one file."""
-    given = [path for path in outputs if path is not None]
-    for path, other in itertools.combinations(given, 2):
-        if _same(path, other):
-            raise click.ClickException(f"{path} is given twice. Write to two files.")
-
-
-def check_output_folder(output: Path, *inputs: Path | None) -> None:
-    """ClickException where results would come among the inputs."""
-    if os.path.lexists(output) and not output.is_dir():
-        raise click.ClickException(f"{output} is a file. Give a folder for the results of folders.")
-    if any(_same(output, path) for path in inputs if path is not None):
-        raise click.ClickException(f"{output} is a folder of inputs. Write to another one.")
-
-
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Warnings as short messages on the standard error, each once, also before an error."""
@@ -299,12 +268,6 @@ def told() -> Iterator[None]:
         finally:
             for text in dict.fromkeys(str(warning.message) for warning in caught):
                 click.echo(f"Warning: {text.replace(*_AS_AN_OPTION)}", err=True)
-
-
-def _same(path: Path, other: Path) -> bool:
-    if path.exists() and other.exists():
-        return path.samefile(other)
-    return path.resolve() == other.resolve()
 
 
 def show(parameters: Mapping[str, Any], guessed: Collection[str]) -> None:

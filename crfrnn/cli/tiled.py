@@ -11,7 +11,7 @@ import numpy as np
 
 from crfrnn import files
 from crfrnn._version import __version__
-from crfrnn.cli import options, sampling, zarr_output
+from crfrnn.cli import destinations, options, sampling, zarr_output
 from crfrnn.cli.refining import Settings
 from crfrnn.cli.sampling import without
 from crfrnn.cli.zarr_inputs import Inputs, opened
@@ -69,7 +69,7 @@ def run(
     _check_settings(settings)
     inputs = [path for path in (image, probs, mask) if path is not None]
     if preview is not None:
-        options.check_output(output, overwrite, *inputs)
+        destinations.check_output(output, overwrite, *inputs)
     else:
         files.suffix(output, ZARR)
         zarr_output.check(output, overwrite, *inputs)

@@ -17,10 +17,10 @@ from crfrnn.filtering.normalized import NORMALIZATIONS
 from crfrnn.meanfield.parameters import ITERATIONS, THETAS, WEIGHTS
 from crfrnn.parameters.cases import Cases
 from crfrnn.parameters.first_guess import first_guess
-from crfrnn.parameters.metrics import METRICS, Metric, default
+from crfrnn.parameters.metrics import METRICS, default
 from crfrnn.parameters.ranges import level, limits_of, two_digits
 from crfrnn.parameters.seals import keep
-from crfrnn.parameters.search_result import SearchResult
+from crfrnn.parameters.search_result import SearchResult, result_of
 from crfrnn.parameters.slots import beating, complete, next_trial
 from crfrnn.parameters.trials import MOST_TRIALS, digest_of, needed_optuna, open_study, quiet
 
@@ -224,7 +224,7 @@ def search(
         interrupted = _run(
             study, cases, arguments, queue, limits, trials, seed, _bar_options(progress), callback
         )
-    return _result(study, cases.metric, groups, interrupted)
+    return result_of(study, cases.metric, groups, interrupted)
 
 
 def _run(
@@ -283,42 +283,6 @@ def _run(
                 return True
             raise
     return False
-
-
-def _result(
-    study: optuna.Study, metric: Metric, groups: Sequence[Hashable], interrupted: bool
-) -> SearchResult:
-    done = complete(study)
-    scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N, *M)
-    means = np.array([trial.values[0] for trial in done])
-    best = int(means.argmax())
-    return SearchResult(
-        best=dict(done[best].user_attrs["arguments"]),
-        score=float(means[best]),
-        baseline=float(means[0]),
-        guess_score=float(means[1]),
-        gain=metric.gain(scores[0], _held_out(scores, groups, metric), groups),
-        metric=metric.name,
-        trials=[{**t.user_attrs["arguments"], "score": t.value} for t in done],
-        study=study,
-        interrupted=interrupted,
-    )
-
-
-def _held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) -> np.ndarray:
-    """What is measured of each case under the trial that is best on all cases of other groups.
-
-    scores: (trials, N, *M), trial 0 without CRF. Returns (N, *M); with a single group, that of
-    trial 0.
-    """
-    names = np.array(list(groups), dtype=str)
-    held_out = scores[0].copy()
-    for group in np.unique(names):
-        inside = names == group
-        others = metric.total(scores[:, ~inside])
-        if not np.isnan(others[0]):
-            held_out[inside] = scores[int(np.nanargmax(others)), inside]
-    return held_out
 
 
 def _bar_options(progress: bool | Mapping[str, Any] | None) -> dict[str, Any]:

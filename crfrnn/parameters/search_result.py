@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ import numpy as np
 from crfrnn.meanfield.parameters import THETAS
 from crfrnn.optional import needed
 from crfrnn.parameters.gain import CONFIDENCE, Gain
+from crfrnn.parameters.metrics import Metric
 from crfrnn.parameters.ranges import FACTORS, level
+from crfrnn.parameters.slots import complete
 
 if TYPE_CHECKING:
     import optuna
@@ -88,6 +91,43 @@ class SearchResult:
             f"Gain on cases that had no part in the choice: {held_out}. {self.verdict}\n"
             f"{best}"
         )
+
+
+def result_of(
+    study: optuna.Study, metric: Metric, groups: Sequence[Hashable], interrupted: bool
+) -> SearchResult:
+    """What a study's complete trials have found."""
+    done = complete(study)
+    scores = np.array([trial.user_attrs["scores"] for trial in done])  # (trials, N, *M)
+    means = np.array([trial.values[0] for trial in done])
+    best = int(means.argmax())
+    return SearchResult(
+        best=dict(done[best].user_attrs["arguments"]),
+        score=float(means[best]),
+        baseline=float(means[0]),
+        guess_score=float(means[1]),
+        gain=metric.gain(scores[0], held_out(scores, groups, metric), groups),
+        metric=metric.name,
+        trials=[{**t.user_attrs["arguments"], "score": t.value} for t in done],
+        study=study,
+        interrupted=interrupted,
+    )
+
+
+def held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) -> np.ndarray:
+    """What is measured of each case under the trial that is best on all cases of other groups.
+
+    scores: (trials, N, *M), trial 0 without CRF. Returns (N, *M); with a single group, that of
+    trial 0.
+    """
+    names = np.array(list(groups), dtype=str)
+    kept = scores[0].copy()
+    for group in np.unique(names):
+        inside = names == group
+        others = metric.total(scores[:, ~inside])
+        if not np.isnan(others[0]):
+            kept[inside] = scores[int(np.nanargmax(others)), inside]
+    return kept
 
 
 def _short(value: Any) -> str:

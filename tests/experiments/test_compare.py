@@ -5,7 +5,6 @@ with equal threads, and only a process can be killed.
 """
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -76,16 +75,8 @@ def arguments(dataset, parent, name, *more):
 
 
 def start(log, *command):
-    # JAX compiles each network anew in each process, which is most of these runs' time.
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(log.parent / "jax")}
-    cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     with open(log, "wb") as file:
-        return subprocess.Popen(
-            [sys.executable, *command],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **cache},
-        )
+        return subprocess.Popen([sys.executable, *command], stdout=file, stderr=subprocess.STDOUT)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +88,10 @@ def folders(tmp_path_factory):
     parent = tmp_path_factory.mktemp("runs")
     logs = {name: parent / f"{name}.log" for name in RUNS}
     clean, program = make_data(parent / "clean"), ("-m", "experiments.compare")
+    # By itself, so that JAX compiles what all of them need but once.
     whole = start(logs["whole"], *program, *arguments(clean, parent, "whole"))
-    killed = start(logs["killed"], "-c", KILLED, "joint", *arguments(clean, parent, "killed"))
     assert whole.wait() == 0, logs["whole"].read_text()
+    killed = start(logs["killed"], "-c", KILLED, "joint", *arguments(clean, parent, "killed"))
     assert killed.wait() == -signal.SIGKILL, logs["killed"].read_text()
     assert not (parent / "killed/results.json").exists()
     test_ids = {case["id"] for case in rows_of(parent / "whole")["plain"]["cases"]}

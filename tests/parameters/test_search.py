@@ -22,8 +22,8 @@ from crfrnn.parameters.gain import gain
 from crfrnn.parameters.metrics import metric
 from crfrnn.parameters.ranges import FACTORS
 from crfrnn.parameters.scores import label_map_score
-from crfrnn.parameters.search import _held_out, search
-from crfrnn.parameters.search_result import SearchResult
+from crfrnn.parameters.search import search
+from crfrnn.parameters.search_result import SearchResult, held_out
 from data import corruption
 from tests.real_sets import needs
 from tests.tolerances import FLOAT32, assert_close
@@ -213,11 +213,11 @@ def test_no_crf_is_best_where_nothing_can_be_gained():
 def test_a_case_is_scored_by_the_trial_that_is_best_on_the_others():
     scores = np.array([[50.0, 60.0, 70.0], [90.0, 50.0, 50.0], [40.0, 64.0, 74.0]])
     # Without case 0, trial 2 is best (69): 40. Without 1, trial 1 (70): 50; without 2, 1 again.
-    held_out = _held_out(scores, ["a", "b", "c"], DICE)
-    np.testing.assert_array_equal(held_out, [40, 50, 50])
+    found = held_out(scores, ["a", "b", "c"], DICE)
+    np.testing.assert_array_equal(found, [40, 50, 50])
     # Cases of one group leave together: without "a", trial 2; without "b", trial 1.
-    np.testing.assert_array_equal(_held_out(scores, ["a", "b", "b"], DICE), [40, 50, 50])
-    np.testing.assert_array_equal(_held_out(scores, "aaa", DICE), scores[0])
+    np.testing.assert_array_equal(held_out(scores, ["a", "b", "b"], DICE), [40, 50, 50])
+    np.testing.assert_array_equal(held_out(scores, "aaa", DICE), scores[0])
 
 
 def test_the_gain_of_groups_and_how_likely_chance_is():

@@ -10,6 +10,7 @@ import pytest
 
 import crfrnn
 import unet
+from tests import backend
 from tests.tolerances import FLOAT32, assert_close
 from tests.unet.table import TABLE, Count
 
@@ -32,6 +33,7 @@ def test_no_name_lacks_a_row():
     assert sorted(TABLE) == NAMES
 
 
+@pytest.mark.once  # no backend has a say in the shapes of weights
 @pytest.mark.parametrize(
     ("name", "count"), [(name, count) for name in NAMES for count in TABLE[name].counts], ids=str
 )
@@ -72,8 +74,9 @@ def test_logits_at_the_resolution_of_the_image(name: str, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_vary_from_call_to_call(name: str):
-    # The second size makes TensorFlow trace sizes that are unknown, down to a single pixel.
-    for size in ((12, 9), (1, 3)):
+    # The second size makes TensorFlow trace sizes that are unknown, down to a single pixel. JAX
+    # compiles each size by itself.
+    for size in ((1, 3),) if backend.NAME == "jax" else ((12, 9), (1, 3)):
         assert network(name).predict_on_batch(image(1, *size, 1)).shape == (1, *size, 3)
 
 
@@ -82,7 +85,8 @@ def test_four_channels_of_a_known_size(name: str):
     model = unet.build(name, (*SIZE, 4), 2, **TABLE[name].reduced)
     assert model.input_shape == (None, *SIZE, 4)
     assert model.output_shape == (None, *SIZE, 2)
-    assert model.predict_on_batch(image(1, *SIZE, 4)).shape == (1, *SIZE, 2)
+    if backend.NAME != "jax":  # which has traced all of it at this size to tell the shape above
+        assert tuple(model(image(1, *SIZE, 4)).shape) == (1, *SIZE, 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
