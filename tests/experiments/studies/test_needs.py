@@ -41,9 +41,9 @@ def test_where_they_are_made_is_asked():
         asked.extend(modules)
         return {"skimage"}
 
-    with pytest.raises(ValueError, match=r"Rows walker need .* pip install scikit-image,"):
+    with pytest.raises(ValueError, match=r"Rows walker, forest need .* install scikit-image,"):
         needs.check([RIVALS["wbc1-30"].comparison], missing)
-    assert {"rankseg", "torch", "skimage"} == {*asked}
+    assert {"rankseg", "torch", "skimage", "sklearn"} == {*asked}
 
 
 def test_a_study_says_so_before_it_reads_data(without_rankseg, tmp_path, capsys, monkeypatch):
