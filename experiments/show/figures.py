@@ -51,21 +51,49 @@ def dots(settings: Sequence[Outcome], rows: Sequence[str] = ()) -> Figure:
 
 
 def forest(settings: Sequence[Outcome]) -> Figure:
-    """All differences of Dice with their 95 % intervals over cases and seeds, by verdict."""
+    """All differences of Dice with their 95 % intervals over cases and seeds, by verdict.
+
+    One that is far from all others stands as a number at the side where it lies: they would be too
+    small to be told apart.
+    """
     titles = {pair: one.versus(*pair) for one in settings for pair in one.pairs}
     figure, panels = _panels(len(settings), [*titles.values()])
     for setting, axes in zip(settings, panels, strict=True):
         axes.axvspan(-MARGIN, MARGIN, color="0.93", zorder=0)
         axes.axvline(0, color="0.5", linewidth=1, zorder=0)
-        for difference in differences(setting):
+        found = differences(setting)
+        far = far_off([one.comparison.over_both for one in found])
+        for difference, is_far in zip(found, far, strict=True):
             pair, over_both = difference[:2], difference.comparison.over_both
-            position, change = [*titles].index(pair), setting.change(*pair)
-            _mark(axes, position, change, over_both, BY_VERDICT[difference.verdict])
+            position, colour = [*titles].index(pair), BY_VERDICT[difference.verdict]
+            if is_far:
+                _at_the_side(axes, position, difference.comparison.mean, colour)
+            else:
+                _mark(axes, position, setting.change(*pair), over_both, colour)
         axes.set_title(setting.name)
         axes.set_xlabel("difference of Dice, points")
     handles = [Line2D([], [], marker="o", label=k, color=c) for k, c in BY_VERDICT.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
     return figure
+
+
+def far_off(intervals: Sequence[Sequence[float]]) -> np.ndarray:
+    """Which of (N, 2) intervals lie, as a whole, further than five times as far as most others.
+
+    Example:
+        >>> far_off([(-1.0, 2.0), (0.0, 1.0), (-1.0, 1.5), (40.0, 50.0)]).tolist()
+        [False, False, False, True]
+    """
+    reach, nearest = np.abs(intervals).max(axis=1), np.abs(intervals).min(axis=1)
+    return nearest > 5 * max(np.quantile(reach, 0.75, method="lower"), MARGIN)
+
+
+def _at_the_side(axes: Any, position: float, mean: float, colour: str) -> None:
+    """A number with an arrow, at the end of the axis that a mean lies beyond."""
+    text, side = (f"{mean:+.1f} \u2192", "right") if mean > 0 else (f"\u2190 {mean:+.1f}", "left")
+    place = (0.98 if mean > 0 else 0.02, position)
+    where = axes.get_yaxis_transform()
+    axes.text(*place, text, transform=where, color=colour, ha=side, va="center", fontsize=9)
 
 
 def training_size(settings: Sequence[Outcome], rows: Sequence[str]) -> Figure:

@@ -317,6 +317,17 @@ def test_a_row_without_a_crf_has_no_parameters_to_draw(tiny):
         figures.crf_parameters(tiny.settings["made-up-5"], "plain")
 
 
+def test_a_difference_far_from_all_others_is_a_number_at_the_side():
+    content = copy.deepcopy(finished(train_cases=(5,)))
+    for seed in content["settings"]["made-up-5"]["seeds"]:
+        for case in seed["joint"]["cases"]:
+            case["dice"] -= 60.0
+    one = results.Results(condense.condensed(content))
+    (axes,) = figures.forest([*one.settings.values()]).axes
+    assert [text.get_text() for text in axes.texts if "\u2190" in text.get_text()]
+    assert min(line.get_xdata().min() for line in axes.lines if len(line.get_xdata()) == 3) > -10
+
+
 def test_one_seed_and_one_group_have_no_intervals():
     content = copy.deepcopy(finished(train_cases=(5,), seeds=1))
     for row in content["settings"]["made-up-5"]["seeds"][0].values():
