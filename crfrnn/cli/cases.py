@@ -196,7 +196,8 @@ def _probs(paths: Paths, image: reading.Image, kind: Kind, num_labels: int | Non
     reading.same_orientation(paths.probs, other, image.volume)
     is_picture = files.suffix(paths.probs) in files.PICTURES
     if paths.more_probs:
-        array = np.stack([array, *map(_one_label(array.shape), paths.more_probs)], -1)
+        others = (_one_label(path, array.shape) for path in paths.more_probs)
+        array = np.stack([array, *others], -1)
     try:
         if kind.labels_as_probs is not None:
             grid = next((g for g in image.grids if g == array.shape), image.grids[-1])
@@ -289,14 +290,11 @@ _CUT = (
 )
 
 
-def _one_label(shape: tuple[int, ...]) -> Any:
-    def read_one(path: Path) -> np.ndarray:
-        array, _, _ = reading.array(path)
-        if array.shape != shape:
-            raise ValueError(
-                f"{path}: expected probabilities of the shape of label 0, {shape}. "
-                f"Received shape {array.shape}."
-            )
-        return array
-
-    return read_one
+def _one_label(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    array, _, _ = reading.array(path)
+    if array.shape != shape:
+        raise ValueError(
+            f"{path}: expected probabilities of the shape of label 0, {shape}. "
+            f"Received shape {array.shape}."
+        )
+    return array

@@ -98,8 +98,8 @@ class Named:
             raise
         except Exception as error:  # of many kinds, of whatever has compressed it
             raise ValueError(
-                f"{self.path}: a part cannot be read, because it is damaged: {error}. Fetch or "
-                "export it again."
+                f"{self.path}: a part cannot be read: {error}. Fetch or export it again if it is "
+                "damaged."
             ) from error
 
 

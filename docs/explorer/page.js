@@ -100,7 +100,8 @@ class Page {
   async array(array) {
     const { opened } = this;
     const { file, shape, spacing } = array;
-    const axis = opened ? labelAxis(shape, opened.grid) : undefined;
+    const isVolume = spacing && shape.length === 3 && opened?.grid.length === 2; // nobody keeps a picture's labels so
+    const axis = opened && !isVolume ? labelAxis(shape, opened.grid) : undefined;
     if (axis === undefined) {
       if (shape.length === 3 && (spacing || Math.min(shape[0], shape[2]) > FEW)) return this.draw(new Volume(array, MOST_POINTS).slice());
       const grid = opened ? opened.grid.join(", ") : "H, W";
@@ -111,8 +112,7 @@ class Page {
     }
     if (axis !== null) return this.belongs("probs", likelihoods(array, axis), file);
     const { isWhole, isShare } = looks(array);
-    const isVolume = shape.length === 3;
-    const uses = [...(isWhole ? ["labels", "truth"] : []), ...(isShare || array.bytes ? ["probs"] : []), ...(isVolume ? ["picture"] : [])];
+    const uses = [...(isWhole ? ["labels", "truth"] : []), ...(isShare || array.bytes ? ["probs"] : []), ...(shape.length === 3 ? ["picture"] : [])];
     if (!uses.length) throw new Error(`${file}: expected labels, whole numbers, or probabilities of label 1, 0 to 1. Received other numbers.`);
     const use = uses.length > 1 ? await this.ask(file, uses) : uses[0];
     if (use === "picture") return this.draw(new Volume(array, MOST_POINTS).slice());

@@ -74,7 +74,7 @@ export function classes(array) {
   }
   const most = counts.subarray(0, UNKNOWN).findLastIndex((count) => count > 0);
   const isMask = most === 0 && counts[UNKNOWN] > 0; // 0 and 255, the usual way to store one
-  const map = (opened) => Uint8Array.from(plane(array, places(opened, null), opened.every), (v) => (isMask ? v / UNKNOWN : v + 0.5));
+  const map = (opened) => Uint8Array.from(plane(array, places(opened, null), opened.every), (v) => (isMask ? v / UNKNOWN : v) + 0.5);
   return { labels: Math.max(2, most + 1), map };
 }
 

@@ -8,4 +8,5 @@ class Joint(Trained, kind="joint"):
 
     pretrained = True
     has_crf = True
+    compares = True
     head = "crf"

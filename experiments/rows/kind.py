@@ -37,9 +37,10 @@ class Kind:
     pretrained: ClassVar = False  # and starts from its network's pre-training
     has_crf: ClassVar = False  # a CRF of its own has a part in what it predicts
     may_be_off: ClassVar = False  # what was chosen for it is left out where it does not help
+    compares: ClassVar = False  # that CRF compares what the row it rests on says, or sees
     passes_on: ClassVar = False  # it predicts with what the rows it rests on have, CRFs included
     needs_background: ClassVar = False  # label 0 has a part that no other label has
-    # Modules beyond the extra `experiments`, by what pip calls them.
+    # Modules that not every installation has, by what pip calls them.
     packages: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, kind: str = "", **options: Any) -> None:

@@ -19,6 +19,7 @@ class Offline(Kind, kind="offline"):
 
     has_crf = True
     may_be_off = True
+    compares = True
 
     def scores(self, split: str) -> Scores:
         found = self.search

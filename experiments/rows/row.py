@@ -53,12 +53,6 @@ class Comparison:
                     f"Row {key!r} of kind {row.kind!r} must name {number} it rests on as `of`. "
                     f"Received: {row.of}"
                 )
-            others = [of for of in row.of if self.rows[of].kind != "network"]
-            if row.settings.get("reference") == "features" and others:
-                raise ValueError(
-                    f"Row {key!r} compares features, which a row of kind 'network' has. "
-                    f"Received: of = {row.of}"
-                )
             seen.append(key)
         named = {key for pair in self.differences for key in pair} | {*self.pictured}
         if named - {*seen}:

@@ -27,7 +27,8 @@ def of_row(row: Kind) -> dict[str, Any]:
     if config.crf:
         return {"best": dict(zip(NAMES, config.crf, strict=True)), "use": True}
     own = any(name in SEARCHED or name.startswith("search") for name in row.row.settings)
-    compared = "" if config.reference == "image" else f"-{config.reference}"
+    # Two dashes: a row may be called "features".
+    compared = "" if config.reference == "image" else f"--{config.reference}"
     return bench.kept(
         f"search-{of.key}{compared}{f'-{row.key}' if own else ''}",
         lambda: search(

@@ -167,8 +167,9 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
         without = merged.pop("without", ())
         config = configuration.make(merged)
         tasks[key] = Task(config, _without(without, rows, pairs, content["pictured"]))
-        for row in rows.values():
-            configuration.make({**dataclasses.asdict(config), **row.settings})
+        for of_row, row in rows.items():
+            merged = configuration.make({**dataclasses.asdict(config), **row.settings})
+            _check_reference(of_row, row, merged, rows)
     return Plan(name, content["title"], content["text"], comparison, tasks)
 
 
@@ -184,6 +185,15 @@ def _row(key: str, content: Mapping[str, Any]) -> Row:
             "[common] or [settings.NAME]."
         )
     return Row(**{**words, "of": of}, settings=configuration.as_settings(settings))
+
+
+def _check_reference(name: str, row: Row, config: Config, rows: Mapping[str, Row]) -> None:
+    others = [of for of in row.of if of in rows and rows[of].kind != "network"]
+    if config.reference == "features" and row.how.compares and others:
+        raise ValueError(
+            f"Row {name!r} compares features, which a row of kind 'network' has. "
+            f"Received: of = {row.of}"
+        )
 
 
 def _without(

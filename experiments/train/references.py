@@ -56,7 +56,7 @@ def principal(features: np.ndarray) -> Projection:
     """
     features = features.astype(np.float64)
     mean = features.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(features - mean, rowvar=False, ddof=0))
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features - mean, rowvar=False, ddof=0)))
     kernel = np.zeros((features.shape[1], COMPONENTS))
     largest = vectors[:, ::-1][:, :COMPONENTS]
     kernel[:, : largest.shape[1]] = largest * (DEVIATION / max(math.sqrt(values[-1]), 1e-6))
@@ -95,5 +95,12 @@ def embedded(
 
 
 def _seen(network: keras.Model, slices: Slices, batch_size: int) -> np.ndarray:
-    """(B, H, W, C)"""
-    return seeing(network).predict(slices.images, batch_size=batch_size, verbose=0)[-1]
+    """(B, H, W, C), of slices at the sizes at which networks see them; 0 beyond."""
+    model, seen = seeing(network), None
+    for (height, width), chosen in slices.alike():
+        images = slices.images[chosen, :height, :width]
+        found = model.predict(images, batch_size=batch_size, verbose=0)[-1]
+        if seen is None:
+            seen = np.zeros((*slices.images.shape[:3], found.shape[-1]), found.dtype)
+        seen[chosen, :height, :width] = found
+    return seen

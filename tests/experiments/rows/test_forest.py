@@ -3,10 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
-
-pytest.importorskip("sklearn")
-pytest.importorskip("skimage")
 
 import data
 from experiments import config

@@ -7,7 +7,7 @@ from keras import ops
 
 import unet
 from experiments import config
-from experiments.rows import Comparison, Row
+from experiments.studies import plan
 from experiments.train import inputs, models, references
 from tests.tolerances import FLOAT32, assert_close
 
@@ -33,6 +33,11 @@ def test_fewer_channels_than_components_leave_zeros():
     seen = features(3)
     found = seen @ references.principal(seen).kernel
     assert (found[:, :3].std(axis=0) > 1e-3).all() and not found[:, 3].any()
+
+
+def test_one_channel_is_its_own_component():
+    kernel, bias = references.principal(np.arange(5.0)[:, None])
+    assert_close(np.abs(np.arange(5.0)[:, None] @ kernel + bias)[:, 0].max(), 0.40825, 1e-4)
 
 
 def test_features_that_are_all_equal_say_nothing():
@@ -64,13 +69,38 @@ def test_a_network_shows_what_its_last_convolution_sees():
     assert_close(logits, seen @ kernel[0, 0] + bias, FLOAT32)
 
 
-def test_features_are_those_of_a_network():
-    rows = {
-        "plain": Row("", "", "network"),
-        "offline": Row("", "", "offline", ("plain",)),
-        "twice": Row("", "", "offline", ("offline",), {"reference": "features"}),
-    }
-    with pytest.raises(ValueError, match=r"features.*kind 'network'.*offline"):
-        Comparison(rows, [], ["plain"], None)
+@pytest.mark.parametrize("where", ["rows.twice", "common"])
+def test_features_are_those_of_a_network(where, tmp_path):
+    path = tmp_path / "study.toml"
+    features = 'reference = "features"'
+    path.write_text(
+        f"""
+title = "t"
+text = "t"
+differences = []
+pictured = ["plain", "twice"]
+[common]
+{features if where == "common" else ""}
+[settings.one]
+dataset = "phantom"
+[rows.plain]
+kind = "network"
+meaning = ""
+[rows.offline]
+kind = "offline"
+of = "plain"
+meaning = ""
+[rows.twice]
+kind = "offline"
+of = "offline"
+meaning = ""
+{features if where == "rows.twice" else ""}
+"""
+    )
+    with pytest.raises(ValueError, match=r"'twice' compares features.*kind 'network'.*offline"):
+        plan.read(path)
+
+
+def test_features_need_whole_slices():
     with pytest.raises(ValueError, match="tile"):
         config.make({"reference": "features", "tile": 64})
