@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import jax
 import numpy as np
 
 _LEAST, _MOST = 2**10, 2**22
@@ -17,6 +16,7 @@ _LEAST, _MOST = 2**10, 2**22
 
 def with_few_programs(draw):
     """A function of jax.random that draws outside of compiled functions by sizes, not shapes."""
+    import jax
 
     def by_size(key, *arguments, shape=None, **options):
         count = None if shape is None else math.prod(shape)
@@ -34,5 +34,8 @@ def with_few_programs(draw):
 
 def install():
     """Where Keras looks for them; it names the argument `shape`. Whoever does not gets JAX's."""
+    import jax
+
+    assert jax.config.jax_threefry_partitionable
     for name in ("normal", "truncated_normal", "uniform"):
         setattr(jax.random, name, with_few_programs(getattr(jax.random, name)))

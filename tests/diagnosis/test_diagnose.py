@@ -462,7 +462,7 @@ def test_the_figure_shows_nothing_of_points_outside_a_mask():
     (shown, *_), (other, *_) = panels["image"].images, others["image"].images
     np.testing.assert_array_equal(shown.get_array()[mask], other.get_array()[mask])
     assert shown.get_array()[mask].std() > 0.1
-    kernels = [axes for title, axes in others.items() if title.startswith("bilateral kernel")]
+    kernels = [axes for title, axes in others.items() if title.startswith("kernel at")]
     assert len(kernels) == 3
     for axes in kernels:
         (column,), (row,) = axes.lines[0].get_data()
