@@ -221,7 +221,7 @@ def test_the_best_is_the_best_on_validation(made):
     dice = {key: mean_dice(made.rows[key].inputs.validation, validation(made, key)) for key in rows}
     assert best["validation_dice"] == dice
     assert best["chosen"] == max(dice, key=dice.get)
-    assert dice["plain"] != dice["joint"]
+    assert len({*dice.values()}) > 1  # there is something to choose
     # What the CRF of the row that was chosen changed is not this row's doing.
     cases, chosen = ([dict(c) for c in result(made, k)["cases"]] for k in ("best", best["chosen"]))
     assert {case.pop("changed") for case in cases} == {0}
@@ -319,7 +319,6 @@ def test_rows_that_compare_the_same_share_a_search(made):
     assert kept | {"search-bias--image+probabilities"} <= searches
     shared = result(made, "embedding")["search"]
     assert shared == result(made, "followed")["search"] == result(made, "by_features")["search"]
-    assert shared != result(made, "joint")["search"]
 
 
 def test_probabilities_are_compared_as_the_network_says_them(made):
