@@ -191,8 +191,8 @@ def _check_reference(name: str, row: Row, config: Config, rows: Mapping[str, Row
     others = [of for of in row.of if of in rows and rows[of].kind != "network"]
     if config.reference == "features" and row.how.compares and others:
         raise ValueError(
-            f"Row {name!r} compares features, which a row of kind 'network' has. "
-            f"Received: of = {row.of}"
+            f"Row {name!r} compares features: expected as `of` a row of kind 'network', which has "
+            f"them. Received: {row.of}"
         )
 
 

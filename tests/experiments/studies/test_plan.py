@@ -119,6 +119,15 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
     assert "small.toml" in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["width = 3", "trainable_thetas = true"])
+def test_features_are_those_of_a_network(tmp_path, place):
+    """Asked for in [common], or by the row that has none to compare."""
+    text = SMALL.replace('of = "plain"\ntrainable', 'of = "joint"\ntrainable')
+    assert read(tmp_path, text)
+    with pytest.raises(ValueError, match=r"'thetas' compares features: .*'network'.*'joint'"):
+        read(tmp_path, text.replace(place, f'{place}\nreference = "features"'))
+
+
 def test_a_data_set_of_ones_own(tmp_path):
     (tmp_path / "mine").mkdir()
     found = read(tmp_path, SMALL.replace('"phantom"', f'"{tmp_path / "mine"}"'))

@@ -7,7 +7,6 @@ from keras import ops
 
 import unet
 from experiments import config
-from experiments.studies import plan
 from experiments.train import inputs, models, references
 from tests.tolerances import FLOAT32, assert_close
 
@@ -67,38 +66,6 @@ def test_a_network_shows_what_its_last_convolution_sees():
     logits, seen = (ops.convert_to_numpy(one) for one in seeing(image))
     kernel, bias = network.layers[-1].get_weights()
     assert_close(logits, seen @ kernel[0, 0] + bias, FLOAT32)
-
-
-@pytest.mark.parametrize("where", ["rows.twice", "common"])
-def test_features_are_those_of_a_network(where, tmp_path):
-    path = tmp_path / "study.toml"
-    features = 'reference = "features"'
-    path.write_text(
-        f"""
-title = "t"
-text = "t"
-differences = []
-pictured = ["plain", "twice"]
-[common]
-{features if where == "common" else ""}
-[settings.one]
-dataset = "phantom"
-[rows.plain]
-kind = "network"
-meaning = ""
-[rows.offline]
-kind = "offline"
-of = "plain"
-meaning = ""
-[rows.twice]
-kind = "offline"
-of = "offline"
-meaning = ""
-{features if where == "rows.twice" else ""}
-"""
-    )
-    with pytest.raises(ValueError, match=r"'twice' compares features.*kind 'network'.*offline"):
-        plan.read(path)
 
 
 def test_features_need_whole_slices():
