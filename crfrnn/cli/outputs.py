@@ -88,10 +88,8 @@ def check_ending(path: Path, how: How, disagreeing: bool) -> None:
         disagreeing: whether points on which two CRFs disagree are to be marked.
     """
     found = files.suffix(path)
-    if found not in (*files.ARRAYS, *files.LABEL_MAPS):
-        raise ValueError(
-            f"{path.name}: label maps are written as .png, .tif or .nii.gz, which keep every value."
-        )
+    if found not in files.ARRAYS:
+        files.check_label_ending(path)
     if how.palette and found != ".png":
         raise ValueError(f"{path.name}: expected a .png with --palette. Received {found}.")
     if how.packed and found != ".npz":

@@ -7,8 +7,8 @@ The doors (cli) and the data sets may import it; it uses the ground floor alone.
 from crfrnn.files.arrays import NNUNET_KEY, NNUNET_V1_KEY, read_array, write_array
 from crfrnn.files.labels import (
     HIGHEST,
-    LABEL_MAPS,
     ROUNDING,
+    check_label_ending,
     check_label_format,
     whole_numbers,
     write_labels,
@@ -28,7 +28,6 @@ __all__ = [
     "ENERGIES",
     "HDF5",
     "HIGHEST",
-    "LABEL_MAPS",
     "NIFTI",
     "NNUNET_KEY",
     "NNUNET_V1_KEY",
@@ -37,6 +36,7 @@ __all__ = [
     "VOLUMES",
     "WORKSHOP",
     "asked_for",
+    "check_label_ending",
     "check_label_format",
     "check_size",
     "is_packed",

@@ -52,7 +52,7 @@ def write_labels(path: Path, labels: np.ndarray, like: Any = None) -> None:
 
 def check_label_format(path: Path, axes: int, like: Any = None) -> str:
     """The extension of a label map; ValueError where it cannot hold one of so many axes."""
-    ending = suffix(path)
+    ending = check_label_ending(path)
     if ending in NIFTI and like is not None:
         return ending
     if ending in (".tif", ".tiff") or (ending == ".png" and axes == 2):
@@ -63,11 +63,18 @@ def check_label_format(path: Path, axes: int, like: Any = None) -> str:
             f"{path}: NIfTI output takes its affine and header from a NIfTI image, and the image "
             "is none. Write .png, .tif, .npy or .npz."
         )
-    if ending == ".png":
-        raise ValueError(f"{path}: PNG cannot hold a volume. Write .nii.gz, .tif, .npy or .npz.")
-    raise ValueError(
-        f"{path}: label maps are written as .png, .tif or .nii.gz, which keep every value."
-    )
+    raise ValueError(f"{path}: PNG cannot hold a volume. Write .nii.gz, .tif, .npy or .npz.")
+
+
+def check_label_ending(path: Path) -> str:
+    """The extension of a label map; ValueError where no label map has it."""
+    ending = suffix(path)
+    if ending not in LABEL_MAPS:
+        raise ValueError(
+            f"{asked_for(path)}: label maps are written as .png, .tif or .nii.gz, which keep every "
+            "value."
+        )
+    return ending
 
 
 def whole_numbers(values: np.ndarray) -> np.ndarray | None:

@@ -103,10 +103,14 @@ class Kind:
 
     @functools.cached_property
     def _projection(self) -> Any:
+        return self.projection(self.of[0].network)
+
+    def projection(self, network: Any) -> Any:
+        """What makes components of what a network sees, found on this row's training slices."""
         from experiments.train import references
 
-        size, (of,) = self.config.batch_size, self.of
-        return references.projection(of.network, self.inputs.train, size, self.bench.seed)
+        size, seed = self.config.batch_size, self.bench.seed
+        return references.projection(network, self.inputs.train, size, seed)
 
     def validation_dice(self) -> float:
         """Dice in percent, mean over the validation cases."""

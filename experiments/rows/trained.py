@@ -25,16 +25,14 @@ class Trained(Modelled):
 
     @functools.cached_property
     def model(self) -> Any:
-        from experiments.train import models, references
+        from experiments.train import models
 
         config, details, crf, network = self.config, self.details, None, self.start()
         if self.head == "crf" or config.energy_weight:
             details["search"], crf = chosen(self.search), self.search["best"]
         steps, projection = config.further_steps, None
         if self.head == "crf" and config.reference == "features":
-            projection = references.projection(
-                network, self.inputs.train, config.batch_size, self.bench.seed
-            )
+            projection = self.projection(network)
         model = models.with_head(network, config, self.head, crf, projection)
         models.compile(
             *(model, config, config.loss, steps, config.further_learning_rate, crf),
