@@ -25,14 +25,6 @@ def refine(**changes):
     return crfrnn.refine(**{**dict(image=IMAGE, probs=PROBS), **CRF, **changes})
 
 
-@pytest.fixture(params=[True, False], ids=["native", "without"])
-def with_native(request, monkeypatch):
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
-        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
-
-
 BAD_FOR_REFINE = {
     # arrays
     "no image": (dict(image=None), "`image` to be an array of real numbers"),

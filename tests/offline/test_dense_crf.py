@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from crfrnn import DenseCRF, mean_field, probs_from_labels, probs_from_logits, refine
-from crfrnn.filtering import native
 from tests.offline.dense_crf_reference import kernel_matrices, normalized
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
@@ -36,15 +35,6 @@ def expected(image, probs, num_iterations=5, normalization="symmetric", method="
     )[0]
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
-
-
-@pytest.fixture(params=[True, False], ids=["native", "without"])
-def with_native(request, monkeypatch):
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
-        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
-    return request.param
 
 
 @pytest.mark.parametrize("normalization", ["symmetric", "after", "before"])

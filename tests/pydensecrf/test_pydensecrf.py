@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from crfrnn import gaussian_filter
-from crfrnn.filtering import native
 from tests.offline.dense_crf_reference import iterate, normalized
 from tests.tolerances import FLOAT32, PYDENSECRF, assert_close
 
@@ -430,14 +429,6 @@ def mixing_matrix(compat):
     if np.ndim(compat) == 0:
         return -compat * np.eye(3)
     return np.diag(compat) if np.ndim(compat) == 1 else (compat + compat.T) / 2
-
-
-@pytest.fixture(params=[True, False], ids=["native", "without"])
-def with_native(request, monkeypatch):
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
-        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
 
 
 @pytest.mark.parametrize("compat", COMPATS)
