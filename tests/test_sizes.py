@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import ROOT
 
 MOST = 300
-FOLDERS = ("crfrnn", "unet", "data", "experiments", "benchmarks", "tools")
+FOLDERS = ("crfrnn", "unet", "data", "experiments", "benchmarks", "tools", "tests")
 SOURCES = sorted(
     path.relative_to(ROOT)
     for folder in FOLDERS

@@ -6,35 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from crfrnn import DenseCRF, mean_field, probs_from_labels, probs_from_logits, refine
+from crfrnn import DenseCRF, probs_from_labels, probs_from_logits, refine
 from tests.offline.dense_crf_reference import kernel_matrices, normalized
+from tests.offline.random_case import THETAS, WEIGHTS, case, expected
 from tests.tolerances import EXACT, FLOAT32, assert_close
-
-THETAS = dict(theta_alpha=5.0, theta_beta=0.3, theta_gamma=1.5)
-WEIGHTS = dict(bilateral_weight=4.0, spatial_weight=2.0)
-
-
-def case(grid, labels=3, channels=2, seed=0):
-    rng = np.random.default_rng(seed)
-    image = rng.uniform(0, 1, (*grid, channels))
-    return image, rng.dirichlet(np.ones(labels), grid)
-
-
-def expected(image, probs, num_iterations=5, normalization="symmetric", method="lattice", **crf):
-    crf = {**THETAS, **crf}
-    logits = mean_field(
-        np.log(probs)[None],
-        image[None],
-        spatial_weight=crf.pop("spatial_weight", 2.0),
-        bilateral_weight=crf.pop("bilateral_weight", 4.0),
-        num_iterations=num_iterations,
-        normalization=normalization,
-        method=method,
-        native=False,
-        **crf,
-    )[0]
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
 
 
 @pytest.mark.parametrize("normalization", ["symmetric", "after", "before"])
@@ -125,48 +100,6 @@ def test_certain_probabilities_stay_finite():
     refined = refine(image, certain, **THETAS, **WEIGHTS)
     assert np.isfinite(refined).all()
     assert_close(refined.sum(-1), np.ones((6, 9)), FLOAT32)
-
-
-def bad(change):
-    image, probs = case((6, 9))
-    return change(image, probs)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda i, p: (i[:5], p), r"image of shape \(5, 9, 2\), probs of shape \(6, 9, 3\)"),
-        (lambda i, p: (i, p[..., :1]), "L >= 2"),
-        (lambda i, p: (i, p[..., 0]), "L >= 2"),
-        (lambda i, p: (i, np.log(p)), "Apply a softmax"),
-        (lambda i, p: (i, 2 * p), "sum to 1"),
-        (lambda i, p: (i, p * np.nan), "without NaN"),
-        (lambda i, p: (i * np.inf, p), "finite image"),
-        (lambda i, p: (np.where(i > 0.5, np.nan, i), p), "finite image"),
-    ],
-)
-def test_bad_arrays_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        refine(*bad(change), **THETAS, **WEIGHTS)
-
-
-@pytest.mark.parametrize(
-    ("crf", "message"),
-    [
-        (dict(normalization="mean"), "normalization"),
-        (dict(method="fast"), "method"),
-        (dict(compatibility="linear"), "potts"),
-        (dict(compatibility=np.eye(2)), r"\(3, 3\)"),
-        (dict(spatial_weight=np.ones(2)), "kernel weights"),
-        (dict(spacing=(1.0, 2.0, 3.0)), "spacing"),
-        (dict(theta_alpha=(1.0, 2.0, 3.0)), "theta"),
-        (dict(theta_beta=0.0), "theta_beta"),
-        (dict(num_iterations=-1), "num_iterations"),
-    ],
-)
-def test_bad_parameters_are_named(with_native, crf, message):
-    with pytest.raises(ValueError, match=message):
-        refine(*case((6, 9)), **{**THETAS, **WEIGHTS, **crf})
 
 
 def test_needs_no_keras():
@@ -272,130 +205,3 @@ def test_probabilities_of_logits_and_labels():
     for index, label in np.ndenumerate(labels):
         expected = [0.25] * 4 if label < 0 else [0.7 if k == label else 0.1 for k in range(4)]
         assert_close(found[index], expected, FLOAT32)
-
-
-@pytest.mark.parametrize(("theta_beta", "word"), [(30.0, "large"), (1e-3, "small")])
-def test_a_theta_beta_out_of_proportion_warns(theta_beta, word):
-    image, probs = case((8, 11))
-    with pytest.warns(UserWarning, match=f"theta_beta = .* is {word}"):
-        refine(image, probs, **{**THETAS, "theta_beta": theta_beta}, **WEIGHTS)
-
-
-def test_a_constant_image_does_not_warn():
-    _, probs = case((8, 11))
-    refine(np.full((8, 11), 7), probs, **THETAS, **WEIGHTS)
-
-
-def test_probabilities_outside_a_mask_may_be_nan():
-    image, probs = case((6, 7))
-    mask = np.random.default_rng(1).random((6, 7)) < 0.6
-    nan = np.where(mask[..., None], probs, np.nan)
-    crf = {**THETAS, **WEIGHTS}
-    refined = refine(image, probs, mask=mask, **crf)
-    refined[~mask] = np.nan
-    np.testing.assert_array_equal(refine(image, nan, mask=mask, **crf), refined)
-    step_by_step = DenseCRF(image, 3, mask=mask, **crf)
-    step_by_step.set_unary(probs=nan)
-    step_by_step.step(5)
-    np.testing.assert_array_equal(step_by_step.probs(), refined)
-    with pytest.raises(ValueError, match=r"NaN at \d+ of 42 points.*mask=np\.isfinite\(probs\)"):
-        refine(image, nan, **crf)
-    mask[tuple(np.argwhere(~mask)[0])] = True
-    with pytest.raises(ValueError, match=r"NaN at 1 of"):
-        refine(image, nan, mask=mask, **crf)
-
-
-def test_a_warning_names_the_line_of_the_user():
-    image, probs = case((6, 7))
-    with pytest.warns(UserWarning, match="theta_beta") as caught:
-        refine(image, probs, **{**THETAS, **WEIGHTS, "theta_beta": 1e6})
-    assert caught[0].filename == __file__
-
-
-def test_energies_outside_a_mask_may_be_nan():
-    rng = np.random.default_rng(0)
-    image, energies = rng.normal(size=(7, 9, 1)), rng.normal(size=(7, 9, 3))
-    mask = rng.uniform(size=(7, 9)) < 0.6
-    crf = dict(theta_alpha=4, theta_beta=1, theta_gamma=1, bilateral_weight=2, spatial_weight=1)
-    labels = []
-    for given in (energies, np.where(mask[..., None], energies, np.nan)):
-        model = DenseCRF(image, 3, **crf, mask=mask)
-        model.set_unary(given)
-        model.step()
-        labels.append(model.labels()[mask])
-    np.testing.assert_array_equal(*labels)
-    energies[mask] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        model.set_unary(energies)
-
-
-# ---- Damping -------------------------------------------------------------------------------------
-
-REPULSIVE = np.array(
-    [[0.9, -0.2, 0.0], [0.1, 1.2, 0.0], [0.3, 0.0, 0.5]]
-)  # likes unlike neighbours
-
-
-def by_products(image, probs, num_iterations, damping):
-    """Damped mean field as a product of powers of the old and the new probabilities, float64."""
-    kernels = kernel_matrices(image, (5.0, 5.0), (0.3, 0.3), (1.5, 1.5), (1.0, 1.0))
-    bilateral, spatial = (normalized(kernel, "symmetric") for kernel in reversed(kernels))
-    start = probs.reshape(-1, 3)
-    q = start
-    for _ in range(num_iterations):
-        update = start * np.exp(-(4.0 * bilateral + 2.0 * spatial) @ q @ REPULSIVE.T)
-        update /= update.sum(-1, keepdims=True)
-        q = q**damping * update ** (1 - damping)
-        q /= q.sum(-1, keepdims=True)
-    return q.reshape(probs.shape)
-
-
-@pytest.mark.parametrize("damping", [0.0, 0.3, 0.75, 1.0])
-def test_damped_steps(with_native, damping):
-    image, probs = case((4, 5))
-    crf = DenseCRF(image, 3, **THETAS, **WEIGHTS, compatibility=REPULSIVE, method="exact")
-    crf.set_unary(probs=probs)
-    crf.step(2, damping=damping)
-    crf.step(1, damping=damping)
-    truth = by_products(image, probs, 3, damping)
-    assert_close(crf.probs(), truth, FLOAT32)
-    of_arrays = expected(
-        image, probs, 3, method="exact", compatibility=REPULSIVE, damping=damping
-    )  # the layer's iteration
-    assert_close(of_arrays, truth, FLOAT32)
-
-
-def test_without_damping_every_bit_is_as_before(with_native):
-    image, probs = case((8, 11))
-    found = []
-    for options in ({}, {"damping": 0.0}):
-        crf = DenseCRF(image, 3, **THETAS, **WEIGHTS)
-        crf.set_unary(probs=probs)
-        crf.step(3, **options)
-        found.append(crf.probs())
-    assert_close(found[1], found[0], EXACT)
-    logits = [
-        mean_field(
-            np.log(probs)[None], image[None], **THETAS, **WEIGHTS, num_iterations=3, **options
-        )
-        for options in ({}, {"damping": 0.0})
-    ]
-    assert_close(logits[1], logits[0], EXACT)
-
-
-def test_what_swings_to_and_fro_converges_with_damping(with_native):
-    image, probs = case((8, 11), labels=2)
-    options = dict(**WEIGHTS, compatibility=np.eye(2))
-
-    def last_change(damping):
-        crf = DenseCRF(image, 2, **THETAS, **options)
-        crf.set_unary(probs=probs)
-        crf.step(60, damping=damping)
-        before, energy = crf.probs(), crf.kl()
-        crf.step(1, damping=damping)
-        return np.abs(crf.probs() - before).max(), energy
-
-    (swings, high), (rests, low) = last_change(0.0), last_change(0.6)
-    assert swings > 0.5
-    assert rests < 1e-3
-    assert low < high
