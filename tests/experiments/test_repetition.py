@@ -1,6 +1,7 @@
 """What the seed of a repetition decides; how every kind of row comes about."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -40,6 +41,9 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
+        if keras.backend.backend() == "tensorflow":  # XLA takes 25 s to compile one network
+            compiled = functools.partialmethod(keras.Model.compile, jit_compile=False)
+            patch.setattr(keras.Model, "compile", compiled)
         one = repetition.Repetition(SETTINGS, ALL_KINDS, 0, folder)
         for key in ALL_KINDS:
             one.make(key)
