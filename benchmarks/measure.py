@@ -12,7 +12,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks import workloads
+from crfrnn.files import replacing
 
 PACKAGES = (
     *("numpy", "keras", "tensorflow", "jax", "torch"),
@@ -270,13 +270,10 @@ def output_path(options: argparse.Namespace, suite: str) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes through a temporary file, so that an interruption leaves no half of a result."""
+    """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8"
-    ) as file:
-        json.dump(content, file, indent=1)
-    os.replace(file.name, path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=1), "utf-8")
 
 
 def print_table(header: list[str], rows: list[list[Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import crfrnn
-from crfrnn.parameters import trust
+from crfrnn.parameters import scores, trust
 from crfrnn.parameters.agreement import agreement, nearness
 from crfrnn.parameters.first_guess import together
 from crfrnn.parameters.formulas import formulas
@@ -68,14 +68,8 @@ def dice(truth: np.ndarray, prediction: np.ndarray, background: int | None) -> f
     """
     counts = truth != unaries.IGNORE
     truth, prediction = truth[counts], prediction[counts]
-    found = [
-        200
-        * np.sum((truth == label) & (prediction == label))
-        / (np.sum(truth == label) + np.sum(prediction == label))
-        for label in np.unique(truth)
-        if label != background
-    ]
-    return nanmean(found)
+    labels = [label for label in np.unique(truth) if label != background]
+    return nanmean([scores.dice(truth == label, prediction == label) for label in labels])
 
 
 def refined(cases: Unaries, i: int, crf: Mapping[str, Any]) -> float:

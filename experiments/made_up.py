@@ -22,6 +22,7 @@ import data
 from crfrnn.parameters import measures
 from crfrnn.parameters.cases import Cases
 from data import corruption
+from experiments.unaries import spread
 
 SETS = ("hippocampus", "wbc1", "nuclei_stain", "vnc_em", "hc18")
 KINDS = ("blurred", "coarse", "classifier")
@@ -57,16 +58,12 @@ class Maps(NamedTuple):
 def load(name: str, part: str) -> list[data.Case]:
     """Cases of a split, spread over it; "classifier" are others of the training split."""
     pool = data.split(data.load(name))["train" if part == "classifier" else part]
-    places = np.linspace(0, len(pool), COUNTS.get(part, 8), endpoint=False).astype(int)
+    cases = spread(pool, COUNTS.get(part, 8))
     if part == "classifier":
-        places = [place for place in range(len(pool)) if place not in _fit_places(len(pool))]
-        places = places[:: max(1, len(places) // 8)][:8]
-    cases = [pool[place] for place in places]
+        fitted = {case.id for case in spread(pool, COUNTS["train"])}
+        others = [case for case in pool if case.id not in fitted]
+        cases = others[:: max(1, len(others) // 8)][:8]
     return [data.crop(case, WINDOW[name]) for case in cases] if name in WINDOW else cases
-
-
-def _fit_places(size: int) -> list[int]:
-    return np.linspace(0, size, COUNTS["train"], endpoint=False).astype(int).tolist()
 
 
 @functools.cache

@@ -20,7 +20,6 @@ images and labels, in one file per set and network.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,36 +113,6 @@ class Unaries(NamedTuple):
     probs: list[np.ndarray]
     spacing: list[tuple[float, ...]]
     background: int | None
-
-
-def cases_of(name: str) -> tuple[list[Case], int]:
-    """The cases of a set, small, and how many labels there are."""
-    if name == "camvid":  # its labels have no background, and 255 for "nothing"
-        found, labels = _camvid(), 11
-    else:
-        found, labels = data.load(name), len(data.labels(name))
-    return found, labels
-
-
-def _camvid() -> list[Case]:
-    from PIL import Image
-
-    folder = data.root_folder() / "camvid"
-    items = json.loads((folder / "dataset.json").read_text())["training"]
-
-    def read(path):
-        return np.asarray(Image.open(folder / path))
-
-    return [
-        Case(
-            read(item["image"]).astype("float32") / 255,
-            read(item["label"]),
-            (1.0, 1.0),
-            Path(item["image"]).stem,
-            item["group"],
-        )
-        for item in items
-    ]
 
 
 def small(case: Case, size: Size) -> Case:
@@ -245,7 +214,7 @@ def predict(model: Any, case: Case, stride: int) -> np.ndarray:
 def make(name: str, quality: str, folder: Path) -> None:
     """Trains one network and writes what it says about validation and test cases."""
     recipe, size = recipe_of(name, quality), SIZES[name]
-    found, labels = cases_of(name)
+    found, labels = data.load(name), len(data.labels(name))
     parts = data.split(found, val=COUNTS["val"], test=COUNTS["test"])
     model = train(
         [small(case, size) for case in spread(parts["train"], recipe.cases)], labels, recipe, size

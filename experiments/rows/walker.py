@@ -11,23 +11,6 @@ import numpy as np
 from experiments.rows.filtered import Filtered
 
 
-class Walker(Filtered, kind="walker"):
-    """Another row's confident points keep their labels; the rest get those that reach them."""
-
-    packages: ClassVar = {"skimage": "scikit-image"}
-
-    TRIED = tuple(
-        {"confidence": confidence, "beta": beta}
-        for confidence, beta in itertools.product((0.8, 0.95, 0.99), (30.0, 130.0, 600.0))
-    )
-
-    @staticmethod
-    def changed(
-        image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: float
-    ) -> np.ndarray:
-        return walked(image, probs, confidence=confidence, beta=beta)
-
-
 def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: float) -> np.ndarray:
     """Probabilities that a walk from a point meets each label's confident points first.
 
@@ -67,3 +50,15 @@ def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: flo
     # The solver stops a little before probabilities sum to 1.
     result[..., present] = np.moveaxis(reached, 0, -1).clip(0, 1)
     return result / result.sum(-1, keepdims=True)
+
+
+class Walker(Filtered, kind="walker"):
+    """Another row's confident points keep their labels; the rest get those that reach them."""
+
+    packages: ClassVar = {"skimage": "scikit-image"}
+
+    TRIED = tuple(
+        {"confidence": confidence, "beta": beta}
+        for confidence, beta in itertools.product((0.8, 0.95, 0.99), (30.0, 130.0, 600.0))
+    )
+    changed = staticmethod(walked)
