@@ -132,9 +132,7 @@ def _summary(found: list[list[float]]) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.explorer", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
     measure.add_run_options(parser)
     parser.set_defaults(device="cpu", backend="chromium")

@@ -44,7 +44,7 @@ def kernels(name: str, scale: float, repeats: int, gpu: bool) -> dict[str, Any]:
             build, apply = _contender(positions, values, workload.grid, METHODS[method])
             contenders |= {f"{method} build": build, f"{method} filter": apply}
         contenders |= _pydensecrf(workload, positions)
-        found[kernel] = _timed(contenders, repeats)
+        found[kernel] = measure.timed(contenders, repeats, seconds=15.0)
     return found
 
 
@@ -96,7 +96,7 @@ def sweep(scale: float, repeats: int, gpu: bool) -> list[dict[str, Any]]:
             build, apply = _contender(positions, values, (side, side), METHODS[method])
             contenders |= {f"{method} build": build, f"{method} filter": apply}
         labels = {"features": features, "channels": channels}
-        found.append(labels | _timed(contenders, repeats, seconds=5.0))
+        found.append(labels | measure.timed(contenders, repeats, seconds=5.0))
     return found
 
 
@@ -192,12 +192,6 @@ def _to_numpy(array: Any) -> np.ndarray:
     import keras
 
     return keras.ops.convert_to_numpy(array)
-
-
-def _timed(contenders: dict[str, Callable], repeats: int, seconds: float = 15.0) -> dict[str, Any]:
-    with measure.Load() as load:
-        times = measure.alternate(contenders, repeats, seconds)
-    return {"times": times, "load": load.report}
 
 
 # ---- The run -----------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def offline(name: str, scale: float, repeats: int) -> dict[str, Any]:
         peer = PyDenseCRF(workload)
         contenders |= {"pydensecrf": peer.run, "pydensecrf_build": peer.crf}
         report["max_difference_q"] = float(np.abs(refine() - peer.run()).max())
-    return report | _timed(contenders, repeats)
+    return report | measure.timed(contenders, repeats)
 
 
 def layer(
@@ -60,7 +60,7 @@ def layer(
         contenders["pydensecrf"] = peer.run
         difference = _probabilities(contenders["forward"]())[0] - peer.run()
         report["max_difference_q"] = float(np.abs(difference).max())
-    return report | _timed(contenders, repeats, seconds)
+    return report | measure.timed(contenders, repeats, seconds)
 
 
 def memory(name: str, scale: float, who: str, method: str = "", batch: int = 1) -> dict[str, Any]:
@@ -119,12 +119,6 @@ def _probabilities(logits: Any) -> np.ndarray:
     import keras
 
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-
-
-def _timed(contenders: dict[str, Callable], repeats: int, seconds: float = 60.0) -> dict[str, Any]:
-    with measure.Load() as load:
-        times = measure.alternate(contenders, repeats, seconds)
-    return {"times": times, "load": load.report}
 
 
 # ---- The run -----------------------------------------------------------------------------------

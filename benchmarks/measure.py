@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks import workloads
+from crfrnn.cores import num_cores
 from crfrnn.files import replacing
 
 PACKAGES = (
@@ -171,6 +172,15 @@ def _busy_seconds() -> tuple[float, float]:
     return busy, own.user + own.system + own.children_user + own.children_system
 
 
+def timed(
+    contenders: dict[str, Callable[[], Any]], repeats: int, seconds: float = 60.0
+) -> dict[str, Any]:
+    """`alternate`, and what else the machine did meanwhile."""
+    with Load() as load:
+        times = alternate(contenders, repeats, seconds)
+    return {"times": times, "load": load.report}
+
+
 def wait_until_quiet(minutes: float, others: float = 0.15) -> None:
     """Returns when others use less than `others` cores for 3 seconds; gives up after `minutes`."""
     end = time.monotonic() + 60 * minutes
@@ -226,9 +236,7 @@ def circumstances(device: str, backend: str) -> dict[str, Any]:
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "processor": _processor(),
-            "cores": len(psutil.Process().cpu_affinity() or [])
-            if hasattr(psutil.Process, "cpu_affinity")
-            else os.cpu_count(),
+            "cores": num_cores(),
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
         "priority": os.nice(0),  # below 0: ahead of the machine's other work

@@ -115,7 +115,7 @@ class CRFRNN(torch.nn.Module):
         }
         self.from_logits = bool(from_logits)
         check_products(bilateral_weight, spatial_weight, compatibility)
-        for name in initial_weights(2, **self.thetas, **self._any_labels()):
+        for name in initial_weights(2, **self.thetas, **self.start | {"compatibility": "potts"}):
             shapeless: Any = UninitializedParameter()
             self.register_parameter(name, shapeless)
         if num_labels is not None:
@@ -144,10 +144,6 @@ class CRFRNN(torch.nn.Module):
                 **self.options,
             )
         return refined.movedim(-1, 1).to(unaries.dtype)
-
-    def _any_labels(self) -> dict[str, Any]:
-        """The settings of `initial_weights` with a compatibility for two labels."""
-        return {**self.start, "compatibility": "potts"}
 
     def _materialize(self, labels: int) -> None:
         """Gives the parameters their shapes and first values, in place."""

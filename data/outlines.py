@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-_EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
+from .strokes import EIGHT
 
 
 def regions(index: np.ndarray, number: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def regions(index: np.ndarray, number: int) -> np.ndarray:
 def moved(region: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
     """Each piece of region (H, W) eroded or dilated by low to high pixels."""
     moved = np.zeros_like(region)
-    pieces, _ = ndimage.label(region, _EIGHT)
+    pieces, _ = ndimage.label(region, EIGHT)
     for k, box in enumerate(ndimage.find_objects(pieces), 1):
         box = tuple(slice(max(side.start - high - 1, 0), side.stop + high + 1) for side in box)
         piece = pieces[box] == k

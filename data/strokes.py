@@ -6,25 +6,21 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
-_EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
+EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
 
 # A stroke turns where the room to the outline is this share of the distance from what is drawn.
 _ROOM = 0.25
 
 
-def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance to the nearest pixel outside mask or outside the image, (H, W); 0 outside mask."""
-    return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-
-
 def strokes(mask: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """About a share of the pixels of mask (H, W), one of pieces drawn by their size a stroke."""
-    depth = _depth(mask)
+    # From the nearest pixel outside the mask, or outside the image.
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     wanted = max(1, round(share * mask.sum()))
     drawn = np.zeros_like(mask)
     # Where the insides are too small for the wanted length, strokes go to the outline after all.
     for nearest in (1, 0):
-        pieces, number = ndimage.label((depth > nearest) & ~drawn, _EIGHT)
+        pieces, number = ndimage.label((depth > nearest) & ~drawn, EIGHT)
         areas = np.bincount(pieces.ravel(), minlength=number + 1)[1:]
         boxes = ndimage.find_objects(pieces)
         # Exponential clocks: an order drawn without replacement, with odds in proportion to area.

@@ -38,9 +38,9 @@ from crfrnn.parameters.scores import nanmean
 from experiments import runs, unaries
 from experiments.first_guess_rule import Rule, dice, fit, guessed, refined, tasks
 from experiments.show import markdown
-from experiments.unaries import Unaries
 
 TRIALS = 20
+PACKAGED = Rule(1.0, trust.LOWEST, trust.FULL, trust.MORE)  # the rule that is in the package
 
 
 def rows(name: str, quality: str, folder: Path) -> dict[str, list[float]]:
@@ -50,7 +50,9 @@ def rows(name: str, quality: str, folder: Path) -> dict[str, list[float]]:
     if scores is None:
         val, test = (unaries.load(name, quality, part, folder) for part in ("val", "test"))
         crfs = {preset: known.scaled_to(1.0) for preset, known in crfrnn.presets.items()}
-        crfs["searched"] = search(val)
+        options = {"trials": TRIALS, "unknown": unaries.IGNORE, "progress": False}
+        found = crfrnn.search(val.images, val.probs, val.labels, spacing=val.spacing, **options)
+        crfs["searched"] = found.best
         scores = {"none": [], **{row: [] for row in crfs}}
         for i, (label, probs) in enumerate(zip(test.labels, test.probs, strict=True)):
             scores["none"].append(dice(label, probs.argmax(-1), test.background))
@@ -68,22 +70,9 @@ def guesses(name: str, quality: str, other: Rule, folder: Path) -> dict[str, lis
         guess = crfrnn.first_guess([image], [probs], spacing=[test.spacing[i]])
         own.append(refined(test, i, guess))
     left_out = own
-    if other != trust_constants():
+    if other != PACKAGED:
         left_out = [refined(test, i, guessed(test, i, other)) for i in range(len(own))]
     return {"first guess": own, "without this set": left_out}
-
-
-def search(val: Unaries) -> dict[str, Any]:
-    """What `crfrnn.search` finds."""
-    return crfrnn.search(
-        val.images,
-        val.probs,
-        val.labels,
-        spacing=val.spacing,
-        trials=TRIALS,
-        unknown=unaries.IGNORE,
-        progress=False,
-    ).best
 
 
 def report(folder: Path, output: Path) -> None:
@@ -95,7 +84,7 @@ def report(folder: Path, output: Path) -> None:
         found = rows(name, quality, folder)
         results[f"{name}, {quality}"] = found | guesses(name, quality, left_out[name], folder)
     content = {
-        "rule": trust_constants()._asdict(),
+        "rule": PACKAGED._asdict(),
         "left_out": {name: rule._asdict() for name, rule in left_out.items()},
         "dice": {
             task: {row: [round(value, 3) for value in values] for row, values in found.items()}
@@ -105,11 +94,6 @@ def report(folder: Path, output: Path) -> None:
     }
     runs.write_json(output, content)
     print(table(results))
-
-
-def trust_constants() -> Rule:
-    """The rule that is in the package."""
-    return Rule(1.0, trust.LOWEST, trust.FULL, trust.MORE)
 
 
 def table(results: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

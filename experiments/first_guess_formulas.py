@@ -42,11 +42,6 @@ RANGES = {
 }
 
 
-def error_reduction(before: float, after: float) -> float:
-    """Share of the errors that went away; 5 points more, so that the best maps do not decide."""
-    return (after - before) / (105 - before)
-
-
 def fit(folder: Path, trials: int, seconds: float | None) -> None:
     """Makes trials of the constants, or those that are left."""
     import optuna
@@ -68,11 +63,12 @@ def fit(folder: Path, trials: int, seconds: float | None) -> None:
                 for name, (low, high, log) in RANGES.items()
             }
         )
-        after = {}
-        for name, kind in tasks:
-            crf = together([formulas(s, constants) for s in seen[name, kind]])
-            after[name, kind] = nanmean(scorers[name, kind].scores(crf))
-        gains = {" ".join(task): error_reduction(before[task], after[task]) for task in tasks}
+        gains = {}
+        for task in tasks:
+            crf = together([formulas(s, constants) for s in seen[task]])
+            gain = nanmean(scorers[task].scores(crf)) - before[task]
+            # The share of the errors; 5 points more, so that the best maps do not decide.
+            gains[" ".join(task)] = gain / (105 - before[task])
         trial.set_user_attr("gains", gains)
         return float(np.mean([_counted(task, gain) for task, gain in gains.items()]))
 

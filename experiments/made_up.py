@@ -26,11 +26,8 @@ from experiments.unaries import spread
 
 SETS = ("hippocampus", "wbc1", "nuclei_stain", "vnc_em", "hc18")
 KINDS = ("blurred", "coarse", "classifier")
-WINDOW = {
-    "vnc_em": (224, 224),
-    "hc18": (224, 288),
-    "nuclei_stain": (200, 240),
-}  # large images are cropped: time
+# Large images are cropped: time.
+WINDOW = {"vnc_em": (224, 224), "hc18": (224, 288), "nuclei_stain": (200, 240)}
 COUNTS = {"train": 3, "val": 5, "test": 10}
 
 

@@ -64,17 +64,7 @@ QUALITIES = {
     "fcn": Recipe(300, 60, batch=2, network="fcn8s"),
     "segnet": Recipe(300, 60, batch=2, network="segnet"),
 }
-
-
 HURRIED = ("vnc_em", "camvid", "hippocampus")  # sets whose good networks have half the updates
-
-
-def recipe_of(name: str, quality: str) -> Recipe:
-    """How the network of a set is made."""
-    recipe = QUALITIES[quality]
-    if quality == "good" and name in HURRIED:
-        return recipe._replace(updates=recipe.updates // 2)
-    return recipe
 
 
 class Size(NamedTuple):
@@ -213,7 +203,9 @@ def predict(model: Any, case: Case, stride: int) -> np.ndarray:
 
 def make(name: str, quality: str, folder: Path) -> None:
     """Trains one network and writes what it says about validation and test cases."""
-    recipe, size = recipe_of(name, quality), SIZES[name]
+    recipe, size = QUALITIES[quality], SIZES[name]
+    if quality == "good" and name in HURRIED:
+        recipe = recipe._replace(updates=recipe.updates // 2)
     found, labels = data.load(name), len(data.labels(name))
     parts = data.split(found, val=COUNTS["val"], test=COUNTS["test"])
     model = train(

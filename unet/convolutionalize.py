@@ -31,6 +31,7 @@ _POINTWISE = (
 # Those of them for which the features of one position are not independent of each other, or have
 # weights of their own.
 _OVER_FEATURES = (layers.BatchNormalization, layers.LayerNormalization, layers.Softmax)
+_SOFTMAX = (keras.activations.softmax, keras.activations.log_softmax)
 
 
 def convolutionalize(classifier: keras.Model) -> keras.Model:
@@ -190,16 +191,9 @@ def _check_chain(collapse: keras.layers.Layer, chain: list[keras.layers.Layer]) 
     for layer in chain:
         if isinstance(layer, layers.Dense):
             return
-        if isinstance(layer, _OVER_FEATURES) or _is_softmax(layer):
+        if isinstance(layer, _OVER_FEATURES) or getattr(layer, "activation", None) in _SOFTMAX:
             raise ValueError(
                 f"Expected Dense as the first layer after {collapse.name!r} that does not work on "
                 f"each number by itself. Received: {layer.name!r}, a {type(layer).__name__}"
             )
     raise ValueError(f"Expected a Dense layer after {collapse.name!r}. Received: none")
-
-
-def _is_softmax(layer: keras.layers.Layer) -> bool:
-    return getattr(layer, "activation", None) in (
-        keras.activations.softmax,
-        keras.activations.log_softmax,
-    )

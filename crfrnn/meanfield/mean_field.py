@@ -153,7 +153,10 @@ def mean_field(
         made_with = (theta_alpha, theta_beta)
         if image_gradient and method == "lattice":
             options["learned_from"] = len(grid)  # the channels, behind the coordinates
-            made_with = tuple(_constant(theta, ops) for theta in made_with)
+            made_with = tuple(
+                ops.stop_gradient(theta) if checks.is_tensor(theta) else theta
+                for theta in made_with
+            )
         positions = bilateral_positions(image, *made_with, spacing)
         kernels.append((gaussian_kernel(positions, bandwidths, **options), bilateral_weight))
     labels = unary.shape[-1]
@@ -214,11 +217,6 @@ def _mask_of(mask: Any, unaries: Any, ops: Any) -> Any:
             f"{given}."
         )
     return ops.cast(mask if len(given) > len(points) else mask[..., None], "bool")
-
-
-def _constant(value: Any, ops: Any) -> Any:
-    """A number, or a tensor that receives no gradient."""
-    return ops.stop_gradient(value) if checks.is_tensor(value) else value
 
 
 def _is_zero(weight: Any) -> bool:

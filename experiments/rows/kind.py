@@ -93,11 +93,11 @@ class Kind:
         images = slices.per_case(slices.images)
         if self.config.reference == "image":
             return images
+        if self.config.reference == "image+probabilities":
+            pairs = zip(images, of.scores(split), strict=True)
+            return [np.concatenate([image, softmax(s, axis=-1)], axis=-1) for image, s in pairs]
         from experiments.train import references
 
-        if self.config.reference == "image+probabilities":
-            probs = [softmax(one, axis=-1) for one in of.scores(split)]
-            return references.with_probabilities(images, probs)
         size = self.config.batch_size
         return references.components(of.network, slices, self._projection, size)
 

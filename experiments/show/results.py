@@ -79,8 +79,8 @@ class Outcome:
             row: [condense.metrics(seed[row]) for seed in self._seeds] for row in self.rows
         }
         # Bootstraps take their time, and tables, figures and sentences ask for the same ones.
-        self.comparison = functools.cache(self._comparison)
-        self.equivalent = functools.cache(self._equivalent)
+        self.comparison = functools.cache(self.comparison)
+        self.equivalent = functools.cache(self.equivalent)
 
     def versus(self, row: str, reference: str) -> str:
         """How a difference of two rows is called in tables and figures."""
@@ -116,11 +116,11 @@ class Outcome:
             )
         return change
 
-    def _comparison(self, row: str, reference: str, metric: str = "dice") -> stats.Estimate:
+    def comparison(self, row: str, reference: str, metric: str = "dice") -> stats.Estimate:
         """Everything about the difference of two rows in a metric."""
         return stats.estimate(self.change(row, reference, metric), self.groups)
 
-    def _equivalent(self, row: str, reference: str, margin: float) -> bool:
+    def equivalent(self, row: str, reference: str, margin: float) -> bool:
         """Whether two rows are shown to have the same Dice up to a margin."""
         return stats.equivalent(self.change(row, reference), self.groups, margin)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -68,13 +67,6 @@ def components(
 ) -> list[np.ndarray]:
     """What a CRF compares, (D, h, w, 4) per case."""
     return slices.per_case(_seen(network, slices, batch_size) @ found.kernel + found.bias)
-
-
-def with_probabilities(
-    images: Sequence[np.ndarray], probs: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """Images (D, h, w, K) and probabilities (D, h, w, L) of N cases as (D, h, w, K + L)."""
-    return [np.concatenate(both, axis=-1) for both in zip(images, probs, strict=True)]
 
 
 def embedded(

@@ -65,7 +65,7 @@ def browser(results: Mapping[str, Any], folder: Path, number: int) -> dict[str, 
         "before": before,
         "after": after if changes else len(rows),
         "columns": [COLUMNS[name] for name in OF_A_RUN],
-        "labels": [(names[label], _hex(palette[label])) for label in labels],
+        "labels": [(names[label], f"#{bytes(palette[label][:3]).hex()}") for label in labels],
         "total": len(ranking),
         "cases": [
             {**_case(one, rows, palette), **_heading(one, rank, len(ranking), changes)}
@@ -128,10 +128,6 @@ def _numbers(scores: Mapping[str, Any], row: Row) -> list[str]:
         return markdown.NOTHING if absent or np.isnan(scores[metric]) else f"{scores[metric]:.2f}"
 
     return [number(metric) for metric in OF_A_RUN]
-
-
-def _hex(colour: np.ndarray) -> str:
-    return "#" + bytes(colour[:3]).hex()
 
 
 def _painted(labels: np.ndarray, palette: np.ndarray, background: int | None) -> str:
