@@ -5,8 +5,6 @@ import numpy as np
 
 from crfrnn import DenseCRFLoss
 
-# ---- Training ------------------------------------------------------------------------------------
-
 
 def scribbled(loss_weight, **compiled):
     """A linear model of one telling and eight meaningless channels, and data with few labels.

@@ -10,8 +10,6 @@ from tests import backend
 from tests.layers.attached import CRF, IMAGE, convolution, functional, logits_by_hand, refined
 from tests.tolerances import FLOAT32, assert_close
 
-# ---- What stands behind the softmax --------------------------------------------------------------
-
 # Each keeps the probabilities; after the first ones, softmax(f(x)) = f(softmax(x)).
 MOVES = {
     "nearest": lambda: layers.UpSampling2D(1),

@@ -10,8 +10,6 @@ from tests import backend
 from tests.layers.random_case import CHANNELS, IMAGE, LABELS, RNG, THETAS, UNARIES, by_numpy
 from tests.tolerances import FLOAT32, assert_close
 
-# ---- Masks ---------------------------------------------------------------------------------------
-
 AROUND = ((0, 0), (0, 2), (0, 1), (0, 0))
 INSIDE = np.pad(np.ones(IMAGE.shape[:-1], bool), AROUND[:-1])
 

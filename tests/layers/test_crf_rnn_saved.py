@@ -12,8 +12,6 @@ from tests import backend
 from tests.layers.random_case import ARGUMENTS, IMAGE, RNG, THETAS, model_of
 from tests.tolerances import FLOAT32, assert_close
 
-# ---- Configuration and saving --------------------------------------------------------------------
-
 
 def test_config_holds_every_argument():
     layer = CRFRNN(**ARGUMENTS, name="crf", dtype="mixed_bfloat16", trainable=False)

@@ -12,8 +12,6 @@ from tests import backend
 from tests.layers.random_case import IMAGE, RNG, THETAS, UNARIES, model_of
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
-# ---- Training ------------------------------------------------------------------------------------
-
 
 def training_case():
     """Noisy images of two half planes, and their labels."""

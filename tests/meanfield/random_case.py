@@ -51,6 +51,4 @@ def loops(
     return np.stack(refined)
 
 
-# ---- Points that take no part --------------------------------------------------------------------
-
 MASK = RNG.random((2, 3, 4)) < 0.6

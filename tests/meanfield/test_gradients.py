@@ -20,8 +20,6 @@ from tests.meanfield.random_case import (
 from tests.offline import dense_crf_reference as reference
 from tests.tolerances import GRADIENT, assert_close
 
-# ---- Gradients -----------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("method", ["exact", "lattice"])
 def test_gradients_equal_finite_differences(method):

@@ -8,8 +8,6 @@ from tests.offline.dense_crf_reference import kernel_matrices, normalized
 from tests.offline.random_case import THETAS, WEIGHTS, case, expected
 from tests.tolerances import EXACT, FLOAT32, assert_close
 
-# ---- Damping -------------------------------------------------------------------------------------
-
 REPULSIVE = np.array(
     [[0.9, -0.2, 0.0], [0.1, 1.2, 0.0], [0.3, 0.0, 0.5]]
 )  # likes unlike neighbours

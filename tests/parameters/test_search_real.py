@@ -12,8 +12,6 @@ from crfrnn.parameters.search import search
 from data import corruption
 from tests.real_sets import needs
 
-# ---- Real images and volumes -----------------------------------------------------------------
-
 
 def from_set(name, part):
     """Some cases of a split: windows of images, whole volumes, slices of volumes."""
