@@ -151,7 +151,7 @@ def interval_over_both(
     with np.errstate(invalid="ignore"):  # a round without any case of some seed: NaN
         per_seed = (times @ sums.T) / (times @ counts.T)  # (B, R)
     per_seed = per_seed[~np.isnan(per_seed).any(axis=1)]
-    return _mixture_interval(
+    return mixture_interval(
         per_seed.mean(axis=1), stats.sem(per_seed, axis=1), num_seeds - 1, confidence
     )
 
@@ -230,12 +230,17 @@ def equivalent(
     return bool(np.all(np.abs(bounds) <= margin))
 
 
-def _mixture_interval(
+def mixture_interval(
     centres: np.ndarray, scales: np.ndarray, degrees: int, confidence: float
 ) -> Interval:
     """The central interval of an equal mixture of Student's t, centre + scale * t.
 
-    A scale may be 0, which puts all of its share on the centre.
+    Centres and scales (rounds,); a scale may be 0, which puts all of its share on the centre.
+
+    Example:
+        >>> low, high = mixture_interval(np.zeros(2), np.ones(2), degrees=1, confidence=0.5)
+        >>> round(low, 3), round(high, 3)
+        (-1.0, 1.0)
     """
 
     def quantile(level: float) -> float:

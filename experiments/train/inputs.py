@@ -103,8 +103,8 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
 
     The seed chooses the training cases where not all are used; validation and test cases are the
     same for all seeds. Whole groups are for one split each; a number of cases is taken group by
-    group, or in turn from all groups where that would leave one group alone. Raises what
-    ``data.load`` raises, and ValueError for too few cases.
+    group, or in turn from all groups of a split where the configuration says so, or where one
+    group would stand alone. Raises what ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
@@ -118,7 +118,7 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
             f"{asked} (options --train-cases etc.)."
         ) from None
-    if any(_alone(part) for part in parts.values()):
+    if config.spread_cases or any(_alone(part) for part in parts.values()):
         parts = _spread(cases, sizes, seed) or parts
     if config.scale != 1:
         for part in parts.values():

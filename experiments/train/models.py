@@ -35,6 +35,7 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
         # Of networks of other widths the same share, so that none is thinner than the others.
         "width": max(config.width * taken["width"] // 64, 1),
         "depth": config.depth if config.network == "unet" else config.resnet_depth,
+        "output_stride": config.output_stride,
         "normalization": config.normalization,
         "dropout": config.dropout,
     }

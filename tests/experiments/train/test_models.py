@@ -36,6 +36,9 @@ def test_networks_take_of_the_settings_what_they_have():
     assert width("unet", "down0_conv1") == 64 // 4
     assert width("patch_cnn", "conv1") == 48 // 4
     assert width("liteseg", "pyramid0") == 96 // 4
+    assert "enlarge" in {
+        layer.name for layer in models.front_end(Config(output_stride=4), 1, 2).layers
+    }
     assert width("pspnet", "conv3_block4_out") == 128 // 4  # four blocks, 128 channels: ResNet-34
 
 
