@@ -12,18 +12,13 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
-from skimage.graph import MCP_Geometric
+from scipy import ndimage
 
 from .case import Case
+from .outlines import flipped, moved, regions
+from .strokes import apart, strokes
 
 VOID = 255
-
-_EIGHT = np.ones((3, 3), bool)  # pixels that touch at a corner belong together
-
-# A stroke turns where the room to the outline is this share of the distance from what is drawn.
-_ROOM = 0.25
 
 
 def scribbles(label: np.ndarray, *, seed: int, share: float = 0.03, void: int = VOID) -> np.ndarray:
@@ -62,7 +57,7 @@ def scribbles(label: np.ndarray, *, seed: int, share: float = 0.03, void: int = 
     rng = np.random.default_rng(seed)
     weak = np.full_like(label, void)
     for value in np.unique(label):
-        weak[_strokes(label == value, share, rng)] = value
+        weak[strokes(label == value, share, rng)] = value
     return weak
 
 
@@ -100,7 +95,7 @@ def points(
     weak = np.full_like(label, void)
     for value in np.unique(label):
         mask = label == value
-        for y, x in _apart(mask, number, size, rng):
+        for y, x in apart(mask, number, size, rng):
             top, left = max(y - size // 2, 0), max(x - size // 2, 0)
             dot = np.s_[top : y - size // 2 + size, left : x - size // 2 + size]
             weak[dot][mask[dot]] = value
@@ -148,11 +143,11 @@ def noisy_outlines(
         )
     rng = np.random.default_rng(seed)
     values, index = np.unique(label, return_inverse=True)
-    regions = _regions(index.reshape(label.shape), len(values))
+    inside = regions(index.reshape(label.shape), len(values))
     noisy = np.full_like(label, values[0])
-    for k in sorted(range(1, len(values)), key=lambda k: -regions[k].sum()):
-        noisy[_moved(regions[k], low, high, rng)] = values[k]
-    return _flipped(noisy, flips, rng)
+    for k in sorted(range(1, len(values)), key=lambda k: -inside[k].sum()):
+        noisy[moved(inside[k], low, high, rng)] = values[k]
+    return flipped(noisy, flips, rng)
 
 
 KINDS = {"scribbles": scribbles, "points": points, "outlines": noisy_outlines}
@@ -259,134 +254,3 @@ def _but_ignored(
 
 def _seed(seed: int, index: int, name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{index}:{name}".encode()).digest(), "big")
-
-
-def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance to the nearest pixel outside mask or outside the image, (H, W); 0 outside mask."""
-    return ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-
-
-def _strokes(mask: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    depth = _depth(mask)
-    wanted = max(1, round(share * mask.sum()))
-    drawn = np.zeros_like(mask)
-    # Where the insides are too small for the wanted length, strokes go to the outline after all.
-    for nearest in (1, 0):
-        pieces, number = ndimage.label((depth > nearest) & ~drawn, _EIGHT)
-        areas = np.bincount(pieces.ravel(), minlength=number + 1)[1:]
-        boxes = ndimage.find_objects(pieces)
-        # Exponential clocks: an order drawn without replacement, with odds in proportion to area.
-        for k in np.argsort(rng.exponential(size=number) / areas):
-            room = min(wanted - drawn.sum(), np.ceil(1.5 * wanted * areas[k] / areas.sum()))
-            if room < 1:
-                break
-            inside = np.where(pieces[boxes[k]] == k + 1, depth[boxes[k]], 0)
-            drawn[boxes[k]] |= _stroke(inside, int(room), rng)
-    return drawn
-
-
-def _stroke(depth: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-    """A connected stroke along the ridge of depth, (H, W) with 0 where no stroke may be.
-
-    It has `length` pixels, or fewer when every pixel touches it.
-    """
-    cost = np.where(depth > 0, 1 / np.maximum(depth, 1) ** 2, -1)  # no way through below 0
-
-    def leg(places: np.ndarray) -> np.ndarray:
-        """Path from places to a pixel far from them, (n, 2); empty if all pixels touch them."""
-        distance = ndimage.distance_transform_edt(~places)
-        score = np.minimum(distance, depth / _ROOM)
-        if score.max() < 2:
-            return np.empty((0, 2), int)
-        score *= rng.uniform(0.8, 1, depth.shape)  # seeds differ in a disc's diameter, too
-        end = np.unravel_index(score.argmax(), depth.shape)
-        paths = MCP_Geometric(cost)
-        starts = np.argwhere(places)
-        # From the far end, as the search stops at the first of the places that it meets.
-        costs, _ = paths.find_costs([end], starts, find_all_ends=False)
-        return np.array(paths.traceback(starts[costs[places].argmin()]))[::-1]
-
-    drawn = _marked(depth.shape, rng.permutation(np.argwhere(depth > 0))[:1])
-    if len(path := leg(drawn)):
-        path = leg(
-            _marked(depth.shape, path[-1:])
-        )  # along the ridge, from one far place to another
-        offset = rng.integers(max(len(path) - length, 0) + 1)
-        drawn = _marked(depth.shape, path[offset : offset + length])
-    while drawn.sum() < length and len(path := leg(drawn)):
-        drawn |= _marked(depth.shape, path[1 : 1 + length - drawn.sum()])
-    return drawn
-
-
-def _marked(shape: tuple[int, ...], pixels: np.ndarray) -> np.ndarray:
-    mask = np.zeros(shape, bool)
-    mask[tuple(pixels.T)] = True
-    return mask
-
-
-def _apart(
-    mask: np.ndarray, number: int, size: int, rng: np.random.Generator
-) -> list[tuple[int, int]]:
-    """Centres in mask of up to `number` squares that stay apart and inside as far as they can."""
-    whole = ndimage.minimum_filter(np.pad(mask, size), size)[size:-size, size:-size]
-    centres: list[tuple[int, int]] = []
-    for _ in range(number):
-        distance = np.full(mask.shape, np.inf)
-        if centres:
-            places = _marked(mask.shape, np.array(centres))
-            distance = ndimage.distance_transform_cdt(~places, "chessboard").astype(float)
-        # More than `size` apart, squares do not even touch.
-        choices = (whole & (distance > size), mask & (distance > size), mask & (distance > 0))
-        choice = next((choice for choice in choices if choice.any()), None)
-        if choice is None:
-            break
-        choice &= distance >= distance[choice].max() / 4
-        centres.append(tuple(rng.choice(np.argwhere(choice))))
-    return centres
-
-
-def _regions(index: np.ndarray, number: int) -> np.ndarray:
-    """Each class with all that lies in it, (number, H, W) bool; see `noisy_outlines`.
-
-    Args:
-        index: (H, W) integers 0..number-1, all of them present.
-        number: of classes.
-    """
-    pairs = np.zeros((number, number))
-    np.add.at(pairs, (index[:, :-1], index[:, 1:]), 1)
-    np.add.at(pairs, (index[:-1], index[1:]), 1)
-    borders = pairs + pairs.T
-    np.fill_diagonal(borders, 0)
-    tree = csgraph.minimum_spanning_tree(sparse.csr_array(-borders))
-    order, parents = csgraph.breadth_first_order(tree, 0, directed=False)
-    regions = index == np.arange(number)[:, None, None]
-    for k in order[:0:-1]:
-        regions[parents[k]] |= regions[k]
-    return regions
-
-
-def _moved(region: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.ndarray:
-    """Each piece of region (H, W) eroded or dilated by low to high pixels."""
-    moved = np.zeros_like(region)
-    pieces, _ = ndimage.label(region, _EIGHT)
-    for k, box in enumerate(ndimage.find_objects(pieces), 1):
-        box = tuple(slice(max(side.start - high - 1, 0), side.stop + high + 1) for side in box)
-        piece = pieces[box] == k
-        pixels = rng.integers(low, high + 1)
-        if rng.random() < 0.5:
-            moved[box] |= ndimage.distance_transform_edt(~piece) <= pixels
-        else:
-            depth = ndimage.distance_transform_edt(piece)
-            moved[box] |= depth > min(pixels, depth.max() - 1)
-    return moved
-
-
-def _flipped(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A share of the pixels beside another class take the class of such a neighbour."""
-    padded = np.pad(label, 1, mode="edge")
-    above, below, left, right = padded[:-2], padded[2:], padded[:, :-2], padded[:, 2:]
-    neighbours = np.stack([above[:, 1:-1], below[:, 1:-1], left[1:-1], right[1:-1]])
-    differs = neighbours != label
-    picked = (rng.uniform(1, 2, differs.shape) * differs).argmax(0)
-    other = np.take_along_axis(neighbours, picked[None], 0)[0]
-    return np.where(differs.any(0) & (rng.random(label.shape) < share), other, label)

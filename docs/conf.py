@@ -11,14 +11,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.util.logging import getLogger
 
-from crfrnn import __version__
+import crfrnn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for whom `python -m sphinx` runs elsewhere
 from tools.explorer import page
 
 project = "crfrnn"
-release = __version__
+release = crfrnn.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -90,6 +91,14 @@ def formula(display):
     return visit, None
 
 
+def complete(app, env):
+    """Every public name has its place in the documentation; a warning, and so with -W an error."""
+    documented = env.get_domain("py").objects
+    for name in {*crfrnn.__all__} - {"__version__"}:
+        if f"crfrnn.{name}" not in documented:
+            getLogger(__name__).warning("crfrnn.%s is on no page: docs/api.md lists them", name)
+
+
 def explorer(app, error):
     """The page of the explorer is a file of its own, made of docs/explorer and crfrnn/explorer."""
     if error is None and app.builder.format == "html":
@@ -97,6 +106,7 @@ def explorer(app, error):
 
 
 def setup(app):
+    app.connect("env-check-consistency", complete)
     app.connect("build-finished", explorer)
     app.add_html_math_renderer("mathml", formula("inline"), formula("block"))
     app.connect("autodoc-process-signature", keras_signature)

@@ -37,10 +37,10 @@ ONCE = (
     *(f"crfrnn/{room}" for room in ("cli", "diagnosis", "files", "large", "native", "offline")),
     *(f"crfrnn/{room}" for room in ("parameters", "pydensecrf")),
     *("tests/benchmarks", "tests/cli", "tests/data", "tests/diagnosis", "tests/files"),
-    *(f"tests/native/test_{name}.py" for name in ("headers", "interrupts", "native")),
+    *(f"tests/native/test_{name}.py" for name in ("headers", "interrupts", "native", "threads")),
     *("tests/large", "tests/offline", "tests/parameters", "tests/pydensecrf"),
-    *("tests/experiments/rows", "tests/experiments/studies"),
-    *(f"tests/experiments/score/test_{name}.py" for name in ("metrics", "stats")),
+    *(f"tests/experiments/{room}" for room in ("report", "rows", "studies")),
+    *(f"tests/experiments/score/test_{name}.py" for name in ("metrics", "mixture", "stats")),
     "tests/experiments/train/test_inputs.py",
     *(
         f"tests/experiments/test_{name}.py"
@@ -50,7 +50,6 @@ ONCE = (
             "killed",
             "progress",
             "quiet",
-            "report",
             "results_page",
             "runs",
             "table",
@@ -58,11 +57,19 @@ ONCE = (
     ),
     *(
         f"tests/test_{name}.py"
-        for name in ("conversion", "floors", "notebooks", "once", "package", "public_names")
+        for name in (
+            "conversion",
+            "floors",
+            "notebooks",
+            "once",
+            "package",
+            "public_names",
+            "sizes",
+        )
     ),
 )
 
-_states = {}  # of each module's RNG, as it was when the module had been imported
+_states = {}  # of each RNG of a module, as it was when the modules had been imported
 
 
 def pytest_collection_modifyitems(items):
@@ -89,5 +96,17 @@ def _the_module_s_numbers_from_the_start(request):
     """
     rng = getattr(request.module, "RNG", None)
     if rng is not None:
-        state = _states.setdefault(request.module.__name__, rng.bit_generator.state)
+        state = _states.setdefault(id(rng), rng.bit_generator.state)
         rng.bit_generator.state = state
+
+
+@pytest.fixture(params=[True, False], ids=["native", "without"])
+def with_native(request, monkeypatch):
+    """Whether the C++ lattice is used: a test that asks for it runs with and without."""
+    from crfrnn.filtering import native
+
+    if request.param and not native.available():
+        pytest.skip("no native library")
+    if not request.param:
+        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
+    return request.param

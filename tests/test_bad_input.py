@@ -8,29 +8,15 @@ import pytest
 
 import crfrnn
 from crfrnn.filtering import native
-from crfrnn.pydensecrf import densecrf, eigen, utils
+from crfrnn.pydensecrf import densecrf
+from tests.bad_input import CRF, IMAGE, NAN, PROBS, RNG
 
-RNG = np.random.default_rng(0)
-IMAGE = RNG.uniform(0, 1, (6, 9, 2))
-PROBS = RNG.dirichlet(np.ones(3), (6, 9))
 LOGITS = np.log(PROBS)
-CRF = dict(
-    theta_alpha=5.0, theta_beta=0.3, theta_gamma=1.5, bilateral_weight=4.0, spatial_weight=2.0
-)
 CLOUD = dict(image=IMAGE.reshape(-1, 2), probs=PROBS.reshape(-1, 3))
-NAN = float("nan")
 
 
 def refine(**changes):
     return crfrnn.refine(**{**dict(image=IMAGE, probs=PROBS), **CRF, **changes})
-
-
-@pytest.fixture(params=[True, False], ids=["native", "without"])
-def with_native(request, monkeypatch):
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
-        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
 
 
 BAD_FOR_REFINE = {
@@ -245,147 +231,6 @@ def test_gaussian_filter(changes, error, message):
 )
 def test_unaries(use, message):
     with pytest.raises(ValueError, match=message):
-        use()
-
-
-TRUTH = (RNG.uniform(size=(3, 8, 9)) > 0.5).astype(int)
-P = np.clip(0.3 + 0.4 * TRUTH + RNG.normal(0, 0.1, TRUTH.shape), 0.01, 0.99)
-CASES = dict(images=TRUTH + RNG.normal(0, 0.1, TRUTH.shape), labels=TRUTH)
-CASES["probs"] = np.stack([1 - P, P], -1)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (dict(images=None), "`images` to be a list of arrays"),
-        (dict(labels=TRUTH[:2]), "3 images, 3 probs, 2 labels"),
-        (dict(labels=TRUTH[:, :5]), r"Case 0: Expected labels of shape \(8, 9\)"),
-        (dict(labels=TRUTH + 5), r"whole numbers 0..1"),
-        (dict(labels=TRUTH + 0.5), r"whole numbers 0..1"),
-        (dict(labels=0 * TRUTH), "some foreground"),
-        (dict(probs=np.log(CASES["probs"])), "probs_from_logits"),
-        (dict(probs=P), r"Case 0: .*one probability per point: np.stack\(\[1 - p, p\], -1\)"),
-        (dict(metric="f1"), "'dice', 'iou', 'boundary'"),
-        (dict(trials=1), "`trials` to be a whole number, 2 or more"),
-        (dict(trials=2.5), "`trials` to be a whole number, 2 or more"),
-        (dict(ranges=dict(theta=(1, 2))), "Expected `ranges` of theta_alpha"),
-        (dict(ranges=dict(theta_alpha=(3, 2))), "0 < lowest < highest"),
-        (dict(groups=["a"]), "Expected 3 `groups`"),
-        (dict(slice_axis=2), "one of the 2 axes"),
-        (dict(workers=0), "`workers` to be a whole number, 1 or more"),
-        (dict(num_iterations=-1), "`num_iterations` to be a whole number"),
-        (dict(metric="boundary", width=-1), "`width` to be a positive number"),
-        (dict(spacing=(1, 0)), "`spacing` to be positive"),
-        (dict(spacing=(1, 2, 3)), "one number per axis"),
-    ],
-)
-def test_search(changes, message):
-    pytest.importorskip("optuna")
-    with pytest.raises(ValueError, match=message):
-        crfrnn.search(**{**CASES, "trials": 2, "progress": False, **changes})
-
-
-@pytest.mark.parametrize(
-    ("use", "message"),
-    [
-        (lambda: crfrnn.first_guess([]), "at least one image"),
-        (lambda: crfrnn.first_guess("image.png"), "array of real numbers"),
-        (lambda: crfrnn.first_guess(IMAGE.tolist()), r"lists of numbers\. Use np\.asarray of each"),
-        (lambda: crfrnn.first_guess([IMAGE[0, 0].tolist()]), "lists of numbers"),
-        (lambda: crfrnn.first_guess([IMAGE], 3), "`probs` to be a list of arrays. Received 3"),
-        (lambda: crfrnn.first_guess([IMAGE], mask=True), "`mask` to be a list of arrays"),
-        (lambda: crfrnn.first_guess(IMAGE, spacing={}), "`spacing` to be an array of real"),
-        (lambda: crfrnn.first_guess([IMAGE], spacing=[]), "`spacing` to be one number or one"),
-        (lambda: crfrnn.first_guess(IMAGE * NAN), "finite image"),
-        (lambda: crfrnn.first_guess([IMAGE, IMAGE[..., :1]]), "equal numbers of channels"),
-        (lambda: crfrnn.first_guess([IMAGE], [PROBS, PROBS]), "1 images, 2 probs"),
-        (lambda: crfrnn.first_guess(IMAGE, PROBS, spacing=(1, 0)), "`spacing` to be positive"),
-        (lambda: crfrnn.first_guess(IMAGE, PROBS, spacing=(1, 2, 3)), "one number per axis"),
-        (lambda: crfrnn.first_guess(IMAGE, PROBS[..., 0]), "becomes two: np.stack"),
-        (lambda: crfrnn.diagnose(IMAGE, PROBS[..., 0], **CRF), "becomes two: np.stack"),
-        (lambda: crfrnn.diagnose(IMAGE[:5], PROBS, **CRF), "of the same S"),
-        (lambda: crfrnn.diagnose(IMAGE, PROBS * NAN, **CRF), "without NaN"),
-        (lambda: crfrnn.diagnose(IMAGE, PROBS, TRUTH[0], **CRF), r"labels of shape \(6, 9\)"),
-        (lambda: crfrnn.diagnose(IMAGE, PROBS, num_iterations=-1, **CRF), "whole number, 0 or"),
-        (lambda: crfrnn.diagnose(IMAGE, PROBS, **{**CRF, "theta_beta": 0}), "to be positive"),
-    ],
-)
-def test_guess_and_diagnose(use, message):
-    with pytest.raises(ValueError, match=message):
-        use()
-
-
-FLAT = np.zeros((2, 6), np.float32)
-RGB = np.zeros((2, 3, 3), np.uint8)
-
-
-def crf2d():
-    return densecrf.DenseCRF2D(3, 2, 2)
-
-
-@pytest.mark.parametrize(
-    ("use", "error", "message"),
-    [
-        (lambda: densecrf.DenseCRF(0, 2), ValueError, "`nvar` to be 1 or more"),
-        (lambda: densecrf.DenseCRF("6", 2), TypeError, "integer is required: `nvar`"),
-        (lambda: densecrf.DenseCRF2D(3, -2, 2), ValueError, "`h` to be 1 or more"),
-        (lambda: crf2d().setUnaryEnergy(FLAT.astype(float)), ValueError, "astype.np.float32"),
-        (lambda: crf2d().setUnaryEnergy(FLAT.reshape(2, 2, 3)), ValueError, "reshape"),
-        (lambda: crf2d().setUnaryEnergy(FLAT[:, :5].copy()), ValueError, r"Need \(2, 6\)"),
-        (lambda: crf2d().setUnaryEnergy(FLAT.T.copy()), ValueError, "labels come first"),
-        (lambda: crf2d().setUnaryEnergy(FLAT.T.copy().T), ValueError, "ascontiguousarray"),
-        (lambda: crf2d().setUnaryEnergy(FLAT * NAN), ValueError, "without NaN"),
-        (lambda: crf2d().setUnaryEnergy([[0] * 6] * 2), TypeError, "Received list"),
-        (lambda: crf2d().setUnaryEnergy(None), TypeError, "Received NoneType"),
-        (lambda: crf2d().setUnaryEnergy(FLAT, FLAT), ValueError, r"f of shape \(F, nvar\)"),
-        (lambda: crf2d().setUnary(FLAT), TypeError, "Use setUnaryEnergy"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT.astype(float), 3), ValueError, "np.float32"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT[:, :5].copy(), 3), ValueError, r"Need \(F, 6\)"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT[:0], 3), ValueError, r"F >= 1"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT + np.inf, 3), ValueError, "finite positions"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT, "3"), TypeError, "`compat`"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT, np.ones(3, np.float32)), ValueError, "for 2 lab"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT, np.ones(2)), ValueError, "`compat` to be float32"),
-        (
-            lambda: crf2d().addPairwiseEnergy(FLAT, np.float32(3)[None, None, None]),
-            ValueError,
-            ">2",
-        ),
-        (lambda: crf2d().addPairwiseEnergy(FLAT, 3, kernel=7), ValueError, "7 is not a valid Kern"),
-        (lambda: crf2d().addPairwiseEnergy(FLAT, 3, normalization=9), ValueError, "9 is not a val"),
-        (lambda: crf2d().addPairwiseGaussian(0, 3), ValueError, "to be positive"),
-        (lambda: crf2d().addPairwiseGaussian((3,), 3), ValueError, "one number or 2 of them"),
-        (lambda: crf2d().addPairwiseGaussian("3", 3), ValueError, "one number or 2 of them"),
-        (lambda: crf2d().addPairwiseBilateral(3, (1, 2), RGB, 3), ValueError, "`srgb` to be one"),
-        (lambda: crf2d().addPairwiseBilateral(3, 3, RGB / 255, 3), ValueError, "np.uint8"),
-        (lambda: crf2d().addPairwiseBilateral(3, 3, RGB[..., 0], 3), ValueError, "wrong number of"),
-        (
-            lambda: crf2d().addPairwiseBilateral(3, 3, RGB.transpose(1, 0, 2).copy(), 3),
-            ValueError,
-            "width first",
-        ),
-        (
-            lambda: crf2d().addPairwiseBilateral(3, 3, np.zeros((2, 3, 4), np.uint8), 3),
-            ValueError,
-            "utils.create_pairwise_bilateral",
-        ),
-        (lambda: crf2d().inference("5"), TypeError, "integer is required: `niter`"),
-        (lambda: crf2d().stepInference(None, None, None), TypeError, "startInference"),
-        (lambda: crf2d().klDivergence(FLAT.T), TypeError, r"shape \(2, 6\). Received shape \(6"),
-        (lambda: utils.unary_from_labels(np.array([0, 4]), 3, 0.5), ValueError, "1..3 and 0 for"),
-        (lambda: utils.unary_from_labels(np.array([3]), 3, 0.5, False), ValueError, "0..2, for"),
-        (lambda: utils.unary_from_labels(np.array([0.5]), 3, 0.5), ValueError, "integer labels"),
-        (lambda: utils.unary_from_labels(np.array([0]), 3, 1.0), ValueError, "`gt_prob` between"),
-        (lambda: utils.unary_from_softmax(PROBS, scale=2), ValueError, r"`scale` in \(0, 1\]"),
-        (lambda: utils.create_pairwise_gaussian((1, 2, 3), (4, 5)), ValueError, "per axis"),
-        (lambda: utils.create_pairwise_gaussian((1, 0), (4, 5)), ValueError, "to be positive"),
-        (lambda: utils.create_pairwise_bilateral((1, 2), (3, 4), IMAGE[..., 0]), ValueError, "per"),
-        (lambda: eigen.matrixXf(FLAT.astype(float)), ValueError, "mismatch"),
-        (lambda: eigen.vectorXf(FLAT), ValueError, "wrong number of dimensions"),
-    ],
-)
-def test_pydensecrf(use, error, message):
-    with pytest.raises(error, match=message):
         use()
 
 

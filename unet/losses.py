@@ -15,65 +15,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from unet.label_loss import LabelLoss, RegionLoss, log_probability, mean_over_valid
+
 __all__ = ["CrossEntropyAndDice", "Focal", "SoftDice", "Tversky"]
 
 
-class _LabelLoss(keras.losses.Loss):
-    def __init__(self, ignore_class: int | None, name: str, **arguments: Any):
-        super().__init__(name=name, **arguments)
-        self.ignore_class = ignore_class
-
-    def _compare(self, labels: Any, logits: Any) -> tuple[Any, Any, Any]:
-        """Truth (B, *S, L), zero where there is no label, logits (B, *S, L), valid (B, *S)."""
-        if len(labels.shape) == len(logits.shape):
-            labels = ops.squeeze(labels, -1)  # (B, *S, 1) -> (B, *S)
-        if logits.shape[-1] == 1:
-            # softmax((0, x)) = (1 - sigmoid(x), sigmoid(x))
-            logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
-        if self.ignore_class is None:
-            valid = ops.ones_like(labels, dtype="bool")
-        else:
-            valid = ops.not_equal(labels, self.ignore_class)
-        known = ops.where(valid, labels, 0)  # PyTorch has no one-hot beyond L
-        truth = ops.one_hot(ops.cast(known, "int32"), logits.shape[-1], dtype=logits.dtype)
-        valid = ops.cast(valid, logits.dtype)
-        return truth * valid[..., None], logits, valid
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "ignore_class": self.ignore_class}
-
-
-class _RegionLoss(_LabelLoss):
-    def __init__(
-        self,
-        per_case: bool,
-        background: bool,
-        ignore_class: int | None,
-        name: str,
-        **arguments: Any,
-    ):
-        super().__init__(ignore_class, name, **arguments)
-        self.per_case = per_case
-        self.background = background
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        truth, logits, valid = self._compare(y_true, y_pred)
-        probabilities = ops.softmax(logits) * valid[..., None]  # (B, *S, L)
-        first = 0 if self.background else 1
-        axes = tuple(range(1 if self.per_case else 0, len(logits.shape) - 1))
-        overlap = self._loss(truth[..., first:], probabilities[..., first:], axes)
-        return ops.mean(overlap, axis=-1)  # over the labels: () or (B,)
-
-    def _loss(self, truth: Any, probabilities: Any, axes: tuple[int, ...]) -> Any:
-        raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"per_case": self.per_case, "background": self.background}
-        return {**super().get_config(), **own}
-
-
 @keras.saving.register_keras_serializable(package="unet")
-class SoftDice(_RegionLoss):
+class SoftDice(RegionLoss):
     """1 - Dice of the predicted probabilities, the mean over the labels.
 
     For each label, ``1 - 2 sum(t p) / (sum(t) + sum(p))``, where t is 1 at the points of the label
@@ -123,7 +71,7 @@ class SoftDice(_RegionLoss):
 
 
 @keras.saving.register_keras_serializable(package="unet")
-class Tversky(_RegionLoss):
+class Tversky(RegionLoss):
     """1 - Tversky index of the predicted probabilities, the mean over the labels.
 
     For each label, ``1 - TP / (TP + alpha FP + beta FN)``, with the soft counts ``TP = sum(t p)``,
@@ -174,7 +122,7 @@ class Tversky(_RegionLoss):
 
 
 @keras.saving.register_keras_serializable(package="unet")
-class Focal(_LabelLoss):
+class Focal(LabelLoss):
     """Cross-entropy with less weight on points that are predicted well.
 
     At each point, ``-alpha (1 - p)**gamma log(p)``, where p is the probability of the point's own
@@ -224,18 +172,18 @@ class Focal(_LabelLoss):
         self.gamma = gamma
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        truth, logits, valid = self._compare(y_true, y_pred)
-        log_p = _log_probability(truth, logits)
+        truth, logits, valid = self.compare(y_true, y_pred)
+        log_p = log_probability(truth, logits)
         alpha = ops.sum(truth * ops.convert_to_tensor(self.alpha, dtype=logits.dtype), axis=-1)
         each = -alpha * ops.power(-ops.expm1(log_p), self.gamma) * log_p
-        return _mean_over_valid(each, valid)
+        return mean_over_valid(each, valid)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha, "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable(package="unet")
-class CrossEntropyAndDice(_LabelLoss):
+class CrossEntropyAndDice(LabelLoss):
     """Mean cross-entropy over the points with a label, plus :class:`SoftDice` of the whole batch.
 
     The loss of nnU-Net: cross-entropy has a gradient everywhere, Dice gives small structures
@@ -279,8 +227,8 @@ class CrossEntropyAndDice(_LabelLoss):
         self._dice = SoftDice(background=background, ignore_class=ignore_class)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        truth, logits, valid = self._compare(y_true, y_pred)
-        cross_entropy = _mean_over_valid(-_log_probability(truth, logits), valid)
+        truth, logits, valid = self.compare(y_true, y_pred)
+        cross_entropy = mean_over_valid(-log_probability(truth, logits), valid)
         if not self.dice_weight:
             return cross_entropy
         return cross_entropy + self.dice_weight * self._dice.call(y_true, y_pred)
@@ -288,14 +236,3 @@ class CrossEntropyAndDice(_LabelLoss):
     def get_config(self) -> dict[str, Any]:
         own = {"dice_weight": self.dice_weight, "background": self.background}
         return {**super().get_config(), **own}
-
-
-def _log_probability(truth: Any, logits: Any) -> Any:
-    """Of the true labels: (B, *S), 0 where void."""
-    # Not Keras's cross-entropy: TensorFlow's has a gradient where the truth is all zeros.
-    return ops.sum(truth * ops.log_softmax(logits), axis=-1)
-
-
-def _mean_over_valid(each: Any, valid: Any) -> Any:
-    """Scale losses that are 0 where void so that their mean is the mean over the valid points."""
-    return each / ops.maximum(ops.mean(valid), keras.config.epsilon())

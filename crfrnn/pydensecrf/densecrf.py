@@ -7,8 +7,6 @@ log-probabilities. Inside, the points come first and energies are logits, as eve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -17,30 +15,15 @@ from crfrnn.filtering import NormalizedFilter, make_filter
 from crfrnn.meanfield.in_place import MeanField, PairwiseKernel, pairwise_kernel
 from crfrnn.meanfield.logits import bounded
 from crfrnn.native import library
+from crfrnn.pydensecrf.arguments import bandwidths, compatibility, count, whole
 from crfrnn.pydensecrf.eigen import MatrixXf, buffer
+from crfrnn.pydensecrf.kinds import NAMES
+from crfrnn.pydensecrf.kinds import KernelType as KernelType
+from crfrnn.pydensecrf.kinds import NormalizationType as NormalizationType
+from crfrnn.pydensecrf.unary import ConstUnary as ConstUnary
+from crfrnn.pydensecrf.unary import LogisticUnary as LogisticUnary
+from crfrnn.pydensecrf.unary import Unary as Unary
 from crfrnn.pydensecrf.utils import create_pairwise_bilateral, create_pairwise_gaussian
-
-
-class KernelType(IntEnum):
-    """Which parameters of a kernel could be learned; without learning all are the same."""
-
-    CONST_KERNEL = 0
-    DIAG_KERNEL = 1
-    FULL_KERNEL = 2
-
-
-class NormalizationType(IntEnum):
-    """How a kernel is normalised; see `crfrnn.filtering.NormalizedFilter`.
-
-    NO_NORMALIZATION has no normalisation at all, not even by the mean of the norm, as the name of
-    a variable in pydensecrf's source would suggest: it computes that mean and does not use it.
-    """
-
-    NO_NORMALIZATION = 0
-    NORMALIZE_BEFORE = 1
-    NORMALIZE_AFTER = 2
-    NORMALIZE_SYMMETRIC = 3
-
 
 CONST_KERNEL = KernelType.CONST_KERNEL
 DIAG_KERNEL = KernelType.DIAG_KERNEL
@@ -49,48 +32,6 @@ NO_NORMALIZATION = NormalizationType.NO_NORMALIZATION
 NORMALIZE_BEFORE = NormalizationType.NORMALIZE_BEFORE
 NORMALIZE_AFTER = NormalizationType.NORMALIZE_AFTER
 NORMALIZE_SYMMETRIC = NormalizationType.NORMALIZE_SYMMETRIC
-
-_NORMALIZATIONS = {
-    NO_NORMALIZATION: "none",
-    NORMALIZE_BEFORE: "before",
-    NORMALIZE_AFTER: "after",
-    NORMALIZE_SYMMETRIC: "symmetric",
-}
-
-
-class Unary:
-    """Unary energies: `energies` is (L, N) float32. Made as `ConstUnary` or `LogisticUnary`."""
-
-    energies: np.ndarray
-
-
-class ConstUnary(Unary):
-    """Given energies.
-
-    Args:
-        u: (L, N) float32, C-contiguous.
-    """
-
-    def __init__(self, u: Any):
-        self.energies = buffer("u", u, np.float32, 2)
-
-
-class LogisticUnary(Unary):
-    """Energies that are linear in features of the points: L f.
-
-    Args:
-        L: (L, F) float32, C-contiguous.
-        f: (F, N) float32, C-contiguous.
-    """
-
-    def __init__(self, L: Any, f: Any):
-        weights, features = buffer("L", L, np.float32, 2), buffer("f", f, np.float32, 2)
-        if weights.shape[1] != len(features):
-            raise ValueError(
-                "Expected L of shape (nlabels, F) and f of shape (F, nvar). "
-                f"Received shapes {weights.shape} and {features.shape}."
-            )
-        self.energies = weights @ features
 
 
 class DenseCRF:
@@ -114,7 +55,7 @@ class DenseCRF:
     """
 
     def __init__(self, nvar: int, nlabels: int):
-        self._points, self._labels = _count("nvar", nvar), _count("nlabels", nlabels)
+        self._points, self._labels = count("nvar", nvar), count("nlabels", nlabels)
         # pydensecrf works on four points at a time and fills the last four up with points at the
         # origin. They have no values, but their vertices are in its lattice, and through these the
         # blur finds ways that there were none.
@@ -201,7 +142,7 @@ class DenseCRF:
             Q: probabilities (L, N) float32, column-major.
         """
         crf = MeanField(self._kernels, self._logits())
-        crf.step(_whole("niter", niter))
+        crf.step(whole("niter", niter))
         return crf.q[: self._points].T
 
     def startInference(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,14 +187,14 @@ class DenseCRF:
 
     def _add(self, features: np.ndarray, compat: Any, kernel: int, normalization: int) -> None:
         KernelType(kernel)
-        weight, compatibility = _compatibility(compat, self._labels)
-        name = _NORMALIZATIONS[NormalizationType(normalization)]
+        weight, matrix = compatibility(compat, self._labels)
+        name = NAMES[NormalizationType(normalization)]
         lattice = make_filter(self._filled(features.T)[None], normalization="none").operator
         present = None
         if self._rows > self._points:
             present = self._filled(np.ones((self._points, 1)))[None]
         filter_ = NormalizedFilter(lattice, name, present)
-        self._kernels.append(pairwise_kernel(filter_, weight, compatibility, self._labels))
+        self._kernels.append(pairwise_kernel(filter_, weight, matrix, self._labels))
 
     def _logits(self) -> np.ndarray:
         if self._unary is None:
@@ -297,7 +238,7 @@ class DenseCRF2D(DenseCRF):
     """
 
     def __init__(self, w: int, h: int, nlabels: int):
-        self._grid = _count("h", h), _count("w", w)
+        self._grid = count("h", h), count("w", w)
         super().__init__(self._grid[0] * self._grid[1], nlabels)
 
     def addPairwiseGaussian(
@@ -316,7 +257,7 @@ class DenseCRF2D(DenseCRF):
         Raises:
             ValueError: a bandwidth that is not positive, or a bad compatibility.
         """
-        sx, sy = _bandwidths("sxy", sxy, 2)
+        sx, sy = bandwidths("sxy", sxy, 2)
         features = create_pairwise_gaussian((sy, sx), self._grid)
         self._add(features[::-1], compat, kernel, normalization)  # x first
 
@@ -342,7 +283,7 @@ class DenseCRF2D(DenseCRF):
             ValueError: a bandwidth that is not positive, another shape or dtype of the image, or a
                 bad compatibility.
         """
-        (sx, sy), srgb = _bandwidths("sxy", sxy, 2), _bandwidths("srgb", srgb, 3)
+        (sx, sy), srgb = bandwidths("sxy", sxy, 2), bandwidths("srgb", srgb, 3)
         image = buffer("rgbim", rgbim, np.uint8, 3)
         if image.shape[:2] != self._grid:
             raise ValueError(
@@ -357,47 +298,3 @@ class DenseCRF2D(DenseCRF):
             )
         features = create_pairwise_bilateral((sy, sx), srgb, image, chdim=2)
         self._add(features[[1, 0, 2, 3, 4]], compat, kernel, normalization)  # x first
-
-
-def _whole(name: str, value: Any) -> int:
-    if not isinstance(value, Number) or isinstance(value, complex):
-        raise TypeError(f"an integer is required: `{name}`. Received {value!r}.")
-    return int(value)  # type: ignore[call-overload]
-
-
-def _count(name: str, value: Any) -> int:
-    number = _whole(name, value)
-    if number < 1:
-        raise ValueError(f"Expected `{name}` to be 1 or more. Received {value!r}.")
-    return number
-
-
-def _bandwidths(name: str, value: Any, size: int) -> tuple[float, ...]:
-    """A number for all, or one of each."""
-    if isinstance(value, Number):
-        return (value,) * size  # type: ignore[return-value]
-    if np.shape(value) != (size,):
-        raise ValueError(
-            f"Expected `{name}` to be one number or {size} of them. Received {name}={value!r}."
-        )
-    return tuple(value)
-
-
-def _compatibility(compat: Any, labels: int) -> tuple[Any, Any]:
-    """Weight and compatibility as `pairwise_kernel` takes them."""
-    if isinstance(compat, Number):
-        return compat, "potts"
-    ndim = np.ndim(compat) if isinstance(compat, np.ndarray) else 2
-    if ndim not in (1, 2):
-        raise ValueError(
-            "LabelCompatibility of dimension >2 not meaningful. Expected `compat` to be a number, "
-            f"({labels},) or ({labels}, {labels}). Received an array of shape {compat.shape}."
-        )
-    matrix = buffer("compat", compat, np.float32, ndim)
-    if matrix.shape != (labels,) * ndim:
-        raise ValueError(
-            f"Expected `compat` to be a number, ({labels},) or ({labels}, {labels}) for {labels} "
-            f"labels. Received shape {matrix.shape}."
-        )
-    # "potts" attracts equal labels by the weight; pydensecrf's diagonal is added to the energy.
-    return (-matrix, "potts") if ndim == 1 else (1.0, 0.5 * (matrix + matrix.T))

@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats as distributions
 
-from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES
+from crfrnn.parameters.gain import CONFIDENCE
 from experiments.score import stats
+from experiments.score.mixture import mixture_interval
 
 _ROUNDS_AT_ONCE = 1000  # of the resampling: some megabytes
 
@@ -74,8 +74,8 @@ def difference(
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
         over_groups = tuple(np.nanquantile(rounds.mean(1), tails).tolist())
         if seeds > 1:
-            scales = distributions.sem(rounds, axis=1)
-            over_both = stats.mixture_interval(rounds.mean(1), scales, seeds - 1, confidence)
+            scales = rounds.std(1, ddof=1) / np.sqrt(seeds)
+            over_both = mixture_interval(rounds.mean(1), scales, seeds - 1, confidence)
     over_seeds = stats.interval_over_seeds(per_seed[:, None], confidence)
     return Difference(
         *(float(per_seed.mean()), tuple(per_seed.tolist())), over_groups, over_seeds, over_both
@@ -84,10 +84,8 @@ def difference(
 
 def _resampled(counts: np.ndarray, reference: np.ndarray, seed: int) -> np.ndarray:
     """(rounds, R): the difference of every seed, on groups drawn with replacement."""
-    groups = counts.shape[1]
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(groups, np.full(groups, 1 / groups), RESAMPLES)  # (rounds, G)
-    parts = [times[i : i + _ROUNDS_AT_ONCE] for i in range(0, RESAMPLES, _ROUNDS_AT_ONCE)]
+    times = stats.resamples(counts.shape[1], seed)  # (rounds, G)
+    parts = [times[i : i + _ROUNDS_AT_ONCE] for i in range(0, len(times), _ROUNDS_AT_ONCE)]
     return np.concatenate(
         [
             mean_iou(np.tensordot(part, counts, (1, 1)))

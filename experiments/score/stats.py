@@ -19,14 +19,16 @@ Three intervals answer three questions, and none stands for another:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import stats
 
 from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, bootstrap_interval
 from crfrnn.parameters.scores import nanmean
+from experiments.score.mixture import mixture_interval
 
 Interval = tuple[float, float]
 EQUIVALENCE_CONFIDENCE = 0.90  # two one-sided tests at 5 % each
@@ -146,14 +148,12 @@ def interval_over_both(
     of_group = np.eye(num_groups)[members]  # (M, G)
     sums = np.nan_to_num(differences) @ of_group  # (R, G)
     counts = ~np.isnan(differences) @ of_group  # (R, G)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), RESAMPLES)  # (B, G)
+    times = resamples(num_groups, seed)
     with np.errstate(invalid="ignore"):  # a round without any case of some seed: NaN
         per_seed = (times @ sums.T) / (times @ counts.T)  # (B, R)
     per_seed = per_seed[~np.isnan(per_seed).any(axis=1)]
-    return mixture_interval(
-        per_seed.mean(axis=1), stats.sem(per_seed, axis=1), num_seeds - 1, confidence
-    )
+    errors = per_seed.std(axis=1, ddof=1) / np.sqrt(num_seeds)
+    return mixture_interval(per_seed.mean(axis=1), errors, num_seeds - 1, confidence)
 
 
 def wilcoxon(differences: np.ndarray, groups: Sequence[Hashable]) -> float:
@@ -230,35 +230,17 @@ def equivalent(
     return bool(np.all(np.abs(bounds) <= margin))
 
 
-def mixture_interval(
-    centres: np.ndarray, scales: np.ndarray, degrees: int, confidence: float
-) -> Interval:
-    """The central interval of an equal mixture of Student's t, centre + scale * t.
-
-    Centres and scales (rounds,); a scale may be 0, which puts all of its share on the centre.
+@functools.lru_cache(maxsize=8)  # the differences of a setting are all resampled alike
+def resamples(num_groups: int, seed: int) -> np.ndarray:
+    """(B, G): how often each resample has each group; float64, which products need.
 
     Example:
-        >>> low, high = mixture_interval(np.zeros(2), np.ones(2), degrees=1, confidence=0.5)
-        >>> round(low, 3), round(high, 3)
-        (-1.0, 1.0)
+        >>> resamples(3, seed=0).sum(axis=1)[:2]
+        array([3., 3.])
     """
-
-    def quantile(level: float) -> float:
-        of_each = centres + stats.t.ppf(level, degrees) * scales
-        low, high = of_each.min(), of_each.max()  # the mixture's lies between them
-        if low == high:
-            return float(low)
-
-        def excess(x: float) -> float:
-            with np.errstate(over="ignore"):
-                standard = (x - centres) / np.maximum(scales, np.finfo(np.float64).tiny)
-            return float(special.stdtr(degrees, standard).mean()) - level
-
-        # Beyond the ends, since there may be more than that share on one point.
-        ends = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-        return float(optimize.brentq(excess, *ends, xtol=1e-6))
-
-    return quantile((1 - confidence) / 2), quantile((1 + confidence) / 2)
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), RESAMPLES)
+    return times.astype(np.float64)
 
 
 def _row_means(values: np.ndarray) -> np.ndarray:

@@ -213,7 +213,7 @@ def words(value: Any) -> str:
     return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _numbers(found: stats.Comparison) -> list[str]:
+def _numbers(found: stats.Estimate) -> list[str]:
     """Mean, three intervals and the seeds of a difference."""
     bounds = map(markdown.interval, (found.over_both, found.over_groups, found.over_seeds))
     return [markdown.signed(found.mean), *bounds, " ".join(map(markdown.signed, found.per_seed))]

@@ -1,11 +1,8 @@
-"""Downloads and archives: against a local server that interrupts, lies and refuses."""
+"""Downloads: against a local server that interrupts, lies and refuses."""
 
 import functools
-import gzip
 import hashlib
 import http.server
-import io
-import tarfile
 import threading
 
 import pytest
@@ -13,32 +10,9 @@ import pytest
 import data
 from data import fetch as fetching
 from data.__main__ import main
-from data.archive import extract
 from data.sources import SOURCES, Source
+from tests.data.archives import ARCHIVE, DESCRIPTION, names_in, tar_of
 
-DESCRIPTION = b'{"labels": {"0": "a"}, "training": []}'
-
-
-def tar_of(*members):
-    """A tar of (name, content) pairs or ready TarInfo objects."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                tar.addfile(member)
-                continue
-            name, content = member
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
-
-
-ARCHIVE = tar_of(
-    ("./Task/dataset.json", DESCRIPTION),
-    ("./Task/._dataset.json", b"macOS"),
-    ("./Task/imagesTr/a.bin", bytes(range(256)) * 500),
-)
 MD5 = hashlib.md5(ARCHIVE).hexdigest()
 
 
@@ -82,10 +56,6 @@ def server():
 @pytest.fixture
 def install(server, tmp_path):
     return functools.partial(fetching.install, server.url, MD5, tmp_path / "set", "Task")
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_install_leaves_the_folder_and_nothing_else(install, server, tmp_path):
@@ -184,74 +154,6 @@ def test_another_layout_than_expected(server, tmp_path):
     assert names_in(tmp_path) == ["Task.tar"]
 
 
-def special(name, kind, target=""):
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info
-
-
-@pytest.mark.parametrize(
-    ("member", "message"),
-    [
-        (("/etc/evil", b""), "relative paths"),
-        (("a/../../evil", b""), "relative paths"),
-        (("..", b""), "relative paths"),
-        (("a\\..\\evil", b""), "relative paths"),
-        (("C:evil", b""), "relative paths"),
-        (special("../evil", tarfile.DIRTYPE), "relative paths"),
-        (special("a", tarfile.SYMTYPE, "/etc"), "a link or device"),
-        (special("a", tarfile.SYMTYPE, "fine"), "a link or device"),
-        (special("a", tarfile.LNKTYPE, "../../evil"), "a link or device"),
-        (special("a", tarfile.FIFOTYPE), "a link or device"),
-        (special("a", tarfile.CHRTYPE), "a link or device"),
-    ],
-)
-def test_dangerous_archives_are_refused(tmp_path, member, message):
-    (tmp_path / "a.tar").write_bytes(tar_of(member, ("a/behind", b"x")))
-    inside = tmp_path / "inside/out"
-    inside.mkdir(parents=True)
-    with pytest.raises(ValueError, match=message):
-        extract(tmp_path / "a.tar", inside)
-    assert names_in(inside) == [] and names_in(tmp_path) == ["a.tar", "inside"]
-
-
-def test_a_sparse_file_is_refused(tmp_path):
-    """A kilobyte that unpacks to as much as its header says."""
-    info = tarfile.TarInfo("a")
-    info.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(10**15)}
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        info.size = 1
-        tar.addfile(info, io.BytesIO(b"x"))
-    (tmp_path / "a.tar").write_bytes(stream.getvalue())
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="sparse file"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
-    assert names_in(tmp_path / "out") == []
-
-
-def test_an_archive_that_unpacks_to_more_than_it_can_hold(tmp_path):
-    info = tarfile.TarInfo("a")
-    info.size = 10**12
-    (tmp_path / "a.tar").write_bytes(info.tobuf() + bytes(1024))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match=r"at most .* bytes"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
-    assert names_in(tmp_path / "out") == []
-
-
-def test_a_compressed_archive_whose_checksum_is_wrong(tmp_path):
-    content = bytearray(gzip.compress(ARCHIVE, 0))
-    (tmp_path / "out").mkdir()
-    (tmp_path / "a.tar.gz").write_bytes(content)
-    extract(tmp_path / "a.tar.gz", tmp_path / "out")
-    content[-5] ^= 1  # of the checksum, behind all members
-    (tmp_path / "a.tar.gz").write_bytes(content)
-    (tmp_path / "again").mkdir()
-    with pytest.raises(ValueError, match=r"a\.tar\.gz is damaged"):
-        extract(tmp_path / "a.tar.gz", tmp_path / "again")
-
-
 def test_two_downloads_at_once(install, server, tmp_path):
     with fetching._alone(tmp_path / "set"):
         with pytest.raises(ConnectionError, match=r"another process is downloading .*set: wait"):
@@ -266,21 +168,6 @@ def test_a_length_that_is_no_number(install, server, tmp_path, length):
     server.length = length
     install()
     assert names_in(tmp_path) == ["set"]
-
-
-def test_a_name_given_twice_is_refused(tmp_path):
-    (tmp_path / "a.tar").write_bytes(tar_of(("a", b"1"), ("./a", b"2")))
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match="distinct names"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
-
-
-@pytest.mark.parametrize("keep", [0, 300, 60_000])
-def test_damaged_archives_are_named(tmp_path, keep):
-    (tmp_path / "a.tar").write_bytes(ARCHIVE[:keep])
-    (tmp_path / "out").mkdir()
-    with pytest.raises(ValueError, match=r"a\.tar is damaged"):
-        extract(tmp_path / "a.tar", tmp_path / "out")
 
 
 def test_download_by_name_and_by_command(server, tmp_path, monkeypatch, capsys):

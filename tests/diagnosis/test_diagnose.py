@@ -1,6 +1,5 @@
-"""Each verdict on an input made to provoke it, and the numbers behind it in loops."""
+"""Each verdict on an input made to provoke it."""
 
-import math
 import subprocess
 import sys
 
@@ -8,23 +7,10 @@ import numpy as np
 import pytest
 
 from crfrnn import refine
-from crfrnn.diagnosis import edges
 from crfrnn.diagnosis.diagnose import diagnose
 from crfrnn.parameters.first_guess import first_guess
+from tests.diagnosis.scene import GOOD, case
 from tests.tolerances import FLOAT32, assert_close
-
-GOOD = dict(theta_alpha=8.0, theta_beta=25.0, theta_gamma=1.0, bilateral_weight=4.0,
-            spatial_weight=1.0)  # fmt: skip
-
-
-def case(seed=0, noise=5.0, unsure=0.12, shape=(30, 44)):
-    """A bright rectangle, and probabilities of it with errors at random points."""
-    rng = np.random.default_rng(seed)
-    truth = np.zeros(shape, int)
-    truth[8:22, 12:34] = 1
-    image = 100.0 * truth + rng.normal(0, noise, shape)
-    p = np.clip(0.3 + 0.4 * truth + rng.normal(0, unsure, shape), 0.02, 0.98)
-    return image, np.stack([1 - p, p], -1), truth
 
 
 def sure(probs, power=12.0):
@@ -230,84 +216,6 @@ def test_points_outside_a_mask_have_no_part(with_bilateral):
     found.plot().draw_without_rendering()
 
 
-def test_numbers_are_those_of_refine():
-    image, probs, truth = case(shape=(26, 40))
-    crf = {**GOOD, "normalization": "after"}
-    found = diagnose(image, probs, truth, num_iterations=3, **crf)
-    history = [refine(image, probs, num_iterations=t, **crf) for t in range(4)]
-    assert_close(found.before, history[0], FLOAT32)
-    assert_close(found.after, history[3], FLOAT32)
-    maps = [q.argmax(-1) for q in history]
-    for t in range(3):
-        change = np.abs(history[t + 1] - history[t])
-        assert found.max_change[t] == pytest.approx(change.max(), abs=1e-5)
-        assert found.mean_change[t] == pytest.approx(change.mean(), abs=1e-6)
-        assert found.flips[t] == np.mean(maps[t + 1] != maps[t])
-        assert found.changed[t] == np.mean(maps[t + 1] != maps[0])
-    assert found.metrics["correct"][1] == pytest.approx(100 * np.mean(maps[3] == truth))
-    intersection = np.sum((maps[3] == 1) & (truth == 1))
-    dice = 200 * intersection / (np.sum(maps[3] == 1) + np.sum(truth == 1))
-    assert found.metrics["dice"][1] == pytest.approx(dice)
-    assert len(found.kl) == 4 and (np.diff(found.kl) < 0).all()
-
-
-def test_messages_in_loops():
-    """All pairs of a tiny image, from the equation; the exact method avoids the lattice's error."""
-    rng = np.random.default_rng(1)
-    image, probs = rng.uniform(0, 50, (3, 4, 2)), rng.dirichlet(np.ones(3), (3, 4))
-    crf = {**GOOD, "bilateral_weight": np.array([1.0, 2.0, 4.0]), "normalization": "after"}
-    messages = diagnose(image, probs, method="exact", **crf).messages
-    points = list(np.ndindex(3, 4))
-    for n, i in enumerate(points):
-        total = np.zeros(3)
-        for weight, kernel in (
-            (
-                crf["bilateral_weight"],
-                lambda a, b: math.exp(
-                    -(math.dist(a, b) ** 2) / (2 * 8.0**2)
-                    - math.dist(image[a], image[b]) ** 2 / (2 * 25.0**2)
-                ),
-            ),
-            (1.0, lambda a, b: math.exp(-(math.dist(a, b) ** 2) / 2)),
-        ):
-            row = np.array([kernel(i, j) for j in points])
-            total += weight * sum(
-                k * probs[j] for k, j in zip(row / row.sum(), points, strict=True)
-            )
-        first, second = np.argsort(-probs[i])[:2]
-        margin = math.log(probs[i][first]) - math.log(probs[i][second])
-        assert messages.margin[n] == pytest.approx(margin, abs=1e-4)
-        assert messages.reach[n] == pytest.approx(max(total) - min(total), abs=1e-4)
-        assert messages.agreement[n] == pytest.approx(total[first] - total[second], abs=1e-4)
-
-
-@pytest.mark.parametrize("shape", [(6, 9), (4, 5, 6)])
-def test_kernels_in_loops(shape):
-    rng = np.random.default_rng(0)
-    scaled, theta = rng.normal(0, 1, (*shape, 2)), np.array([0.7, 1.3, 0.5])[: len(shape)]
-    point = tuple(size // 2 for size in shape)
-    kernel, near, window = edges.kernel_around(scaled, theta, point)
-    for place in np.ndindex(kernel.shape):
-        there = tuple(p + w.start for p, w in zip(place, window, strict=True))
-        distance = sum(((a - b) / t) ** 2 for a, b, t in zip(there, point, theta, strict=True))
-        alike = math.exp(-0.5 * sum((scaled[there] - scaled[point]) ** 2))
-        assert near[place] == pytest.approx(math.exp(-0.5 * distance))
-        assert kernel[place] == pytest.approx(math.exp(-0.5 * distance) * alike)
-    sums = edges.kernel_sums(scaled, theta, point)
-    assert sums == pytest.approx((kernel.sum() - 1, near.sum() - 1))
-    distances = [
-        math.dist(scaled[a], scaled[b])
-        for a in np.ndindex(shape)
-        for axis in range(len(shape))
-        for b in [tuple(x + (k == axis) for k, x in enumerate(a))]
-        if b[axis] < shape[axis]
-    ]
-    probs = rng.dirichlet(np.ones(2), shape)
-    found = edges.measure(scaled, probs, theta_alpha=theta, theta_beta=1.0)
-    assert np.sort(found.contrast) == pytest.approx(np.sort(distances))
-    np.testing.assert_allclose(found.factor, [math.exp(-0.5 * c**2) for c in found.contrast])
-
-
 def test_units_do_not_matter():
     """Intensities times 7 with theta_beta times 7, and lengths in mm: the same edges."""
     image, probs, _ = case()
@@ -351,82 +259,6 @@ def test_printed():
     assert "dice" in text and text.endswith(" of these.") and "Nothing looks wrong" in text
 
 
-class TestPlot:
-    """The figure can be drawn in every situation, and its panels show what the numbers say."""
-
-    def drawn(self, diagnosis, **options):
-        pytest.importorskip("matplotlib")
-        figure = diagnosis.plot(**options)
-        figure.draw_without_rendering()
-        return [axes.get_title() for axes in figure.get_axes()]
-
-    @pytest.mark.parametrize("crf", [{}, dict(bilateral_weight=0.0), dict(num_iterations=0)])
-    def test_pictures(self, crf):
-        image, probs, truth = case()
-        for labels in (None, truth):
-            titles = self.drawn(diagnose(image, probs, labels, **{**GOOD, **crf}))
-            assert "what changed" in titles
-
-    def test_panels_show_the_numbers(self):
-        pytest.importorskip("matplotlib")
-        found = diagnose(*case()[:2], **GOOD)
-        panels = {axes.get_title(): axes for axes in found.plot().get_axes()}
-        before, after = found.before.argmax(-1), found.after.argmax(-1)
-        assert (before != after).any()
-
-        marked = panels["what changed"].get_images()[-1].get_array()  # (H, W, 4)
-        np.testing.assert_array_equal(marked[..., 3] > 0, before != after)
-        for title, labels in (("before the CRF", before), ("after the CRF", after)):
-            painted = panels[title].get_images()[-1].get_array()
-            zero, one = (np.unique(painted[labels == label], axis=0) for label in (0, 1))
-            assert len(zero) == len(one) == 1 and not np.array_equal(zero, one)
-
-        lines = {line.get_label(): line for line in panels["changes per iteration"].get_lines()}
-        for label, values in (
-            ("largest change of a probability", found.max_change),
-            ("mean change of a probability", found.mean_change),
-            ("labels that change", found.flips),
-            ("labels that differ from the start", found.changed),
-        ):
-            np.testing.assert_array_equal(np.nan_to_num(lines[label].get_ydata()), values)
-        (line,) = panels["divergence from the CRF, nats per point"].get_lines()
-        np.testing.assert_array_equal(line.get_ydata(), found.kl)
-        bars = panels["share of each label; x: after / before"].patches
-        shares = found.label_shares[np.argsort(-found.label_shares.max(-1))]
-        assert [bar.get_height() for bar in bars] == pytest.approx(shares.T.ravel())
-
-    def test_volumes(self):
-        rng = np.random.default_rng(0)
-        image, probs = rng.normal(0, 30, (7, 9, 5)), rng.dirichlet(np.ones(12), (7, 9, 5))
-        found = diagnose(image, probs, **GOOD)
-        changed = (found.before.argmax(-1) != found.after.argmax(-1)).sum((0, 1))
-        assert f"image (slice {changed.argmax()} across axis 2)" in self.drawn(found)
-        assert "image (slice 3 across axis 0)" in self.drawn(found, slice_axis=0, index=3)
-        anisotropic = diagnose(image, probs, spacing=(1.0, 3.0, 1.0), **GOOD)
-        assert any("across axis 1" in title for title in self.drawn(anisotropic))
-        with pytest.raises(ValueError, match="one of 5 slices"):
-            found.plot(index=5)
-        with pytest.raises(ValueError, match="slice_axis"):
-            found.plot(slice_axis=3)
-
-    def test_colours_and_a_constant_image(self):
-        rng = np.random.default_rng(0)
-        probs = rng.dirichlet(np.ones(2), (8, 9))
-        self.drawn(diagnose(rng.uniform(0, 255, (8, 9, 3)), probs, **GOOD))
-        self.drawn(diagnose(np.zeros((8, 9)), probs, **GOOD))
-
-    @pytest.mark.parametrize("shape", [(1, 30), (30, 1), (1, 1), (1, 1, 20), (1, 5, 1)])
-    def test_images_one_point_high(self, shape):
-        rng = np.random.default_rng(0)
-        image, probs = rng.uniform(0, 255, shape), rng.dirichlet(np.ones(2), shape)
-        self.drawn(diagnose(image, probs, rng.integers(0, 2, shape), **GOOD))
-
-    def test_points_have_no_picture(self):
-        probs = np.full((9, 2), 0.5)
-        with pytest.raises(ValueError, match=r"Expected an image \(H, W\) or \(D, H, W\)"):
-            diagnose(np.arange(9.0), probs, **GOOD).plot()
-
-
 def test_needs_no_keras():
     code = (
         "import sys, numpy as np\n"
@@ -447,26 +279,3 @@ def test_what_stands_outside_a_mask_is_not_taken_for_anything(outside):
     expected = diagnose(image, probs, **crf, mask=mask)
     found = diagnose(image, np.where(mask[..., None], probs, outside), **crf, mask=mask)
     np.testing.assert_array_equal(found.after[mask], expected.after[mask])
-
-
-def test_the_figure_shows_nothing_of_points_outside_a_mask():
-    pytest.importorskip("matplotlib")
-    image, probs, truth = case()
-    mask = np.zeros(truth.shape, bool)
-    mask[4:25, 6:38] = True
-    figures = [
-        diagnose(np.where(mask, image, nothing), probs, mask=mask, **GOOD).plot().get_axes()
-        for nothing in (0.0, -9999.0)
-    ]
-    panels, others = ({axes.get_title(): axes for axes in axes if axes.images} for axes in figures)
-    (shown, *_), (other, *_) = panels["image"].images, others["image"].images
-    np.testing.assert_array_equal(shown.get_array()[mask], other.get_array()[mask])
-    assert shown.get_array()[mask].std() > 0.1
-    kernels = [axes for title, axes in others.items() if title.startswith("kernel at")]
-    assert len(kernels) == 3
-    for axes in kernels:
-        (column,), (row,) = axes.lines[0].get_data()
-        kernel, (left, right, low, high) = axes.images[0].get_array(), axes.images[0].get_extent()
-        window = mask[round(high + 0.5) : round(low + 0.5), round(left + 0.5) : round(right + 0.5)]
-        assert mask[row, column]
-        np.testing.assert_array_equal(np.isfinite(np.ma.filled(kernel, np.nan)), window)

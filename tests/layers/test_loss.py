@@ -1,4 +1,4 @@
-"""The energy of the dense CRF as a loss: value, gradient, and training from scribbles with it."""
+"""The energy of the dense CRF as a loss: value, gradient, points that do not count."""
 
 import json
 
@@ -9,6 +9,7 @@ from keras import ops
 
 from crfrnn import DenseCRFLoss
 from tests import backend
+from tests.layers.loss_case import scribbled
 from tests.offline.dense_crf_reference import finite_differences, kernel_matrices, normalized
 from tests.tolerances import EXACT, FLOAT16, FLOAT32, GRADIENT, LOSS_LATTICE, assert_close, error
 
@@ -259,88 +260,6 @@ def test_config_holds_every_argument():
     assert again.get_config() == config
     q = probabilities(LOGITS)
     assert_close(backend.array(again(IMAGE, q)), backend.array(loss(IMAGE, q)), EXACT)
-
-
-# ---- Training ------------------------------------------------------------------------------------
-
-
-def scribbled(loss_weight, **compiled):
-    """A linear model of one telling and eight meaningless channels, and data with few labels.
-
-    Returns the compiled model, features (2, 12, 10, 9), targets, and the labels (2, 12, 10).
-    """
-    rng = np.random.default_rng(4)
-    truth = np.zeros((2, 12, 10), "int32")
-    truth[0, :, 4:] = truth[1, 7:] = 1
-    image = (100.0 * truth + rng.normal(0, 15, truth.shape))[..., None].astype("float32")
-    noise = rng.normal(0, 1, (*truth.shape, 8))
-    features = np.concatenate([image / 25 - 2, noise], -1).astype("float32")
-    scribbles = np.full_like(truth, 255)
-    scribbles[0, 5, 1:9:2] = truth[0, 5, 1:9:2]
-    scribbles[1, 4:10:2, 6] = truth[1, 4:10:2, 6]
-
-    inputs = keras.Input((None, None, 9))
-    # Backends differ in the random numbers of a seed; from zero on, all train alike.
-    logits = keras.layers.Dense(2, kernel_initializer="zeros")(inputs)
-    model = keras.Model(inputs, {"logits": logits, "energy": logits})
-    model.compile(
-        keras.optimizers.Adam(0.1),
-        loss={
-            "logits": keras.losses.SparseCategoricalCrossentropy(True, ignore_class=255),
-            "energy": DenseCRFLoss(theta_alpha=6.0, theta_beta=30.0),
-        },
-        loss_weights={"logits": 1.0, "energy": loss_weight},
-        **compiled,
-    )
-    return model, features, {"logits": scribbles, "energy": image}, truth
-
-
-def accuracy_after_training(loss_weight):
-    model, features, targets, truth = scribbled(loss_weight)
-    losses = model.fit(features, targets, epochs=30, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
-    predicted = backend.array(model(features)["logits"]).argmax(-1)
-    return np.mean(predicted == truth)
-
-
-def test_scribbles_teach_more_with_it():
-    with_it, without = accuracy_after_training(1.0), accuracy_after_training(0.0)
-    assert without < 0.9  # measured 0.79; 0.79 to 0.84 with other random numbers
-    assert with_it > 0.98  # measured 1.0; 0.996 to 1
-
-
-@pytest.mark.parametrize("jit_compile", ["auto", True])
-def test_compiled_with_batches_of_two_sizes(jit_compile):
-    """XLA has no kernel for TensorFlow's native op: there keras.ops filters, with equal results."""
-    if backend.NAME == "torch" and jit_compile is True:
-        pytest.skip("torch.compile needs a C++ compiler when it runs")
-    weights = []
-    for options in (dict(jit_compile=jit_compile), dict(run_eagerly=True, jit_compile=False)):
-        model, features, targets, _ = scribbled(1.0, **options)
-        three = {name: np.concatenate([a, a[:1]]) for name, a in targets.items()}
-        features = np.concatenate([features, features[:1]])
-        model.fit(features, three, batch_size=2, epochs=2, shuffle=False, verbose=0)
-        weights.append(np.concatenate([w.ravel() for w in model.get_weights()]))
-    # Adam divides by the size of a gradient, and so enlarges the rounding of small ones.
-    assert_close(weights[0], weights[1], GRADIENT)
-
-
-def test_mixed_precision_trains_and_a_saved_model_keeps_its_loss(tmp_path):
-    model, features, targets, _ = scribbled(1.0)
-    model.fit(features, targets, verbose=0)
-    expected = model.evaluate(features, targets, verbose=0, return_dict=True)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.loss["energy"].get_config() == model.loss["energy"].get_config()
-    found = loaded.evaluate(features, targets, verbose=0, return_dict=True)
-    assert_close(found["energy_loss"], expected["energy_loss"], FLOAT32)
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        model, features, targets, _ = scribbled(1.0)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    losses = model.fit(features, targets, epochs=3, verbose=0).history["energy_loss"]
-    assert np.isfinite(losses).all()
 
 
 # ---- Errors --------------------------------------------------------------------------------------

@@ -11,54 +11,22 @@ from crfrnn.meanfield.logits import logits_from_probabilities
 from crfrnn.meanfield.mean_field import mean_field
 from tests import backend
 from tests.filtering.references import lattice_matrix
-from tests.offline import dense_crf_reference as reference
-from tests.tolerances import EXACT, FLOAT16, FLOAT32, GRADIENT, assert_close
-
-RNG = np.random.default_rng(5)
-LABELS = 3
-# Two different images; unequal sizes, bandwidths and spacings; L != K; asymmetric matrices.
-UNARIES = RNG.normal(0, 2, (2, 3, 4, LABELS)).astype("float32")
-IMAGE = RNG.uniform(0, 255, (2, 3, 4, 2)).astype("float32")
-THETAS = dict(theta_alpha=(3.0, 2.0), theta_beta=(80.0, 120.0), theta_gamma=(1.5, 0.8))
-SPACING = (1.0, 0.7)
-SPATIAL = RNG.normal(1, 0.7, (LABELS, LABELS)).astype("float32")
-BILATERAL = RNG.normal(1, 0.7, (LABELS, LABELS)).astype("float32")
-COMPATIBILITY = (RNG.normal(0, 0.4, (LABELS, LABELS)) - np.eye(LABELS)).astype("float32")
-CRF = dict(
-    **THETAS,
-    spatial_weight=SPATIAL,
-    bilateral_weight=BILATERAL,
-    compatibility=COMPATIBILITY,
-    spacing=SPACING,
-    num_iterations=3,
-    method="exact",
+from tests.meanfield.random_case import (
+    BILATERAL,
+    COMPATIBILITY,
+    CRF,
+    IMAGE,
+    LABELS,
+    METHODS,
+    RNG,
+    SPACING,
+    SPATIAL,
+    THETAS,
+    UNARIES,
+    loops,
 )
-METHODS = [{"method": "exact"}, {"method": "local", "window": 3}, {"native": False}]
-
-
-def matrix(weights):
-    """Kernel weights as the (L, L) matrix that they stand for."""
-    return np.asarray(weights) if np.ndim(weights) == 2 else weights * np.eye(LABELS)
-
-
-def loops(
-    unaries=UNARIES, image=IMAGE, normalization="after", spacing=SPACING, thetas=THETAS, **changed
-):
-    """The same by the reference, image by image."""
-    crf = {**CRF, **changed}
-    compatibility = crf["compatibility"]
-    refined = []
-    for unary, picture in zip(unaries, image, strict=True):
-        kernels = reference.kernel_matrices(picture, **thetas, spacing=spacing)
-        x = reference.iterate(
-            unary.reshape(-1, LABELS),
-            [reference.normalized(kernel, normalization) for kernel in kernels],
-            [matrix(crf["spatial_weight"]), matrix(crf["bilateral_weight"])],
-            -np.eye(LABELS) if isinstance(compatibility, str) else compatibility,
-            crf["num_iterations"],
-        )
-        refined.append(x.reshape(unary.shape))
-    return np.stack(refined)
+from tests.offline import dense_crf_reference as reference
+from tests.tolerances import EXACT, FLOAT16, FLOAT32, assert_close
 
 
 @pytest.mark.parametrize("normalization", ["after", "before", "symmetric", "none"])
@@ -235,123 +203,6 @@ def test_infinities_of_a_whole_point_do_not_spread_nan():
     elsewhere = np.isfinite(unaries)
     assert_close(refined[elsewhere], loops(uniform)[elsewhere], FLOAT32)
     assert np.isfinite(refined).all()
-
-
-# ---- Points that take no part --------------------------------------------------------------------
-
-MASK = RNG.random((2, 3, 4)) < 0.6
-
-
-def masked(array, value):
-    """The array with a value where the mask leaves a point out."""
-    return np.where(MASK[..., None], array, value).astype("float32")
-
-
-def loops_among(normalization):
-    """By the reference, with the rows and columns of what is left out taken out of the kernels."""
-    refined = masked(UNARIES, np.nan).reshape(2, -1, LABELS)
-    for i, here in enumerate(MASK.reshape(2, -1)):
-        places = np.flatnonzero(here)
-        kernels = reference.kernel_matrices(IMAGE[i], **THETAS, spacing=SPACING)
-        kernels = [kernel[np.ix_(places, places)] for kernel in kernels]
-        refined[i, places] = reference.iterate(
-            UNARIES[i].reshape(-1, LABELS)[places],
-            [reference.normalized(kernel, normalization) for kernel in kernels],
-            [SPATIAL, BILATERAL],
-            COMPATIBILITY,
-            CRF["num_iterations"],
-        )
-    return refined.reshape(UNARIES.shape)
-
-
-@pytest.mark.parametrize("normalization", ["after", "symmetric", "before", "none"])
-@pytest.mark.parametrize("space", ["numpy", "tensors"])
-def test_points_outside_the_mask_take_no_part(normalization, space):
-    make = backend.tensor if space == "tensors" else np.asarray
-    crf = {**CRF, "normalization": normalization}
-    unaries, image = masked(UNARIES, np.nan), masked(IMAGE, np.nan)
-    for mask in (MASK, MASK.astype("uint8")[..., None]):
-        refined = mean_field(make(unaries), make(image), mask=make(mask), **crf)
-        np.testing.assert_allclose(
-            backend.array(refined), loops_among(normalization), rtol=1e-4, atol=10 * FLOAT32
-        )
-
-
-@pytest.mark.parametrize("method", [*METHODS, {}])
-def test_a_masked_border_changes_nothing(method):
-    around = ((0, 0), (0, 2), (0, 1), (0, 0))
-    image = np.pad(IMAGE, around, constant_values=np.nan)
-    unaries = np.pad(UNARIES, around, constant_values=7)
-    mask = np.pad(np.ones((2, 3, 4), bool), around[:-1])
-    mask[1] = False  # an image without any point is returned as it is
-    crf = {**CRF, **method}
-    refined = mean_field(unaries, image, mask=mask, **crf)
-    alone = mean_field(UNARIES[:1], IMAGE[:1], **crf)
-    assert_close(refined[:1, :3, :4], alone, FLOAT32)
-    np.testing.assert_array_equal(refined[1], unaries[1])
-    np.testing.assert_array_equal(refined[0][~mask[0]], 7)
-
-
-def test_a_mask_of_another_shape():
-    with pytest.raises(ValueError, match=r"`mask` of shape \(2, 3, 4\).*\(2, 4, 3\)"):
-        mean_field(UNARIES, IMAGE, mask=np.ones((2, 4, 3)), **CRF)
-
-
-# ---- Gradients -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["exact", "lattice"])
-def test_gradients_equal_finite_differences(method):
-    """Of the unaries, both weights and the compatibility; float64 differences of the loops."""
-    unaries, image = UNARIES[:1], IMAGE[:1]
-    coefficients = RNG.normal(size=unaries.shape).astype("float32")
-    crf = {**THETAS, "spacing": SPACING, "num_iterations": 2, "method": method}
-
-    # The kernels as matrices; those of the lattice are its responses to unit vectors.
-    if method == "exact":
-        kernels = reference.kernel_matrices(image[0], **THETAS, spacing=SPACING)
-        kernels = [reference.normalized(kernel, "after") for kernel in kernels]
-    else:
-        from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
-
-        identity = np.eye(unaries[0, ..., 0].size, dtype="float32")[None]
-        kernels = [
-            bandwidths.gaussian_kernel(positions, normalization="after")(identity)[0]
-            for positions in (
-                spatial_positions((3, 4), THETAS["theta_gamma"], SPACING),
-                bilateral_positions(image, THETAS["theta_alpha"], THETAS["theta_beta"], SPACING),
-            )
-        ]
-        kernels = [kernel.astype("float64") for kernel in kernels]
-
-    def by_loops(u, spatial, bilateral, compatibility):
-        x = reference.iterate(
-            u.reshape(-1, LABELS), kernels, [spatial, bilateral], compatibility, 2
-        )
-        return np.sum(x.reshape(u.shape) * coefficients)
-
-    def by_tensors(u, spatial, bilateral, compatibility):
-        from keras import ops
-
-        x = mean_field(
-            u,
-            backend.tensor(image),
-            spatial_weight=spatial,
-            bilateral_weight=bilateral,
-            compatibility=compatibility,
-            **crf,
-        )
-        return ops.sum(x * backend.tensor(coefficients))
-
-    arrays = [unaries, SPATIAL, BILATERAL, COMPATIBILITY]
-    found = backend.gradients(by_tensors, *arrays)
-    doubles = [array.astype("float64") for array in arrays]
-    for i, gradient in enumerate(found):
-
-        def along(array, i=i):
-            return by_loops(*doubles[:i], array, *doubles[i + 1 :])
-
-        assert_close(gradient, reference.finite_differences(along, doubles[i]), GRADIENT)
 
 
 # ---- Properties ----------------------------------------------------------------------------------

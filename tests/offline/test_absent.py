@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from crfrnn import DenseCRF, gaussian_filter, refine
-from crfrnn.filtering import native
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from tests.offline.dense_crf_reference import kernel_matrices, normalized
 from tests.tolerances import EXACT, FLOAT32, assert_close
@@ -42,14 +41,6 @@ def largest_row_sums(image, normalization):
     )
     ones = np.ones((1, image.shape[0] * image.shape[1], 1), np.float32)
     return [gaussian_filter(ones, p, normalization=normalization).max() for p in positions]
-
-
-@pytest.fixture(params=[True, False], ids=["native", "without"])
-def with_native(request, monkeypatch):
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
-        monkeypatch.setattr(native, "loading_error", lambda: "turned off")
 
 
 @pytest.mark.parametrize("method", ["exact", "lattice"])

@@ -8,10 +8,10 @@ import sys
 
 from tools.sanitize.build import ROOT, Made, started
 
-TESTS = ("tests/native/test_native.py",)
+TESTS = ("tests/native/test_native.py", "tests/native/test_threads.py")
 # A child that is forked while other threads allocate waits forever for the lock of a sanitizer's
 # own allocator, which is copied as they held it.
-_DEADLOCKS = ("tests/native/test_native.py::test_a_fork_while_other_threads_are_busy",)
+_DEADLOCKS = ("tests/native/test_threads.py::test_a_fork_while_other_threads_are_busy",)
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.so")
 
 
