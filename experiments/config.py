@@ -45,8 +45,11 @@ class Config:
     slice_axis: Annotated[int, 0, 2] = 0
     scale: Positive = 1.0  # images are resized by this factor first
     # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
-    # "scribbles", "points", "outlines". Validation and test cases keep their full labels.
-    labels: Literal["full", "scribbles", "points", "outlines"] = "full"
+    # "scribbles", "points", "outlines"; "scribbles+walker" and "points+walker" spread by a random
+    # walker to every point. Validation and test cases keep their full labels.
+    labels: Literal[
+        "full", "scribbles", "points", "outlines", "scribbles+walker", "points+walker"
+    ] = "full"
     train_on: Literal["train", "val", "train+val"] = "train"  # "train", "val" or "train+val" cases
 
     # --- repetitions ----------------------------------------------------------------------------
@@ -112,7 +115,7 @@ class Config:
     # or "bilateral", "spatial": the other has weight 0 and stays there
     kernels: Literal["both", "bilateral", "spatial"] = "both"
     trainable_thetas: bool = False  # learn the bandwidths, too
-    # of CRFRNN: "lattice", "exact" or "local"
+    # of CRFRNN and of the energy: "lattice", "exact" or "local"
     crf_method: Literal["lattice", "exact", "local"] = "lattice"
     crf_window: Count = 11  # points, of "local"
     # What the bilateral kernel compares pixels by: "image"; "image+probabilities", those of the

@@ -21,6 +21,7 @@ import numpy as np
 
 import data
 from experiments.config import Config
+from experiments.train.walks import propagated
 
 VOID = 255  # no label, whatever value that has in the data set; no class, as there are fewer
 
@@ -152,15 +153,20 @@ def _spread(
 def load(config: Config, seed: int) -> Inputs:
     """Load, split and slice the data set of a configuration; arguments and errors as of `split`."""
     parts = split(config, seed)
-    if config.labels != "full":
+    weak, _, walker = config.labels.partition("+")
+    if weak != "full":
         parts["train"] = [
-            data.weaken(case, config.labels, seed, config.slice_axis) for case in parts["train"]
+            data.weaken(case, weak, seed, config.slice_axis) for case in parts["train"]
+        ]
+    num_labels = len(data.labels(config.dataset))
+    if walker:
+        parts["train"] = [
+            propagated(case, num_labels, config.slice_axis) for case in parts["train"]
         ]
     cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
     # One size for all splits, so that every network is compiled once.
     shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
     slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}
-    num_labels = len(data.labels(config.dataset))
     train = _join([slices[name] for name in config.train_on.split("+")])
     train = _weighted(train, config, num_labels)
     background = parts["train"][0].background is not None

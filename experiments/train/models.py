@@ -175,7 +175,8 @@ def compile(
     weights = {"unaries": 1.0, "refined": 1.0, "energy": config.energy_weight}
     if "energy" in model.output:
         bandwidths = {name: crf[name] for name in ("theta_alpha", "theta_beta")}
-        losses["energy"] = crfrnn.DenseCRFLoss(**bandwidths)
+        how = {"method": config.crf_method, "window": config.crf_window}
+        losses["energy"] = crfrnn.DenseCRFLoss(**bandwidths, **how)
     model.compile(
         optimizer,
         loss={name: losses[name] for name in model.output},

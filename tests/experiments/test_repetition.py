@@ -14,6 +14,7 @@ from experiments.rows.largest import largest_piece
 from experiments.score.cases import mean_dice
 from experiments.studies.main_job import comparison
 from experiments.train import predict, references
+from experiments.train.inputs import VOID
 from tests.experiments.every_kind import ALL_KINDS, SETTINGS
 from tests.tolerances import FLOAT32, assert_close
 
@@ -80,6 +81,27 @@ def test_a_frozen_network_stays_and_its_head_learns(made):
             np.testing.assert_array_equal(before, after)
     kernel = made.rows["affine"].model.get_layer("head").get_weights()[0]
     assert 0 < np.abs(kernel - np.eye(len(kernel))).max() < 1
+
+
+def test_pseudo_labels_stand_where_there_was_no_label(made):
+    row, weak = made.rows["pseudo"], made.rows["weak"]
+    given, filled = row.inputs.train, row.training
+    none = given.labels == VOID
+    assert 0.5 < none.mean() < 1
+    np.testing.assert_array_equal(filled.labels[~none], given.labels[~none])
+    for index, (slices, scores) in enumerate(
+        zip(filled.per_case(filled.labels), weak.scores("train"), strict=True)
+    ):
+        without = given.per_case(none)[index]
+        np.testing.assert_array_equal(slices[without], scores.argmax(-1)[without])
+    # What is beside the image is no point of it.
+    np.testing.assert_array_equal(filled.labels[~given.present], VOID)
+
+
+def test_pseudo_labels_are_of_the_cases_that_are_trained_on(made):
+    row = Row("", "", "pseudo", ("weak",), {"labels": "scribbles", "train_on": "train+val"})
+    with pytest.raises(ValueError, match="the cases of the row it rests on, 'weak'"):
+        KINDS["pseudo"]("other", row, made).training  # noqa: B018
 
 
 def test_without_iterations_a_crf_leaves_the_unaries(made):
