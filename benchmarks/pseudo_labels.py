@@ -281,7 +281,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--repeats", type=int, default=2, help="rounds of all contenders")
     parser.add_argument("--images", type=int, default=4, help="of a run of pydensecrf")
-    parser.add_argument("--fast-images", type=int, default=48, help="of a run of the fast ones")
+    parser.add_argument("--fast-images", type=int, default=192, help="of a run of the fast ones")
     parser.add_argument("--scale", type=float, default=1.0, help="of the grids, for a quick trial")
     measure.add_run_options(parser)
     parser.set_defaults(device="cpu", backend="tensorflow")  # no Keras takes part

@@ -38,12 +38,18 @@ class Config:
     train_cases: Count | None = None  # cases to train on, drawn anew by each seed; None = all
     validation_cases: Count | None = None  # the first so many; None = all
     test_cases: Count | None = None  # the first so many; None = all
+    # Take so many cases in turn from all groups of a split (frames of all drives, where neighbours
+    # look alike), and not group after group.
+    spread_cases: bool = False
     # volumes are cut into slices across this axis (0 = sagittal in RAS)
     slice_axis: Annotated[int, 0, 2] = 0
     scale: Positive = 1.0  # images are resized by this factor first
     # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
-    # "scribbles", "points", "outlines". Validation and test cases keep their full labels.
-    labels: Literal["full", "scribbles", "points", "outlines"] = "full"
+    # "scribbles", "points", "outlines"; "scribbles+walker" and "points+walker" spread by a random
+    # walker to every point. Validation and test cases keep their full labels.
+    labels: Literal[
+        "full", "scribbles", "points", "outlines", "scribbles+walker", "points+walker"
+    ] = "full"
     train_on: Literal["train", "val", "train+val"] = "train"  # "train", "val" or "train+val" cases
 
     # --- repetitions ----------------------------------------------------------------------------
@@ -59,6 +65,8 @@ class Config:
     # other networks in proportion (LiteSeg 96, the patch-wise CNN 48).
     width: Count = 8
     depth: Count = 3  # U-Net's poolings
+    # Points between two of the U-Net's logits, which are enlarged; 1 = a logit for every point
+    output_stride: Literal[1, 2, 4, 8, 16, 32] = 1
     # Layers of the networks on a ResNet: 18 (not DeepLab v3), 34, 50, 101 or 152; None = as in the
     # paper, for which a processor without a GPU is too slow.
     resnet_depth: Literal[18, 34, 50, 101, 152] | None = None
@@ -107,7 +115,7 @@ class Config:
     # or "bilateral", "spatial": the other has weight 0 and stays there
     kernels: Literal["both", "bilateral", "spatial"] = "both"
     trainable_thetas: bool = False  # learn the bandwidths, too
-    # of CRFRNN: "lattice", "exact" or "local"
+    # of CRFRNN and of the energy: "lattice", "exact" or "local"
     crf_method: Literal["lattice", "exact", "local"] = "lattice"
     crf_window: Count = 11  # points, of "local"
     # What the bilateral kernel compares pixels by: "image"; "image+probabilities", those of the
@@ -137,12 +145,15 @@ class Config:
 
 # What all rows of a run share.
 OF_THE_RUN = (
-    *("dataset", "train_cases", "validation_cases", "test_cases", "slice_axis", "scale"),
+    *("dataset", "train_cases", "validation_cases", "test_cases", "spread_cases"),
+    *("slice_axis", "scale"),
     *("seeds", "threads", "models", "batch_size", "pretrain_steps", "learning_rate"),
     *("boundary_width_mm", "pictures", "keep_models", "tile"),
 )
 
-OF_NETWORK = ("network", "width", "depth", "resnet_depth", "normalization", "dropout")
+OF_NETWORK = (
+    *("network", "width", "depth", "output_stride", "resnet_depth", "normalization", "dropout"),
+)
 # What a pre-training depends on and a row may change: rows of equal ones share it.
 OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
 
@@ -184,6 +195,11 @@ def make(settings: Mapping[str, Any]) -> Config:
     if config.reference != "image" and config.tile:
         raise ValueError(
             f"reference={config.reference!r} needs whole slices, tile=0. Received: {config.tile}"
+        )
+    if config.output_stride > (2**config.depth if config.network == "unet" else 1):
+        raise ValueError(
+            "output_stride must be 1, or of a U-Net at most 2**depth. "
+            f"Received: {config.output_stride}, network={config.network!r}, depth={config.depth}"
         )
     least = _coarsest(config)
     for key in ("crop", "tile"):

@@ -107,11 +107,18 @@ class Repetition:
         return self._pretrained(_of_pretraining(settings))
 
     def train(
-        self, model: keras.Model, name: str, config: Config, steps: int, order: int
+        self,
+        model: keras.Model,
+        name: str,
+        config: Config,
+        steps: int,
+        order: int,
+        slices: inputs.Slices | None = None,
     ) -> loop.History:
         """Train a compiled model in place, or go on from the checkpoint of this name.
 
-        The config is the row's; steps: updates in all; order: 0..9, of the batches.
+        The config is the row's; steps: updates in all; order: 0..9, of the batches; slices: to
+        train on, None for those of the config.
         """
         loaded = self.inputs(config)
 
@@ -123,7 +130,7 @@ class Repetition:
 
         return loop.train(
             model,
-            loaded.train,
+            slices or loaded.train,
             self.folder / f"{name}.checkpoint.npz",
             config,
             steps=steps,

@@ -16,6 +16,7 @@ from unet.arguments import (
 )
 from unet.crop import CropTo
 from unet.padding import MirrorPad
+from unet.resize import ResizeTo
 
 _UP_CONVOLUTION = {2: layers.Conv2DTranspose, 3: layers.Conv3DTranspose}
 _MAX_POOLING = {2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
@@ -30,6 +31,7 @@ def unet(
     dropout: float = 0.5,
     normalization: str | None = None,
     padding: str = "same",
+    output_stride: int = 1,
 ) -> keras.Model:
     """Build a U-Net: image to logits at the same resolution.
 
@@ -56,6 +58,10 @@ def unet(
             more are lost at the far end; see :func:`border` for other depths). ``"mirror"``: the
             same network on an image continued by mirroring, the paper's way to the border pixels
             (its overlap-tile strategy), so that the output covers the whole image; any size works.
+        output_stride: a power of two, 1..2**depth, in pixels: the expanding path ends at the level
+            whose features are so far apart, and the logits found there are enlarged bilinearly. 8
+            is a network as coarse as an FCN-8s, with all else a U-Net's. More than 1 needs an image
+            and ``padding="same"``.
 
     Returns:
         A ``keras.Model`` from images ``(B, *S, K)`` to logits ``(B, *S, L)``, smaller with
@@ -80,6 +86,12 @@ def unet(
     check_dropout(dropout)
     check_one_of((None, "batch", "group"), normalization=normalization)
     check_one_of(("same", "valid", "mirror"), padding=padding)
+    check_one_of(tuple(2**level for level in range(depth + 1)), output_stride=output_stride)
+    if output_stride > 1 and (padding != "same" or len(input_shape) != 3):
+        raise ValueError(
+            "output_stride > 1 needs padding='same' and an image, input_shape (H, W, K). "
+            f"Received: padding={padding!r}, input_shape={input_shape}"
+        )
     inside = "same" if padding == "same" else "valid"
     rank = len(input_shape) - 1
 
@@ -104,7 +116,8 @@ def unet(
             # "same" rounds odd sizes up (S -> ceil(S / 2)): no pixel is lost and 1 stays 1.
             x = _MAX_POOLING[rank](2, padding=inside, name=f"down{level}_pool", **blocks.FORMAT)(x)
 
-    for level in reversed(range(depth)):
+    coarsest = output_stride.bit_length() - 1
+    for level in reversed(range(coarsest, depth)):
         channels = width * 2**level
         x = _UP_CONVOLUTION[rank](
             channels,
@@ -123,7 +136,10 @@ def unet(
         x = layers.Concatenate(name=f"up{level}_concat")([skip, x])  # (B, *S, 2C)
         x = two_convolutions(x, channels, f"up{level}")
 
-    x = blocks.logits(x, num_labels)  # (B, *S, L)
+    x = blocks.logits(x, num_labels)  # (B, *S, L); of a coarse network (B, H', W', L)
+    if output_stride > 1:
+        # Poolings round sizes up, so that a factor is known where a quotient of sizes would drift.
+        x = ResizeTo(factor=output_stride, dtype=blocks.precise_dtype(), name="enlarge")([x, image])
     if padding == "mirror":
         x = CropTo(dtype=blocks.precise_dtype(), name="logits_crop")([x, image])
     return keras.Model(image, x, name="unet")

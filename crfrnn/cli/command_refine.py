@@ -10,6 +10,7 @@ import click
 
 from crfrnn import files
 from crfrnn.cli import (
+    allocation,
     batch,
     destinations,
     making,
@@ -195,6 +196,7 @@ def _folder(
         click.echo(f"Left out: {line}", err=True)
     failed = dict(found.problems)
     outcomes: list[Outcome] = []
+    allocation.keep_freed()
     try:
         with Bar(total=len(todo), desc="refine", unit="case") as bar:
             for job, outcome in batch.run(todo, output, settings, processes, at_most=jobs is None):

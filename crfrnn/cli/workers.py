@@ -18,6 +18,7 @@ from multiprocessing import get_context, parent_process
 from types import ModuleType
 from typing import Any, TypeVar
 
+from crfrnn.cli import allocation
 from crfrnn.cores import num_cores
 
 T = TypeVar("T")
@@ -144,6 +145,7 @@ def _prepare() -> None:
     # The parent alone reacts to Ctrl-C, which a terminal sends to all of them. (Until a worker gets
     # here it has inherited a blocked signal, but for Windows.)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    allocation.keep_freed()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.config import OF_NETWORK
 from experiments.rows.modelled import Modelled
 from experiments.rows.search import chosen
+from experiments.train.inputs import Slices
 
 
 class Trained(Modelled):
@@ -22,6 +23,11 @@ class Trained(Modelled):
         weights, self.pretraining = self.bench.pretrained(self.row.settings)
         network.set_weights(weights)
         return network
+
+    @property
+    def training(self) -> Slices:
+        """What it learns from."""
+        return self.inputs.train
 
     @functools.cached_property
     def model(self) -> Any:
@@ -38,7 +44,9 @@ class Trained(Modelled):
             *(model, config, config.loss, steps, config.further_learning_rate, crf),
             background=self.inputs.background,
         )
-        history = self.bench.train(model, self.key, config, steps, config.batch_order)
+        history = self.bench.train(
+            model, self.key, config, steps, config.batch_order, self.training
+        )
         details["history"] = history
         self.bench.check_same(self.key, "history", history)
         if self.head == "crf":

@@ -157,7 +157,8 @@ def case_metrics(
         background: 0, or None where label 0 is one like the others.
 
     Returns:
-        One number per name in ``METRICS``, and ``dice_1`` ... ``dice_<L-1>`` per label. Without
+        One number per name in ``METRICS``, and per label ``dice_1`` ... ``dice_<L-1>``, with the
+        points ``intersection_1`` ... and ``union_1`` ... that `pooled` adds over cases. Without
         background there is ``dice_0``, too, and nothing to compare with the published table.
 
     Example:
@@ -193,6 +194,7 @@ def case_metrics(
         for map_ in (np.where(known, map_, 0) for map_ in (truth, prediction))
     )
     accuracy = boundary_accuracy(outlined, prediction, spacing_mm, width_mm, known)
+    each = list(zip(labels, masks, strict=True))
     return {
         **{name: nanmean(values) for name, values in per_label.items()},
         "pixel_accuracy": pixel_accuracy(truth[known], prediction[known]),
@@ -200,6 +202,8 @@ def case_metrics(
         "ece": float("nan") if probabilities is None else ece(truth, probabilities, known),
         **({} if background is None else published(*as_slices)),
         **{f"dice_{label}": d for label, d in zip(labels, per_label["dice"], strict=True)},
+        **{f"intersection_{k}": int(np.sum(t & p)) for k, (t, p) in each},
+        **{f"union_{k}": int(np.sum(t | p)) for k, (t, p) in each},
     }
 
 

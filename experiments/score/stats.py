@@ -148,7 +148,7 @@ def interval_over_both(
     of_group = np.eye(num_groups)[members]  # (M, G)
     sums = np.nan_to_num(differences) @ of_group  # (R, G)
     counts = ~np.isnan(differences) @ of_group  # (R, G)
-    times = _resampled(num_groups, seed)
+    times = resamples(num_groups, seed)
     with np.errstate(invalid="ignore"):  # a round without any case of some seed: NaN
         per_seed = (times @ sums.T) / (times @ counts.T)  # (B, R)
     per_seed = per_seed[~np.isnan(per_seed).any(axis=1)]
@@ -231,8 +231,13 @@ def equivalent(
 
 
 @functools.lru_cache(maxsize=8)  # the differences of a setting are all resampled alike
-def _resampled(num_groups: int, seed: int) -> np.ndarray:
-    """(B, G): how often each resample has each group; float64, which products need."""
+def resamples(num_groups: int, seed: int) -> np.ndarray:
+    """(B, G): how often each resample has each group; float64, which products need.
+
+    Example:
+        >>> resamples(3, seed=0).sum(axis=1)[:2]
+        array([3., 3.])
+    """
     rng = np.random.default_rng(seed)
     times = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), RESAMPLES)
     return times.astype(np.float64)

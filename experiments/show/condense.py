@@ -6,6 +6,8 @@ A finished study leaves ``runs/<study>/study.json``, with every metric of every 
 - ``cases`` stands once per setting, ``{"id": [N], "group": [N]}``: all rows have the same;
 - a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
   and of all others the mean over the cases, in ``means``;
+- where there are many labels, ``pooled`` has what `score.pooled` counts, added over the cases of a
+  group: ``intersection`` and ``union``, a list of labels per group, groups by name;
 - of ``history`` only the CRF's own parameters are kept, as ``crf``;
 - scores of a case are rounded to ``DECIMALS`` and means to ``MEAN_DECIMALS``; what is missing is
   null.
@@ -25,6 +27,7 @@ import numpy as np
 
 from crfrnn.parameters.scores import nanmean
 from experiments import runs
+from experiments.score.pooled import mean_iou
 
 PER_CASE = ("dice", "boundary_accuracy")
 UNARIES = "unaries_dice"  # Dice of a row's network before its CRF: given per row, not per case
@@ -32,6 +35,8 @@ CHOICES = ("search", "bias", "chosen")  # what a row took from the validation ca
 DECIMALS = 2  # one pixel more or less moves a case's Dice by more than a hundredth of a percent
 MEAN_DECIMALS = 3
 OF_A_CASE = ("id", "group")
+COUNTED = ("intersection", "union")  # of a case by label: "union_3"
+POOLED = "pooled_iou"
 MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
 
 
@@ -88,7 +93,11 @@ def cases(setting: Mapping[str, Any]) -> dict[str, list[str]]:
 def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """What a row of one seed scored, whole or condensed: (N,) by metric; (1,) of a mean alone."""
     if "cases" in row:
-        names = [name for name in row["cases"][0] if name not in OF_A_CASE]
+        names = [
+            name
+            for name in row["cases"][0]
+            if name not in OF_A_CASE and name.rpartition("_")[0] not in COUNTED
+        ]
         found = {name: [case[name] for case in row["cases"]] for name in names}
         found |= {UNARIES: row[UNARIES]} if UNARIES in row else {}
     else:
@@ -99,7 +108,26 @@ def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if len(labels) >= MANY_LABELS:
         # One label invented in one case is 0 among few of that case, but among many of its own.
         metrics["label_dice"] = np.array([nanmean(labels)])
+        if (counts := pooled(row)) is not None:
+            metrics[POOLED] = mean_iou(counts.sum(0))[None]
     return metrics
+
+
+def pooled(row: Mapping[str, Any]) -> np.ndarray | None:
+    """(G, L, 2): what a row of one seed has for `score.pooled`, by group; None of older results."""
+    if "cases" not in row:
+        kept = row.get("pooled")
+        return None if kept is None else np.stack([kept[name] for name in COUNTED], axis=-1)
+    tested = row["cases"]
+    members = np.unique([case["group"] for case in tested], return_inverse=True)[1]
+    of_label = {kind: [name for name in tested[0] if name.startswith(kind)] for kind in COUNTED}
+    if not all(of_label.values()):
+        return None
+    counts = [
+        [np.bincount(members, [case[name] for case in tested]) for name in names]
+        for names in of_label.values()
+    ]
+    return np.transpose(counts).astype(int)  # (2, L, G) -> (G, L, 2)
 
 
 def crf_history(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -132,6 +160,10 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
         for name in PER_CASE
         if name in found
     }
+    if POOLED in found:
+        counts = pooled(row)
+        kept["pooled"] = {name: counts[..., i].tolist() for i, name in enumerate(COUNTED)}
+        del found[POOLED]
     kept["means"] = {name: _rounded(nanmean(v), MEAN_DECIMALS) for name, v in found.items()}
     if history := crf_history(row):
         kept["crf"] = history

@@ -115,11 +115,13 @@ def training_size(settings: Sequence[Outcome], rows: Sequence[str]) -> Figure:
         style = {"color": COLOURS[index % len(COLOURS)], "label": study.rows[row].title}
         scores = [setting.scores(row, "dice") for setting in inside]
         means = [stats.mean_and_sd(values)[0] for values in scores]
-        _line(left, sizes, means, [stats.interval_over_seeds(values) for values in scores], style)
+        errorbars(
+            left, sizes, means, [stats.interval_over_seeds(values) for values in scores], style
+        )
         if row != study.reference:
             found = [setting.comparison(row, study.reference) for setting in inside]
             means = [comparison.mean for comparison in found]
-            _line(right, sizes, means, [comparison.over_both for comparison in found], style)
+            errorbars(right, sizes, means, [comparison.over_both for comparison in found], style)
     for axes in (left, right):
         axes.set_xscale("log")
         cases = [setting.config["train_cases"] for setting in settings]
@@ -223,7 +225,8 @@ def _mark(
     axes.plot(np.mean(per_seed), position, "o", color=colour, markersize=5)
 
 
-def _line(axes: Any, x: Sequence[float], means: Any, intervals: Any, style: Any) -> None:
+def errorbars(axes: Any, x: Sequence[float], means: Any, intervals: Any, style: Any) -> None:
+    """A line of means (N,) with their intervals (N, 2)."""
     below, above = np.abs(np.transpose(intervals) - np.array(means))
     axes.errorbar(x, means, yerr=[below, above], marker="o", markersize=4, capsize=3, **style)
 

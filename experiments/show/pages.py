@@ -22,7 +22,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.show import damping, figures, speed, tables, verdicts
+from experiments.show import counted, damping, figures, speed, tables, verdicts
 from experiments.show.results import Outcome, Results, load
 
 ROOT = Path(__file__).parents[2]
@@ -39,9 +39,17 @@ OF_SETTING = {
     "score": tables.score,
     "difference": tables.difference,
     "verdict": verdicts.verdict,
+    "pooled_differences": counted.pooled_change,
+    "pooled_difference": counted.pooled_difference,
+    "pooled_verdict": counted.pooled_verdict,
     "cases": lambda one: f"{len(one.groups)} test cases of {len(set(one.groups))} groups",
 }
-OF_SETTINGS = (figures.dots, figures.forest, figures.training_size)  # side by side
+OF_SETTINGS = (
+    figures.dots,
+    figures.forest,
+    figures.training_size,
+    counted.gain_by_stride,
+)  # side by side
 OF_ONE = (figures.gains, figures.crf_parameters)
 
 

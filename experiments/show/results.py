@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from experiments.rows import Row, compared
-from experiments.score import stats
+from experiments.score import pooled, stats
 from experiments.show import condense
 from experiments.show.condense import PER_CASE
 from experiments.studies.plan import joined
@@ -81,6 +81,7 @@ class Outcome:
         # Bootstraps take their time, and tables, figures and sentences ask for the same ones.
         self.comparison = functools.cache(self.comparison)
         self.equivalent = functools.cache(self.equivalent)
+        self.pooled = functools.cache(self.pooled)
 
     def versus(self, row: str, reference: str) -> str:
         """How a difference of two rows is called in tables and figures."""
@@ -123,6 +124,24 @@ class Outcome:
     def equivalent(self, row: str, reference: str, margin: float) -> bool:
         """Whether two rows are shown to have the same Dice up to a margin."""
         return stats.equivalent(self.change(row, reference), self.groups, margin)
+
+    def pooled(
+        self, row: str, reference: str, confidence: float = stats.CONFIDENCE
+    ) -> pooled.Difference:
+        """Everything about the difference of two rows in pooled mean IoU.
+
+        Raises:
+            ValueError: if their results are from before points were counted.
+        """
+        counts = [
+            [condense.pooled(seed[name]) for seed in self._seeds] for name in (row, reference)
+        ]
+        if any(one is None for seeds in counts for one in seeds):
+            raise ValueError(
+                f"{self.name}: expected results of {row!r} and {reference!r} with points counted "
+                "by label, for pooled mean IoU. Received older ones: run them again."
+            )
+        return pooled.difference(*map(np.array, counts), confidence=confidence)
 
     def crf(self, row: str) -> list[list[dict[str, Any]]]:
         """Per seed, the CRF's parameters over the updates: [{"step", "spatial", ...}, ...]."""

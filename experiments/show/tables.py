@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.score import stats
 from experiments.show import markdown
-from experiments.show.condense import PER_CASE, UNARIES
+from experiments.show.condense import PER_CASE, POOLED, UNARIES
 from experiments.show.results import ENVIRONMENT, Outcome, Results
 from experiments.show.verdicts import differences
 
@@ -15,6 +15,7 @@ COLUMNS = {
     "dice": "Dice %",
     "label_dice": "Dice by label %",
     UNARIES: "before its CRF: Dice %",
+    POOLED: "pooled mIoU %",
     "iou": "IoU %",
     "pixel_accuracy": "pixel acc. %",
     "boundary_accuracy": "boundary acc. %",
@@ -25,7 +26,7 @@ COLUMNS = {
     "ece": "ECE % ↓",
     "changed": "changed %",
 }
-MAIN = ("dice", "boundary_accuracy", "hd95", "surface_dice", "ece", "changed", UNARIES)
+MAIN = ("dice", POOLED, "boundary_accuracy", "hd95", "surface_dice", "ece", "changed", UNARIES)
 OF_A_RUN = ("dice", "iou", "pixel_accuracy", "hd95", "boundary_dice", "changed")
 PUBLISHED = {"published_iu": "IU %", "published_dsc": "DSC %", "published_pa": "PA %"}
 

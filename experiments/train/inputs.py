@@ -21,6 +21,7 @@ import numpy as np
 
 import data
 from experiments.config import Config
+from experiments.train.walks import propagated
 
 VOID = 255  # no label, whatever value that has in the data set; no class, as there are fewer
 
@@ -103,8 +104,8 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
 
     The seed chooses the training cases where not all are used; validation and test cases are the
     same for all seeds. Whole groups are for one split each; a number of cases is taken group by
-    group, or in turn from all groups where that would leave one group alone. Raises what
-    ``data.load`` raises, and ValueError for too few cases.
+    group, or in turn from all groups of a split where the configuration says so, or where one
+    group would stand alone. Raises what ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
     keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
@@ -118,7 +119,7 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
             f"{asked} (options --train-cases etc.)."
         ) from None
-    if any(_alone(part) for part in parts.values()):
+    if config.spread_cases or any(_alone(part) for part in parts.values()):
         parts = _spread(cases, sizes, seed) or parts
     if config.scale != 1:
         for part in parts.values():
@@ -152,15 +153,20 @@ def _spread(
 def load(config: Config, seed: int) -> Inputs:
     """Load, split and slice the data set of a configuration; arguments and errors as of `split`."""
     parts = split(config, seed)
-    if config.labels != "full":
+    weak, _, walker = config.labels.partition("+")
+    if weak != "full":
         parts["train"] = [
-            data.weaken(case, config.labels, seed, config.slice_axis) for case in parts["train"]
+            data.weaken(case, weak, seed, config.slice_axis) for case in parts["train"]
+        ]
+    num_labels = len(data.labels(config.dataset))
+    if walker:
+        parts["train"] = [
+            propagated(case, num_labels, config.slice_axis) for case in parts["train"]
         ]
     cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
     # One size for all splits, so that every network is compiled once.
     shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
     slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}
-    num_labels = len(data.labels(config.dataset))
     train = _join([slices[name] for name in config.train_on.split("+")])
     train = _weighted(train, config, num_labels)
     background = parts["train"][0].background is not None

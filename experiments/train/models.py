@@ -35,6 +35,7 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
         # Of networks of other widths the same share, so that none is thinner than the others.
         "width": max(config.width * taken["width"] // 64, 1),
         "depth": config.depth if config.network == "unet" else config.resnet_depth,
+        "output_stride": config.output_stride,
         "normalization": config.normalization,
         "dropout": config.dropout,
     }
@@ -174,7 +175,8 @@ def compile(
     weights = {"unaries": 1.0, "refined": 1.0, "energy": config.energy_weight}
     if "energy" in model.output:
         bandwidths = {name: crf[name] for name in ("theta_alpha", "theta_beta")}
-        losses["energy"] = crfrnn.DenseCRFLoss(**bandwidths)
+        how = {"method": config.crf_method, "window": config.crf_window}
+        losses["energy"] = crfrnn.DenseCRFLoss(**bandwidths, **how)
     model.compile(
         optimizer,
         loss={name: losses[name] for name in model.output},

@@ -15,7 +15,7 @@ pytest.importorskip("psutil", reason="the benchmarks need the extra `bench`")
 if not crfrnn.native_status()["available"]:
     pytest.skip("the benchmarks compare the native library", allow_module_level=True)
 
-from benchmarks import damping, filtering, mean_field, measure, pseudo_labels, workloads
+from benchmarks import contention, damping, filtering, mean_field, measure, pseudo_labels, workloads
 
 TINY = ["--workloads", "C", "--scale", "0.2", "--repeats", "1"]
 
@@ -111,6 +111,21 @@ def test_both_make_the_same_pseudo_labels(tmp_path):
         pseudo_labels.one_of_theirs((tmp_path / "in", tmp_path / "out/theirs", 0, True))
         found.append(pseudo_labels.agreement(tmp_path / "out", 1, "ours", "theirs"))
     assert min(found) > 0.99
+
+
+def test_contention(tmp_path, monkeypatch):
+    monkeypatch.setattr(contention, "throughput", lambda load, processes, seconds: 3.0 * processes)
+    output = tmp_path / "result.json"
+    result = contention.main(["--loads", "memory", "--repeats", "2", "--output", str(output)])
+    assert json.loads(output.read_text())["loads"]["memory"]["alone"] == [3.0, 3.0]
+    assert result["loads"]["memory"]["ratio"] == result["processes"]
+
+
+@pytest.mark.nightly  # three processes
+@pytest.mark.parametrize("load", ["arithmetic", "refine voc-3"])
+def test_loads_are_repeated_beside_each_other(load):
+    assert contention.throughput(load, 1, 0.05) > 0
+    assert contention.throughput(load, 2, 0.05) > 0
 
 
 @pytest.mark.nightly  # ten processes

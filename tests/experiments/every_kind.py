@@ -16,6 +16,8 @@ LEARN = {"learn_reference": True}
 ALL_KINDS = {
     "plain": Row("plain", "", "network"),
     "weak": Row("weak", "", "network", settings={"labels": "scribbles", "loss": "cross_entropy"}),
+    "pseudo": Row("pseudo", "", "pseudo", ("weak",), {"labels": "scribbles"}),
+    "spread": Row("spread", "", "network", settings={"labels": "scribbles+walker"}),
     "both": Row("both", "", "network", settings={"train_on": "train+val"}),
     "edges": Row("edges", "", "network", settings={"point_weights": "edges"}),
     "balanced": Row("balanced", "", "network", settings={"point_weights": "classes"}),

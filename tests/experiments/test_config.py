@@ -72,6 +72,12 @@ def test_impossible_values_are_refused():
         ({"models": "unet"}, "models must be several values. Received: 'unet'"),
         ({"crf": [1, 2, 3, 4, "5"]}, "crf must be values, each a finite number"),
         ({"tile": 1}, "tile must be 0, or at least 8 points, which are one in the network's"),
+        (
+            {"output_stride": 16},
+            "output_stride must be 1, or of a U-Net at most 2**depth. Received",
+        ),
+        ({"output_stride": 2, "network": "fcn8s"}, "Received: 2, network='fcn8s', depth=3"),
+        ({"output_stride": 3}, "output_stride must be one of (1, 2, 4, 8, 16, 32). Received: 3"),
         ({"crop": 15, "depth": 4}, "crop must be 0, or at least 16 points"),
         ({"tile": 16, "models": ["unet", "fcn8s+crfrnn"]}, "tile must be 0, or at least 32"),
     ],

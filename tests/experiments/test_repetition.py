@@ -14,6 +14,7 @@ from experiments.rows.largest import largest_piece
 from experiments.score.cases import mean_dice
 from experiments.studies.main_job import comparison
 from experiments.train import predict, references
+from experiments.train.inputs import VOID
 from tests.experiments.every_kind import ALL_KINDS, SETTINGS
 from tests.tolerances import FLOAT32, assert_close
 
@@ -82,6 +83,27 @@ def test_a_frozen_network_stays_and_its_head_learns(made):
     assert 0 < np.abs(kernel - np.eye(len(kernel))).max() < 1
 
 
+def test_pseudo_labels_stand_where_there_was_no_label(made):
+    row, weak = made.rows["pseudo"], made.rows["weak"]
+    given, filled = row.inputs.train, row.training
+    none = given.labels == VOID
+    assert 0.5 < none.mean() < 1
+    np.testing.assert_array_equal(filled.labels[~none], given.labels[~none])
+    for index, (slices, scores) in enumerate(
+        zip(filled.per_case(filled.labels), weak.scores("train"), strict=True)
+    ):
+        without = given.per_case(none)[index]
+        np.testing.assert_array_equal(slices[without], scores.argmax(-1)[without])
+    # What is beside the image is no point of it.
+    np.testing.assert_array_equal(filled.labels[~given.present], VOID)
+
+
+def test_pseudo_labels_are_of_the_cases_that_are_trained_on(made):
+    row = Row("", "", "pseudo", ("weak",), {"labels": "scribbles", "train_on": "train+val"})
+    with pytest.raises(ValueError, match="the cases of the row it rests on, 'weak'"):
+        KINDS["pseudo"]("other", row, made).training  # noqa: B018
+
+
 def test_without_iterations_a_crf_leaves_the_unaries(made):
     for again, unaries in zip(
         made.rows["again"].scores("test"), made.rows["unaries"].scores("test"), strict=True
@@ -105,27 +127,6 @@ def test_flips_are_the_mean_over_mirrored_images(made):
     assert_close(found, (total / 4)[:, :height, :width], FLOAT32)
 
 
-def test_of_the_foreground_the_largest_piece_is_left(made):
-    random = np.random.default_rng(0)
-    # Rare enough foreground to fall into pieces, over three slices.
-    score = random.normal(size=(3, 9, 14, 4)) + [3.0, 0, 0, 0]
-    labels = score.argmax(-1)
-    found = largest_piece(score)
-    left = set(zip(*np.nonzero(found.argmax(-1)), strict=True))
-    pieces = flooded(set(zip(*np.nonzero(labels), strict=True)))
-    assert len(pieces) > 3
-    assert len(left) == max(map(len, pieces)) > 1
-    assert left in pieces
-    # Labels and all certainties there stay; elsewhere the background is as certain as they were.
-    kept = labels * (found.argmax(-1) > 0)
-    np.testing.assert_array_equal(found.argmax(-1), kept)
-    np.testing.assert_array_equal(np.sort(found, -1), np.sort(score, -1))
-    np.testing.assert_array_equal(found[kept == labels], score[kept == labels])
-    # Nothing there, or one piece: nothing to do.
-    for one in (score * [1, 0, 0, 0] + [9.0, 0, 0, 0], found):
-        np.testing.assert_array_equal(largest_piece(one), one)
-
-
 def test_the_largest_piece_is_of_each_case_by_itself(made, monkeypatch):
     random = np.random.default_rng(1)
     plain = [random.normal(size=(1, 9, 14, 4)) + [2.5, 0, 0, 0] for _ in range(2)]
@@ -134,21 +135,6 @@ def test_the_largest_piece_is_of_each_case_by_itself(made, monkeypatch):
     for before, after in zip(plain, found, strict=True):
         np.testing.assert_array_equal(after, largest_piece(before))
         assert (after != before).any()
-
-
-def flooded(points):
-    """The connected pieces of a set of (z, y, x)."""
-    pieces, points = [], set(points)
-    while points:
-        piece, front = set(), [points.pop()]
-        while front:
-            one = front.pop()
-            piece.add(one)
-            near = {p for p in points if max(abs(a - b) for a, b in zip(one, p, strict=True)) == 1}
-            points -= near
-            front += near
-        pieces.append(piece)
-    return pieces
 
 
 def test_what_is_not_to_be_learned_stays(made):

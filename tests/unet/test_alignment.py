@@ -21,6 +21,7 @@ NETWORKS = {
     "deeplabv3": ({**RESNET, "multi_grid": (1, 2)}, STRIDED),
     "pspnet": (RESNET, STRIDED),
     "liteseg": ({"width": 12}, STRIDED),
+    "unet of stride 4": ({"width": 4, "depth": 3, "output_stride": 4, "dropout": 0.0}, POOLED),
     "liteseg on darknet": ({"width": 12, "backbone": "darknet19"}, (32, 48)),
     "liteseg on shufflenet": ({"width": 12, "backbone": "shufflenet"}, STRIDED),
 }

@@ -141,6 +141,10 @@ def test_crop_keeps_the_origin():
         ({"depth": -1}, "depth=-1"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"normalization": "layer"}, "normalization='layer'"),
+        ({"output_stride": 3}, "one of: 1, 2, 4, 8, 16. Received: output_stride=3"),
+        ({"output_stride": 32}, "output_stride=32"),
+        ({"output_stride": 4, "padding": "valid"}, "needs padding='same'.* padding='valid'"),
+        ({"output_stride": 2, "input_shape": (8, 8, 8, 1)}, "and an image.*8, 8, 8, 1"),
         ({"name": "vnet"}, "one of: .*unet.*name='vnet'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -148,6 +152,30 @@ def test_crop_keeps_the_origin():
 def test_errors_name_the_argument(arguments, message):
     with pytest.raises(ValueError, match=message):
         unet.build(**{"name": "unet", "input_shape": (32, 32, 1), "num_labels": 2} | arguments)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_a_coarse_network_ends_its_expanding_path_early(stride):
+    options = {"num_labels": 3, "width": 2, "depth": 3, "dropout": 0.0}
+    model = unet.build("unet", (None, None, 1), **options, output_stride=stride)
+    coarse = keras.Model(model.input, model.get_layer("logits").output)
+    x = image(2, 29, 37, 1)
+    y, logits = predict(model, x), predict(coarse, x)
+    assert logits.shape == (2, -(-29 // stride), -(-37 // stride), 3)
+    assert y.shape == (2, 29, 37, 3)
+    # By the equation, one axis after the other.
+    for axis, size in ((1, 29), (2, 37)):
+        at = (np.arange(size) + 0.5) / stride - 0.5
+        at = np.clip(at, 0, logits.shape[axis] - 1)
+        low = np.minimum(at.astype(int), logits.shape[axis] - 2)
+        share = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
+        left, right = (np.take(logits, low + i, axis) for i in (0, 1))
+        logits = (1 - share) * left + share * right
+    assert_close(y, logits, 4 * FLOAT32)
+    names = {layer.name for layer in model.layers}
+    assert {"up2_up", "up1_up", "up0_up"} & names == {
+        f"up{level}_up" for level in (2, 1, 0) if 2**level >= stride
+    }
 
 
 def test_without_padding_the_output_of_the_paper():

@@ -10,7 +10,7 @@ from experiments import config
 from experiments.rows.filtered import Filtered
 from experiments.rows.guided import Guided, guided_filter
 from experiments.rows.rankseg import decoded, exchanged
-from experiments.rows.walker import walked
+from experiments.train.walks import walked
 from tests.experiments.rows.test_offline import blocks
 from tests.tolerances import EXACT, FLOAT32, assert_close
 

@@ -121,6 +121,20 @@ def test_cases_are_spread_over_groups_where_one_would_be_alone(monkeypatch):
     assert max(groups["test"].count(group) for group in groups["test"]) == 4
 
 
+def test_cases_are_spread_over_groups_where_the_configuration_says_so(monkeypatch):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 4))
+    sizes = {"validation_cases": 5, "test_cases": 9}
+    for spread, numbers in (
+        (False, {"val": (8, 2), "test": (12, 3)}),
+        (True, {"val": (5, 3), "test": (9, 5)}),
+    ):
+        parts = splits(monkeypatch, cases, **sizes, spread_cases=spread)
+        found = {
+            name: (len(parts[name]), len({one.group for one in parts[name]})) for name in numbers
+        }
+        assert found == numbers
+
+
 @pytest.mark.parametrize(
     "sizes", [{"test_cases": 1, "validation_cases": 1}, {"train_cases": 3}, {}], ids=str
 )

@@ -36,7 +36,18 @@ def test_networks_take_of_the_settings_what_they_have():
     assert width("unet", "down0_conv1") == 64 // 4
     assert width("patch_cnn", "conv1") == 48 // 4
     assert width("liteseg", "pyramid0") == 96 // 4
+    assert "enlarge" in {
+        layer.name for layer in models.front_end(Config(output_stride=4), 1, 2).layers
+    }
     assert width("pspnet", "conv3_block4_out") == 128 // 4  # four blocks, 128 channels: ResNet-34
+
+
+def test_an_energy_has_the_method_of_the_crf():
+    config = Config(energy_weight=1.0, crf_method="local", crf_window=5, width=2, depth=1)
+    model = models.with_head(models.front_end(config, 1, 2), config, None, None)
+    models.compile(model, config, "cross_entropy", 4, 1e-3, {"theta_alpha": 2.0, "theta_beta": 0.1})
+    energy = model.loss["energy"]
+    assert (energy.method, energy.window) == ("local", 5)
 
 
 def test_the_optimizer_keeps_no_variables_of_the_layer():
