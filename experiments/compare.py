@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -36,7 +37,7 @@ from experiments import config as configuration
 from experiments import quiet, runs
 from experiments.cluster import missing_there, on_cluster
 from experiments.config import Config
-from experiments.rows import Comparison, compared
+from experiments.rows import Comparison, Row, compared
 from experiments.show import curves, pictures, run_table
 from experiments.studies import main_job, needs, plan
 from experiments.studies.doubts import doubts
@@ -65,6 +66,20 @@ class Run(NamedTuple):
         made = dataclasses.asdict(compared(results))
         return runs.as_read_back(made) == runs.as_read_back(self.identity["comparison"])
 
+    @property
+    def to_make(self) -> dict[str, Row]:
+        """The rows that some seed has not, and those that they rest on."""
+        rows, left = self.comparison.rows, set()
+        with contextlib.suppress(runs.Damaged):  # which is said, or mended, when all is looked at
+            if self.finished:
+                return {}
+        for key in reversed(rows):  # each stands behind those that it rests on
+            if not all(self.rows(seed)[key].exists() for seed in range(self.config.seeds)):
+                left |= {key}
+            if key in left:
+                left |= {*rows[key].of}
+        return {key: row for key, row in rows.items() if key in left}
+
     def rows(self, seed: int) -> dict[str, Path]:
         """Where the results of one repetition are, or will be, by row."""
         return {key: self.folder / f"seed-{seed}" / f"{key}.json" for key in self.comparison.rows}
@@ -88,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         places = asked[0].folder if len(asked) == 1 else asked[0].folder.parent
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
-    except runs.OtherNetwork as error:
+    except (runs.OtherNetwork, runs.Damaged) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     for run in asked:
@@ -203,7 +218,7 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
     asked = _of_study(options) if options.config else [_single(options)]
     _set_environment(asked[0].config.threads)
     there = functools.partial(missing_there, options.cluster) if options.cluster else None
-    needs.check([run.comparison for run in asked if options.force or not run.finished], there)
+    needs.check([run.comparison.rows if options.force else run.to_make for run in asked], there)
     for run in asked:
         if options.seed is not None and not 0 <= options.seed < run.config.seeds:
             last = run.config.seeds - 1
