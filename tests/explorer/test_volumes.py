@@ -263,10 +263,8 @@ def test_a_slice_asked_for_while_its_labels_are_opened_has_them(page, tmp_path):
     page.wait(f"{CASE}?.volume?.index === 2")
     page.rest()
     assert page.run("app.case.scribbles") is False
-    probs = np.array(
-        page.run("app.engine.ask('probabilities', {}).then((f) => [...f.arrays.probs])")
-    )
-    assert np.abs(probs.reshape(PROBS[:, :, 2].shape) - PROBS[:, :, 2]).max() < 1e-6
+    found = page.run("app.engine.ask('probabilities', {}).then((f) => [...f.arrays.probs])")
+    assert np.abs(np.reshape(found, PROBS[:, :, 2].shape) - PROBS[:, :, 2]).max() < 1e-6
 
 
 def test_of_an_engine_in_python_only_the_latest_slice_is_shown(page, tmp_path):
