@@ -114,7 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Table, results, learning curves and pictures: {run.folder}")
         print(f"All on one page: python -m experiments.report {shlex.quote(str(run.folder))}\n")
     if options.config:
-        path = plan.collect(_plan(options), asked[0].folder.parent)
+        try:
+            path = plan.collect(_plan(options), asked[0].folder.parent)
+        except runs.Damaged as error:  # of a setting that was not asked for now
+            print(error, file=sys.stderr)
+            return 1
         print(f"Results of the study, as far as it has run: {path}")
     if before:
         print("This run was finished before. --force repeats it.")

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from experiments import runs
+from experiments import compare, runs
 from experiments.config import Config
 from experiments.studies.main_job import comparison
 
@@ -178,3 +178,69 @@ def test_only_force_replaces_what_a_run_is(tmp_path):
     runs.open_run(folder, identity, force=True)
     assert [path.name for path in folder.iterdir()] == ["run.json"]
     assert runs.read_json(folder / "run.json") == runs.as_read_back(identity)
+
+
+STUDY = """
+title = "Two"
+text = "Two settings."
+differences = []
+pictured = ["plain"]
+[common]
+seeds = 2
+train_cases = 2
+validation_cases = 2
+test_cases = 2
+[settings.one]
+[settings.two]
+width = 2
+[rows.plain]
+meaning = "plain"
+kind = "network"
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Runs a study, but for its networks; returns its status. Also the folder of its settings."""
+
+    def made(_, work, jobs):
+        for run, seed in work:
+            for key, path in run.rows(seed).items():
+                runs.write_json(path, {**ROW, "key": key, "seed": seed})
+            yield run, seed
+
+    def finish(run):
+        rows = [runs.read_json(path) for path in run.rows(0).values()]
+        (run.folder / "table.md").write_text("table")
+        runs.write_json(run.folder / "results.json", {**run.identity, "seeds": rows})
+
+    monkeypatch.setattr(compare, "side_by_side", made)
+    monkeypatch.setattr(compare, "finish", finish)
+    monkeypatch.setattr(compare, "_set_environment", lambda threads: None)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    (tmp_path / "study.toml").write_text(STUDY)
+    command = ["--config", str(tmp_path / "study.toml"), "--runs", str(tmp_path)]
+    return (lambda *more: compare.main([*command, *more])), tmp_path / "study"
+
+
+def test_damaged_results_of_a_finished_run_are_written_again(study, capsys):
+    start, folder = study
+    assert start() == 0
+    written = (folder / "one/results.json").read_bytes()
+    changed(folder / "one/results.json", b'"width": 8', b'"width": 9')
+    with pytest.raises(SystemExit):
+        start()
+    assert "one/results.json is damaged: its checksum" in capsys.readouterr().err
+    assert start("--repair") == 0
+    assert (folder / "one/results.json").read_bytes() == written
+
+
+def test_damage_of_another_setting_is_said_without_a_traceback(study, capsys):
+    start, folder = study
+    assert start() == 0
+    (folder / "two/results.json").write_bytes(b"")
+    assert start("--settings", "one") == 1
+    assert "two/results.json is damaged" in capsys.readouterr().err
+    (folder / "study.json").write_bytes(b"{")  # of which each run makes a new one
+    assert start("--repair") == 0
+    assert {*runs.read_json(folder / "study.json")["settings"]} == {"one", "two"}
