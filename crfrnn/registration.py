@@ -2,19 +2,30 @@
 
 A saved model names the layers that it is made of, and Keras loads no other than those that were
 registered with it. So crfrnn's are imported as soon as both packages are: at once, or at the end of
-`import keras`.
+`import keras`. Those of the networks in front (unet), which may be nobody's business here, are
+imported when a saved model asks for one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+# All that unet registers with Keras (tests/test_saved.py compares them).
+OF_UNET = (
+    *("AdaptiveAveragePooling", "Bilinear", "CropTo", "CrossEntropyAndDice", "DilatedMaxPooling"),
+    *("Focal", "GroupConvolution", "GroupIdentity", "LocalResponseNormalization"),
+    *("MaxPoolingWithIndices", "MaxUnpooling", "MirrorPad", "PadToAtLeast", "PointRend"),
+    *("ResizeTo", "SoftDice", "Tversky"),
+)
 
 
 def register() -> None:
@@ -30,6 +41,30 @@ def _import_layers() -> None:
     with contextlib.suppress(Exception):
         importlib.import_module("crfrnn.layers.attach")
         importlib.import_module("crfrnn.layers.loss")
+        known = sys.modules["keras"].saving.get_custom_objects()
+        for name in OF_UNET:
+            known.setdefault(f"unet>{name}", _OfUnet(name))
+
+
+class _OfUnet:
+    """Stands for a class of unet until Keras makes one of it; then unet registers them all."""
+
+    def __init__(self, name: str):
+        self.__name__ = name
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        found = importlib.util.find_spec("unet")
+        folders = (found and found.submodule_search_locations) or []
+        if not any(Path(folder, "registry.py").exists() for folder in folders):
+            raise ImportError(
+                f"The model has a {self.__name__} of the package unet that is installed with "
+                f"crfrnn. Python finds {found and found.origin} instead, which hides it: give "
+                "that file another name, or load the model in another folder."
+            )
+        importlib.import_module("unet")
+        # Not by get_registered_object: while a model is loaded, that knows what was before it.
+        registered: Any = sys.modules["keras"].saving.get_custom_objects()[f"unet>{self.__name__}"]
+        return registered.from_config(config)
 
 
 class _KerasFinder(MetaPathFinder):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import dataclasses
 import functools
 import logging
 import os
@@ -26,7 +25,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -34,40 +32,14 @@ from crfrnn.cores import num_cores
 from data import Case
 from experiments import config as configuration
 from experiments import quiet, runs
+from experiments.asked import Run
 from experiments.cluster import missing_there, on_cluster
 from experiments.config import Config
-from experiments.rows import Comparison, compared
 from experiments.show import curves, pictures, run_table
 from experiments.studies import main_job, needs, plan
 from experiments.studies.doubts import doubts
 from experiments.train import inputs
 from experiments.workers import side_by_side
-
-
-class Run(NamedTuple):
-    """A folder and what is compared there."""
-
-    folder: Path
-    config: Config
-    comparison: Comparison
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What other results would come of."""
-        config, rows = map(dataclasses.asdict, (self.config, self.comparison))
-        return {"config": config, "comparison": rows, "backend": os.environ["KERAS_BACKEND"]}
-
-    @property
-    def finished(self) -> bool:
-        results = runs.read_json(self.folder / "results.json")
-        if results is None:
-            return False
-        made = dataclasses.asdict(compared(results))
-        return runs.as_read_back(made) == runs.as_read_back(self.identity["comparison"])
-
-    def rows(self, seed: int) -> dict[str, Path]:
-        """Where the results of one repetition are, or will be, by row."""
-        return {key: self.folder / f"seed-{seed}" / f"{key}.json" for key in self.comparison.rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         places = asked[0].folder if len(asked) == 1 else asked[0].folder.parent
         print(f"\nInterrupted. The same command goes on from the last checkpoint in {places}.")
         return 130
-    except runs.OtherNetwork as error:
+    except (runs.OtherNetwork, runs.Damaged) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     for run in asked:
@@ -99,7 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Table, results, learning curves and pictures: {run.folder}")
         print(f"All on one page: python -m experiments.report {shlex.quote(str(run.folder))}\n")
     if options.config:
-        path = plan.collect(_plan(options), asked[0].folder.parent)
+        try:
+            path = plan.collect(_plan(options), asked[0].folder.parent)
+        except runs.Damaged as error:  # of a setting that was not asked for now
+            print(error, file=sys.stderr)
+            return 1
         print(f"Results of the study, as far as it has run: {path}")
     if before:
         print("This run was finished before. --force repeats it.")
@@ -203,7 +179,7 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
     asked = _of_study(options) if options.config else [_single(options)]
     _set_environment(asked[0].config.threads)
     there = functools.partial(missing_there, options.cluster) if options.cluster else None
-    needs.check([run.comparison for run in asked if options.force or not run.finished], there)
+    needs.check([run.comparison.rows if options.force else run.to_make for run in asked], there)
     for run in asked:
         if options.seed is not None and not 0 <= options.seed < run.config.seeds:
             last = run.config.seeds - 1

@@ -247,11 +247,11 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _value(word: str) -> Any:
-    """What stands on the command line, as JSON has it: 400, 0.1, true, none; else the word."""
+    """What stands on the command line, as JSON has it: 400, 0.1, true, none, or .1; or the word."""
     try:
         return None if word.lower() == "none" else json.loads(word.lower())
     except ValueError:
-        return word
+        return float(word) if re.fullmatch(r"[+-]?(\d+\.|\.\d+)", word) else word
 
 
 def _unfit(value: Any, hint: Any) -> str | None:

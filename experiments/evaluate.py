@@ -28,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", type=Path, help="runs/<name>/seed-<n>/<row>.keras")
     parser.add_argument("--dataset", help="default: that of the run")
     options = parser.parse_args(arguments)
-    run = runs.read_json(options.model.parent.parent / "run.json")
+    try:
+        run = runs.read_json(options.model.parent.parent / "run.json")
+    except runs.Damaged as error:
+        parser.error(str(error))
     if run is None or not options.model.exists():
         parser.error(f"{options.model} is no model of a run: expected runs/<name>/seed-<n>/*.keras")
     config = make(run["config"])

@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -32,20 +32,29 @@ from experiments.config import Config
 from experiments.rows import compared
 
 PACKAGES = ("crfrnn", "keras", "tensorflow", "jax", "torch", "numpy", "scipy", "optuna")
+IDENTITY = "run.json"
 MAKES_A_ROW = ("kind", "of", "settings")  # the rest of a row are words
+_SECONDS = "seconds.json"
 
 
 class OtherNetwork(ValueError):
-    """Rows cannot be added to a run, because its networks cannot be made again as they were."""
+    """A run cannot go on, because its networks cannot be made again as they were."""
 
 
 class Damaged(ValueError):
     """A file is not as it was written."""
 
     def __init__(self, path: Path, reason: Any):
-        super().__init__(
-            f"{path} is damaged: {reason}. --repair deletes such files and makes again what was "
-            "in them; --force repeats the whole run."
+        super().__init__(path, str(reason))  # as it is made again when a worker hands it on
+
+    def __str__(self) -> str:
+        path, reason = self.args
+        words = f"{path} is damaged: {reason.rstrip('.')}. "
+        if path.name == IDENTITY:
+            return words + "What the run is stands there alone: --force repeats the whole run."
+        return words + (
+            "--repair deletes such files and makes again what was in them; --force repeats the "
+            "whole run."
         )
 
 
@@ -74,33 +83,48 @@ def read_json(path: Path) -> Any:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+        content = json.loads(path.read_bytes().decode())
+    except (ValueError, RecursionError) as error:
         raise Damaged(path, error) from None
-    # Files of older runs have no checksum.
-    if isinstance(content, dict) and (written := content.pop("checksum", None)):
-        if written != _checksum(content):
-            raise Damaged(path, "its checksum is of another content")
+    if isinstance(content, float | int) and path.name == _SECONDS:
+        return content  # of older runs
+    if not isinstance(content, dict) or not content:
+        raise Damaged(path, "expected an object with keys")
+    written = content.pop("checksum", None)
+    # Files of older runs have none; of those that had one, its name may be what was changed.
+    if any(isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) for v in content.values()):
+        raise Damaged(path, "its checksum has another name")
+    if written is not None and written != _checksum(content):
+        raise Damaged(path, "its checksum is of another content")
     return content
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays atomically as one .npz, which has checksums; read with ``read_arrays``."""
-    write(path, lambda file: np.savez(file, **arrays))
+    """Write arrays atomically as one .npz, with their checksum; read with ``read_arrays``."""
+    # First: what is cut off the list of a damaged file is its end.
+    content = {"checksum": np.array(_checksum_of_arrays(arrays)), **arrays}
+    write(path, lambda file: np.savez(file, **content))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read what ``write_arrays`` wrote; raises Damaged."""
+    content = io.BytesIO(path.read_bytes())
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        with np.load(content, allow_pickle=False) as file:
+            arrays = dict(file)
+        written = arrays.pop("checksum", None)  # which files of older runs have not
+        if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("expected arrays")
+        if written is not None and str(written) != _checksum_of_arrays(arrays):
+            raise ValueError("its checksum is of another content")
+    except Exception as error:  # of bytes that are there already: whatever it is, they are to blame
         raise Damaged(path, error) from None
+    return arrays
 
 
 def seconds(folder: Path) -> float:
     """Processor time of a repetition so far."""
-    kept = read_json(folder / "seconds.json") or 0
+    kept = read_json(folder / _SECONDS) or 0
     return kept["seconds"] if isinstance(kept, dict) else kept  # a number in older runs
 
 
@@ -111,13 +135,12 @@ def check(folder: Path, repair: bool = False) -> None:
     run.json, which only --force replaces.
     """
     for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
-        # Of a process that was killed as it wrote; and what training reads, and checks, itself.
-        if path.name.startswith(".") or path.name.endswith(".checkpoint.npz"):
+        if path.name.startswith("."):  # of a process that was killed as it wrote
             continue
         try:
             (read_json if path.suffix == ".json" else read_arrays)(path)
         except Damaged:
-            if not repair or path.name == "run.json":
+            if not repair or path.name == IDENTITY:
                 raise
             path.unlink()
             path.with_suffix(".json").unlink(missing_ok=True)  # a row without its label maps
@@ -137,7 +160,12 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
         force: delete the run that is there and start anew.
     """
     identity = as_read_back(identity)
-    found = read_json(folder / "run.json")
+    try:
+        found = read_json(folder / IDENTITY)
+    except Damaged:
+        if not force:
+            raise
+        found = {}
     if found is None and folder.exists() and any(folder.iterdir()):
         raise ValueError(f"{folder} exists and is no run of this program. Give another --name.")
     if found is not None and force:
@@ -149,7 +177,7 @@ def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> 
             "Give another --name, or --force to delete that run and start anew."
         )
     if found != identity:
-        write_json(folder / "run.json", identity)
+        write_json(folder / IDENTITY, identity)
 
 
 def as_read_back(content: Any) -> Any:
@@ -225,6 +253,13 @@ def _processor() -> str:
 def _checksum(content: Any) -> str:
     """Of what JSON knows of it."""
     return hashlib.sha256(json.dumps(content, default=_plain).encode()).hexdigest()
+
+
+def _checksum_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+    return found.hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,8 @@ Conventions of the package: channels last, images ``(B, H, W, K)`` or volumes ``
 the output holds logits (larger = more likely, no softmax) at the resolution of the input. Nothing
 here knows about CRFs: ``crfrnn.attach`` puts one behind any of these models, or any other.
 ``unet.losses`` and ``unet.weight_maps`` have what trains them. A process that loads a saved model
-must ``import unet`` first: that registers the layers and losses of this package with Keras.
+must ``import unet`` first, or ``import crfrnn``: either lets Keras find the layers and losses of
+this package.
 
     >>> import unet
     >>> model = unet.build("unet", input_shape=(None, None, 1), num_labels=2, width=8, depth=2)

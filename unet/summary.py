@@ -52,7 +52,7 @@ Every network is a function from an image to logits at the resolution of the ima
 `width` and further options make it smaller; `unet.options("fcn8s")` lists them. Left out, they have
 the values of the paper, and those make this table, which `python -m unet > docs/networks.md`
 writes. All take images; `unet` takes volumes, too. A process that loads a saved model must
-`import unet` first, which registers the layers and losses.
+`import unet` or `import crfrnn` first, by which Keras finds the layers and losses.
 
 {summary_table()}
 

@@ -121,12 +121,12 @@ class Page {
 
   // Labels, probabilities or a truth of what is open: {labels: how many, map or probs: functions of a picture}.
   belongs(use, found, name) {
-    if (use === "probs") return this.show(this.opened, found);
-    if (use === "labels") return this.show(this.opened, { ...found, confidence: CONFIDENCE });
+    if (use === "probs") return this.show(this.same(() => ({ source: found })));
+    if (use === "labels") return this.show(this.same(() => ({ source: { ...found, confidence: CONFIDENCE } })));
     const { source } = this;
     if (!source) throw new Error("Open labels or probabilities first: then a truth can be compared.");
     if (found.labels > source.labels) throw new Error(`${name}: expected labels 0 to ${source.labels - 1}. Received ${found.labels - 1} as well.`);
-    return this.show(this.opened, { ...source, truth: found.map });
+    return this.show(this.same(() => ({ source: { ...source, truth: found.map } })));
   }
 
   // What a second file of the same size is.
@@ -150,14 +150,24 @@ class Page {
     const source = asLabels(await fetched(labels), width, height, name);
     const known = truth && asLabels(await fetched(truth), width, height, name).map;
     const more = { confidence, names, truth: known && (() => known), parameters };
-    await this.show(opened, { ...more, labels: names.length, map: () => source.map });
+    await this.show(() => ({ opened, source: { ...more, labels: names.length, map: () => source.map } }));
     return choose();
   }
 
-  // Opens a picture, or a slice, in the engine, one at a time. source: what it starts from; null: strokes.
-  describe(opened, source) {
-    const next = () => this.described(opened, source);
+  // Opens a picture, or a slice, in the engine and the page, one at a time. what: asked when its turn comes for {opened,
+  // source: what it starts from; null: strokes}, or null: it is not wanted any more. more: of the case that the page opens.
+  show(what, more = {}) {
+    const next = async () => {
+      const found = what();
+      if (found) this.explorer.open({ ...(await this.described(found.opened, found.source)), ...more });
+    };
     return (this.last = this.last.then(next, next));
+  }
+  // Another part or source of what is open now, as it is when its turn comes; not of what was opened in between.
+  same(change) {
+    const whole = () => this.opened.stack ?? this.opened;
+    const now = whole();
+    return () => (whole() === now ? { opened: this.opened, source: this.source, ...change() } : null);
   }
   async described(opened, source) {
     const { width, height, data, values, grey, spacing, unit, high, bytes, cut } = opened;
@@ -190,19 +200,14 @@ class Page {
 
   // Strokes.
   async draw(opened) {
-    this.explorer.open(await this.describe(opened, null));
+    await this.show(() => ({ opened, source: null }));
     if (!opened.note) this.explorer.say("Draw a stroke on the object, and one on the background.");
   }
 
-  // Labels, or probabilities, to refine.
-  async show(opened, source) {
-    this.explorer.open(await this.describe(opened, source));
-  }
-
   // Another slice of the volume, with the settings of this one.
-  async slice({ axis, index, parameters }) {
-    const found = await this.describe(this.opened.stack.slice(axis, index), this.source);
-    return { ...found, parameters, startAtGuess: false };
+  slice({ axis, index, parameters }) {
+    const cut = () => ({ opened: this.opened.stack.slice(axis, index) });
+    return this.show(this.same(cut), { parameters, startAtGuess: false });
   }
 }
 

@@ -43,7 +43,7 @@ def sections(run: Outcome) -> dict[str, str]:
         "differences": tables.intervals(run, COMPARED),
         "search": _search(run),
         "rows": _rows(run),
-        "columns": _columns(run.config, by_label="label_dice" in run.metrics()),
+        "columns": _columns(run.config, run.metrics()),
         "published": _published(run),
     }
 
@@ -119,14 +119,25 @@ def _pretrained_by(run: Outcome, keys: Sequence[str]) -> bool:
     )
 
 
-def _columns(config: dict[str, Any], by_label: bool) -> str:
+def _columns(config: dict[str, Any], known: Sequence[str]) -> str:
+    width = f"{config['boundary_width_mm']:g} mm of the true boundary"
+    boundary = (
+        f"Boundary Dice counts only points within {width}. "
+        if "boundary_dice" in known
+        else f"Boundary Dice is missing: no point is within {width}; a larger "
+        "--boundary-width-mm counts some. "
+    )
     return (
         "What the columns are: per test case (volumes as a whole), mean over the labels that "
-        "occur, but for a background. HD95 in mm (pixels where there is no spacing). Boundary Dice "
-        f"counts only points within {config['boundary_width_mm']:g} mm of the true boundary. "
-        "Changed: points whose label the CRF changes. A label in neither truth nor prediction is "
+        "occur, but for a background. HD95 in mm (pixels where there is no spacing). "
+        + boundary
+        + "Changed: points whose label the CRF changes. A label in neither truth nor prediction is "
         "left out; in one of them only, it has overlap 0 and as HD95 the diagonal of the image."
-        + (" By label: mean over the cases of each label, then over labels." if by_label else "")
+        + (
+            " By label: mean over the cases of each label, then over labels."
+            if "label_dice" in known
+            else ""
+        )
         + "\n\n"
         "What the intervals cover: over groups, the choice of test cases, given these trained "
         "networks (bootstrap of groups, mean over seeds per case); over seeds, the noise of "

@@ -72,9 +72,9 @@ def published(setting: Outcome, numbers: Mapping[str, tuple[float, float, float]
 
 def intervals(setting: Outcome, metrics: Mapping[str, str]) -> str:
     """All differences of a setting in some metrics (titles by name), with three intervals each."""
-    lines = []
+    lines, known = [], setting.metrics()
     for metric, title in metrics.items():
-        for pair in setting.pairs:
+        for pair in setting.pairs if metric in known else ():
             numbers = _numbers(setting.comparison(*pair, metric))
             lines.append([title, setting.versus(*pair), *numbers])
     head = [

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from experiments.rows import Comparison
+from experiments.rows import Row
 
 
 def check(
-    asked: Iterable[Comparison], missing: Callable[[Iterable[str]], set[str]] | None = None
+    asked: Iterable[Mapping[str, Row]], missing: Callable[[Iterable[str]], set[str]] | None = None
 ) -> None:
     """ValueError, naming all of them, where rows need packages that are not installed.
 
     Args:
-        asked: the rows.
+        asked: of each run, the rows that are to be made.
         missing: which of some modules are not there; None: on this machine.
     """
-    rows = {key: row for comparison in asked for key, row in comparison.rows.items()}
+    rows = {key: row for of_a_run in asked for key, row in of_a_run.items()}
     wanted = {module: name for row in rows.values() for module, name in row.how.packages.items()}
     absent = (missing or missing_here)(wanted) if wanted else set()
     if absent:

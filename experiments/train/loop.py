@@ -78,7 +78,7 @@ def load_state(model: keras.Model, checkpoint: Path) -> tuple[int, History]:
     step, history = json.loads(str(saved.pop("progress")))
     variables = _variables(model)
     if len(saved) != len(variables):
-        raise ValueError(
+        raise runs.OtherNetwork(
             f"{checkpoint} holds {len(saved)} variables, the model has {len(variables)}: it was "
             "written by other code. Start the run anew with --force."
         )

@@ -37,6 +37,7 @@ def test_options_have_the_type_of_their_key():
     assert read.train_cases == 4
     assert read.search_theta_beta == (0.1, 0.2)
     assert read.clip_norm == 1.0
+    assert parse("--scale", ".4").scale == 0.4 and parse("--clip-norm", "2.").clip_norm == 2.0
     assert parse("--train-cases", "none", preset={"train_cases": 3}).train_cases is None
     assert parse("--models", "fcn8s", "unet+crfrnn").models == ("fcn8s", "unet+crfrnn")
 

@@ -75,6 +75,19 @@ def test_many_labels_are_shown_by_label_too():
     assert head.startswith("|  | Dice % | IoU % |")
 
 
+def test_a_boundary_that_no_point_is_near_to_is_said():
+    results = made_up()
+    assert "is missing" not in table.render(results)
+    assert "| boundary Dice |" in table.render(results)
+    for seed in results["seeds"]:
+        for row in seed.values():
+            for case in row["cases"]:
+                case["boundary_dice"] = float("nan")
+    text = table.render(results)
+    assert "Boundary Dice is missing: no point is within 2 mm of the true boundary" in text
+    assert "| boundary Dice |" not in text
+
+
 def test_only_rows_with_a_crf_have_changed_points():
     assert line(f"| {ROWS['plain'].title} |").endswith("| - |")
     assert line(f"| {ROWS['joint'].title} |").endswith("| 2.50 ± 0.00 |")

@@ -211,3 +211,89 @@ def test_what_is_no_volume_is_refused_in_words(page, tmp_path):
         page.wait(f"document.querySelector('.crf-message').textContent.includes(`{words}`)")
         assert name in page.message()
         assert page.run("app.case.name") == "coffee"
+
+
+# What opens a file waits in the engine until `release()`.
+HOLD = """(() => {
+  window.opened = [];
+  const { open } = app;
+  app.open = (found) => (window.opened.push(found.name), open.call(app, found));
+  app.engine.ask = (method, ...rest) => {
+    const ask = () => (delete app.engine.ask, app.engine.ask(method, ...rest));
+    if (method !== "open") return ask();
+    return new Promise((resolve) => (window.release = () => resolve(ask())));
+  };
+})()"""
+TURN = """(() => {{
+  const slider = app.volume.querySelector("input");
+  slider.value = {};
+  slider.dispatchEvent(new Event("change"));
+}})()"""
+SEE = "app.engine.ask('see', {parameters: app.parameters, point: [0, 0]})"
+
+
+def test_a_slice_asked_for_while_another_file_is_opened_does_not_replace_it(page, tmp_path):
+    (tmp_path / "first.nii").write_bytes(nifti(VOLUME.astype("int16")))
+    (tmp_path / "second.nii").write_bytes(nifti(VOLUME[2:, 3:].astype("int16")))
+    opened(page, tmp_path / "first.nii", "first")
+    page.run(HOLD)
+    page.upload(tmp_path / "second.nii")
+    page.wait("window.release")
+    page.run(TURN.format(2))
+    page.run("window.release()")
+    page.wait(f"{CASE}?.name.startsWith('second-axis')")
+    page.rest()
+    for _ in range(4):  # so that what still waits has its turn
+        page.run(SEE)
+    assert page.run("window.opened") == ["second-axis2-slice4"]
+    grey, values, _ = shown(page)
+    assert grey.shape == VOLUME[2:, 3:, 4].shape
+    assert np.array_equal(values, VOLUME[2:, 3:, 4].astype("int16"))
+
+
+def test_a_slice_asked_for_while_its_labels_are_opened_has_them(page, tmp_path):
+    (tmp_path / "scan.nii").write_bytes(nifti(VOLUME.astype("int16")))
+    np.save(tmp_path / "probs.npy", PROBS)
+    opened(page, tmp_path / "scan.nii", "scan")
+    page.run(HOLD)
+    page.upload(tmp_path / "probs.npy")
+    page.wait("window.release")
+    page.run(TURN.format(2))
+    page.run("window.release()")
+    page.wait(f"{CASE}?.volume?.index === 2")
+    page.rest()
+    assert page.run("app.case.scribbles") is False
+    found = page.run("app.engine.ask('probabilities', {}).then((f) => [...f.arrays.probs])")
+    assert np.abs(np.reshape(found, PROBS[:, :, 2].shape) - PROBS[:, :, 2]).max() < 1e-6
+
+
+def test_of_an_engine_in_python_only_the_latest_slice_is_shown(page, tmp_path):
+    (tmp_path / "scan.nii").write_bytes(nifti(VOLUME.astype("int16")))
+    opened(page, tmp_path / "scan.nii", "scan")
+    page.run(
+        """(() => {
+  window.own = app.engine;
+  window.asked = [];
+  const ask = (method, { index }) => {
+    window.asked.push(`${method} ${index}`);
+    const answer = { ...app.case, volume: { ...window.volume, index } };
+    return new Promise((resolve) => (window.release = () => resolve(answer)));
+  };
+  window.volume = app.case.volume;
+  app.engine = { ask };
+})()"""
+    )
+    page.run(TURN.format(1))
+    page.run(TURN.format(2))
+    page.run(TURN.format(3))
+    page.run("app.settingChanged({ theta_alpha: 5 })")  # of the slice that is shown no more
+    assert page.run("window.asked") == ["slice 1"]
+    page.run("window.release()")
+    page.wait("window.asked.length === 2")
+    page.run("window.release()")
+    page.wait(f"{CASE}?.volume?.index === 3")
+    assert page.run("window.asked.slice(0, 2)") == ["slice 1", "slice 3"]
+    assert (
+        page.run("app.case.name") == "scan-axis2-slice4"
+    )  # of the page, which Python does not say
+    page.run("(window.release?.(), app.engine = window.own)")

@@ -111,7 +111,7 @@ export class Explorer {
     if (this.guess?.theta_alpha) this.use(this.guess);
   }
   usePreset(name) {
-    if (!name) return;
+    if (!name || !this.case) return;
     const { parameters, intensities, source } = this.presets[name];
     this.use({ ...parameters, theta_beta: (parameters.theta_beta * this.case.high) / intensities });
     this.reasons.textContent = `${name}: ${source}.`;

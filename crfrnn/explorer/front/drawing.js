@@ -42,6 +42,7 @@ export class Drawing {
   // label: -1 erases; null: the pointer moves and points.
   pick(label) {
     const { app } = this;
+    if (!app.case) return; // another is being opened
     if (label !== null) this.pen.label = label;
     app.stage.pen = label === null ? null : this.pen;
     const pen = (text, value, title, fill) => {

@@ -28,9 +28,22 @@ export function makeVolume(app) {
   const { volume } = app.case;
   app.volume.hidden = !volume;
   if (!volume) return;
-  const turn = (axis, index) => {
-    const { parameters } = app;
-    return app.try(async () => app.open({ ...app.case, ...(await app.engine.ask("slice", { axis, index, parameters })) }));
+  const shown = app.case;
+  let wanted = null; // one question at a time, always the latest
+  const turn = async (axis, index) => {
+    const isAsking = wanted !== null;
+    wanted = { axis, index };
+    if (isAsking) return;
+    app.close(); // what is asked from now on, another slice would answer
+    await app.try(async () => {
+      let found, asked;
+      do {
+        asked = wanted;
+        found = await app.engine.ask("slice", { ...asked, parameters: app.parameters });
+      } while (asked !== wanted);
+      if (found) app.open({ ...shown, ...found }); // else the engine has opened it
+    });
+    wanted = null;
   };
   const axes = element(
     "select",

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 
-from experiments import compare
+from experiments import compare, runs
 from experiments.studies import needs, plan
 from tests.conftest import ROOT
 
@@ -21,7 +21,7 @@ def without_rankseg(monkeypatch):
 
 def test_all_rows_that_lack_a_package_are_named_with_what_to_do(without_rankseg):
     with pytest.raises(ValueError) as caught:
-        needs.check([RIVALS["wbc1-30"].comparison, RIVALS["hippocampus-15"].comparison])
+        needs.check([RIVALS[name].comparison.rows for name in ("wbc1-30", "hippocampus-15")])
     for words in (
         "Rows rankseg, rankseg_offline need packages",
         "pip install rankseg,",
@@ -29,8 +29,7 @@ def test_all_rows_that_lack_a_package_are_named_with_what_to_do(without_rankseg)
     ):
         assert words in str(caught.value)
     kept = [key for key in RIVALS["wbc1-30"].comparison.rows if "rankseg" not in key]
-    rows = {key: RIVALS["wbc1-30"].comparison.rows[key] for key in kept}
-    needs.check([compare.Comparison(rows, [], (), None)])
+    needs.check([{key: RIVALS["wbc1-30"].comparison.rows[key] for key in kept}])
 
 
 def test_where_they_are_made_is_asked():
@@ -41,7 +40,7 @@ def test_where_they_are_made_is_asked():
         return {"skimage"}
 
     with pytest.raises(ValueError, match=r"Rows walker, forest need .* install scikit-image,"):
-        needs.check([RIVALS["wbc1-30"].comparison], missing)
+        needs.check([RIVALS["wbc1-30"].comparison.rows], missing)
     assert {"rankseg", "torch", "skimage", "sklearn"} == {*asked}
 
 
@@ -52,3 +51,17 @@ def test_a_study_says_so_before_it_reads_data(without_rankseg, tmp_path, capsys,
         compare.main(["--config", config, "--runs", str(tmp_path)])
     assert "pip install rankseg," in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
+
+
+def test_rows_that_are_made_need_nothing(without_rankseg, tmp_path):
+    """Whoever made them elsewhere, or before a package was taken away, goes on with the others."""
+    run = compare.Run(tmp_path, *RIVALS["wbc1-30"])
+    made = [key for key in run.comparison.rows if "rankseg" in key]
+    for seed in range(run.config.seeds):
+        for key in made:
+            runs.write_json(run.rows(seed)[key], {"cases": []})
+    assert {*run.to_make} == {*run.comparison.rows} - {*made}
+    needs.check([run.to_make])
+    run.rows(0)["rankseg_offline"].unlink()
+    with pytest.raises(ValueError, match=r"Rows rankseg_offline need"):
+        needs.check([run.to_make])
