@@ -43,9 +43,11 @@ MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
 def take_in(path: Path, folder: Path) -> None:
     """Keep a finished study (``study.json``), or run (``results.json``), among the results.
 
+    Settings that are committed and have not been run there, but on another machine, stay.
+
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if settings that are committed have not been run there.
+        ValueError: if such settings have rows that mean something else there, or nothing.
     """
     content = runs.read_json(path)
     if content is None:
@@ -56,13 +58,17 @@ def take_in(path: Path, folder: Path) -> None:
         runs.write_json(folder / f"{path.resolve().parent.name}.json", content)
         return
     target = folder / f"{content['study']['name']}.json"
-    missing = (runs.read_json(target) or {"settings": {}})["settings"].keys() - content["settings"]
-    if missing:
-        raise ValueError(
-            f"{path} would take away {', '.join(sorted(missing))} from {target}. Finish these "
-            "settings first, or delete that file."
-        )
-    text = dumps(condensed(content))
+    made = condensed(content)
+    kept = runs.read_json(target) or {"study": content["study"], "settings": {}}
+    rows, earlier = content["study"]["rows"], kept["study"]["rows"]
+    for name in kept["settings"].keys() - made["settings"].keys():
+        changed = [row for row in kept["settings"][name]["rows"] if rows.get(row) != earlier[row]]
+        if changed:
+            raise ValueError(
+                f"{path} would take the setting {name} away from {target}: rows "
+                f"{', '.join(changed)} of it are others there. Run it again, or delete that file."
+            )
+    text = dumps({**made, "settings": {**kept["settings"], **made["settings"]}})
     runs.write(target, lambda file: file.write(text.encode()))
 
 

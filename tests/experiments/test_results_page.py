@@ -205,17 +205,26 @@ def test_a_run_is_taken_in_as_it_is(tmp_path):
     ]
 
 
-def test_committed_settings_are_not_lost(tmp_path):
-    content = json.loads((ROOT / "experiments/results/ablations.json").read_text())
-    kept = tmp_path / "results" / "ablations.json"
-    kept.parent.mkdir()
-    kept.write_text(json.dumps(content))
-    before = kept.read_bytes()
-    del content["settings"]["wbc1-small"]
-    (tmp_path / "study.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match="take away wbc1-small"):
-        condense.take_in(tmp_path / "study.json", kept.parent)
-    assert kept.read_bytes() == before
+def test_committed_settings_that_were_run_elsewhere_stay(tmp_path):
+    content, path = finished(), tmp_path / "study.json"
+    kept = tmp_path / f"{content['study']['name']}.json"
+    path.write_text(json.dumps(content))
+    condense.take_in(path, tmp_path)
+    before = json.loads(kept.read_text())["settings"]
+    del content["settings"]["made-up-5"]
+    content["settings"]["made-up-20"]["seconds"] = 1
+    path.write_text(json.dumps(content))
+    condense.take_in(path, tmp_path)
+    found = json.loads(kept.read_text())["settings"]
+    assert [*found] == ["made-up-5", "made-up-20"]
+    assert found["made-up-5"] == before["made-up-5"] and found["made-up-20"]["seconds"] == 1
+
+    content["study"]["rows"]["again"]["of"] = ["plain"]
+    path.write_text(json.dumps(content))
+    left = kept.read_bytes()
+    with pytest.raises(ValueError, match=r"take the setting made-up-5 away.*rows again of it are"):
+        condense.take_in(path, tmp_path)
+    assert kept.read_bytes() == left
 
 
 def test_cases_without_a_dice_are_not_counted_as_worse(tiny):
