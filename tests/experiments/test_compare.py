@@ -145,7 +145,8 @@ def test_a_run_killed_after_its_last_row_repeats_nothing(folders, tmp_path, monk
 
     folder = shutil.copytree(folders / "whole", tmp_path / "whole")
     (folder / "results.json").unlink()
-    (folder / "seed-0/joint.checkpoint.npz").touch()  # it was about to be deleted
+    # It was about to be deleted.
+    runs.write_arrays(folder / "seed-0/joint.checkpoint.npz", {"0000": np.zeros(3)})
     monkeypatch.setattr(compare, "repeat", repeated)
     compare.main(arguments(folders / "clean", tmp_path, "whole"))
     assert rows_of(folder) == rows_of(folders / "whole")
