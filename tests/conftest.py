@@ -104,9 +104,10 @@ def _the_module_s_numbers_from_the_start(request):
 def with_native(request, monkeypatch):
     """Whether the C++ lattice is used: a test that asks for it runs with and without."""
     from crfrnn.filtering import native
+    from tests.native.required import require
 
-    if request.param and not native.available():
-        pytest.skip("no native library")
-    if not request.param:
+    if request.param:
+        require()
+    else:
         monkeypatch.setattr(native, "loading_error", lambda: "turned off")
     return request.param

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import crfrnn
-from crfrnn.filtering import native
 from crfrnn.pydensecrf import densecrf
 from tests.bad_input import CRF, IMAGE, NAN, PROBS, RNG
+from tests.native.required import require
 
 LOGITS = np.log(PROBS)
 CLOUD = dict(image=IMAGE.reshape(-1, 2), probs=PROBS.reshape(-1, 3))
@@ -210,8 +210,8 @@ VALUES, POSITIONS = RNG.normal(size=(10, 2)), RNG.normal(size=(10, 3))
     ],
 )
 def test_gaussian_filter(changes, error, message):
-    if changes.get("native") and not native.available():
-        pytest.skip("no native library")
+    if changes.get("native"):
+        require()
     with pytest.raises(error, match=message):
         crfrnn.gaussian_filter(**{**dict(values=VALUES, positions=POSITIONS), **changes})
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from crfrnn.filtering import native
 from crfrnn.layers.crf_rnn import CRFRNN
 from tests import backend
 from tests.layers.random_case import ARGUMENTS, IMAGE, RNG, THETAS, model_of
+from tests.native.required import require
 from tests.tolerances import FLOAT32, assert_close
 
 
@@ -44,8 +44,8 @@ def test_saved_model_file_loads(tmp_path, arguments):
 def test_exported_saved_model(tmp_path, with_native):
     import tensorflow as tf
 
-    if with_native and not native.available():
-        pytest.skip("the native library was not built")
+    if with_native:
+        require()
     model = model_of(CRFRNN(num_test_iterations=1, **THETAS, native=with_native))
     expected = backend.array(model(IMAGE))
     model.export(tmp_path / "exported", format="tf_saved_model", verbose=False)

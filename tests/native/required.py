@@ -13,6 +13,6 @@ HANGS = 900
 
 
 def require() -> None:
-    """Without the library a module is skipped, unless CI says that this is a failure."""
+    """Without the library a test or module is skipped, unless CI says that this is a failure."""
     if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
         pytest.skip(f"no native library: {native_status()['error']}", allow_module_level=True)

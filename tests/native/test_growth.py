@@ -1,14 +1,11 @@
 """Memory of a process that calls the native library ten thousand times."""
 
-import os
-
 import pytest
 
-from crfrnn.filtering.native import available
 from tests import growth
+from tests.native.required import require
 
-if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
-    pytest.skip("no native library", allow_module_level=True)
+require()
 
 CALLS = """
 import contextlib, warnings

@@ -1,18 +1,16 @@
 """Ctrl-C while the package works: raised, never lost, and the next call works."""
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from crfrnn.filtering.native import available
 from tests.conftest import ROOT
 from tests.native.interrupted import NUMPY
+from tests.native.required import require
 
-if not available() and not int(os.environ.get("CRFRNN_REQUIRE_NATIVE", "0")):
-    pytest.skip("no native library", allow_module_level=True)
+require()
 if not hasattr(signal, "setitimer"):
     pytest.skip("needs a timer that sends signals", allow_module_level=True)
 
