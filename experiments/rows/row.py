@@ -26,6 +26,12 @@ class Row:
         """How its scores come about."""
         return KINDS[self.kind]
 
+    @property
+    def packages(self) -> Mapping[str, str]:
+        """Modules that not every installation has, by what pip calls them."""
+        walks = str(self.settings.get("labels", "")).endswith("+walker")
+        return {**self.how.packages, **({"skimage": "scikit-image"} if walks else {})}
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:

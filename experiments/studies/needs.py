@@ -18,10 +18,10 @@ def check(
         missing: which of some modules are not there; None: on this machine.
     """
     rows = {key: row for of_a_run in asked for key, row in of_a_run.items()}
-    wanted = {module: name for row in rows.values() for module, name in row.how.packages.items()}
+    wanted = {module: name for row in rows.values() for module, name in row.packages.items()}
     absent = (missing or missing_here)(wanted) if wanted else set()
     if absent:
-        lacking = [key for key, row in rows.items() if absent & {*row.how.packages}]
+        lacking = [key for key, row in rows.items() if absent & {*row.packages}]
         packages = sorted(wanted[module] for module in absent)
         left_out = ", ".join(f'"{key}"' for key in lacking)
         raise ValueError(

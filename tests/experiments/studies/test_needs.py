@@ -32,6 +32,12 @@ def test_all_rows_that_lack_a_package_are_named_with_what_to_do(without_rankseg)
     needs.check([{key: RIVALS["wbc1-30"].comparison.rows[key] for key in kept}])
 
 
+def test_labels_that_spread_need_a_package_too():
+    rows = plan.read(ROOT / "experiments/studies/weak_rivals.toml").comparison.rows
+    with pytest.raises(ValueError, match=r"Rows walker need .*pip install scikit-image,"):
+        needs.check([rows], lambda modules: {*modules} & {"skimage"})
+
+
 def test_where_they_are_made_is_asked():
     asked = []
 
