@@ -29,6 +29,7 @@ VOID = 255  # no label, whatever value that has in the data set; no class, as th
 FAR = -10.0
 
 SIZES_STEP = 64  # points
+_SIZES = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}  # by split
 
 TINY = 1e-12  # below any probability that matters; its logarithm is finite
 
@@ -108,23 +109,31 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     group would stand alone. Raises what ``data.load`` raises, and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
-    keys = {"train": "train_cases", "val": "validation_cases", "test": "test_cases"}
-    sizes = {name: getattr(config, key) for name, key in keys.items()}
+    sizes = {name: getattr(config, key) for name, key in _SIZES.items()}
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
         parts = data.split(cases, subset=seed, **given)
     except ValueError as error:
-        asked = ", ".join(f"{keys[name]}={size}" for name, size in sizes.items())
         raise ValueError(
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
-            f"{asked} (options --train-cases etc.)."
+            f"{_asked(sizes)} (options --train-cases etc.)."
         ) from None
     if config.spread_cases or any(_alone(part) for part in parts.values()):
-        parts = _spread(cases, sizes, seed) or parts
+        spread = _spread(cases, sizes, seed)
+        if config.spread_cases and spread is None:
+            raise ValueError(
+                f"spread_cases: the groups of {config.dataset!r} that are for a split have fewer "
+                f"cases than asked for, {_asked(sizes)}. Lower these, or leave spread_cases out."
+            )
+        parts = spread or parts
     if config.scale != 1:
         for part in parts.values():
             part[:] = [data.resize(case, config.scale) for case in part]
     return parts
+
+
+def _asked(sizes: Mapping[str, int | None]) -> str:
+    return ", ".join(f"{_SIZES[name]}={size}" for name, size in sizes.items())
 
 
 def _alone(part: Sequence[data.Case]) -> bool:

@@ -145,6 +145,12 @@ def test_cases_that_are_their_own_groups_are_split_as_ever(monkeypatch, sizes):
     assert splits(monkeypatch, cases, **sizes) == expected
 
 
+def test_too_few_cases_to_spread_are_named_where_that_was_asked_for(monkeypatch):
+    cases = grouped(dict.fromkeys("abcdefghijklmnopqrst", 4))
+    with pytest.raises(ValueError, match=r"fewer cases than asked for, .*test_cases=21. Lower"):
+        splits(monkeypatch, cases, test_cases=21, spread_cases=True)  # a quarter of 80 are 20
+
+
 def test_too_few_groups_to_spread_are_left_as_they_are(monkeypatch):
     cases = grouped({"a": 4, "b": 4, "c": 4})
     found = splits(monkeypatch, cases, train_cases=4, validation_cases=4, test_cases=4)
