@@ -12,6 +12,7 @@ from experiments.score.stats import EQUIVALENCE_CONFIDENCE
 from experiments.show import markdown
 from experiments.show.figures import COLOURS, errorbars
 from experiments.show.results import Outcome
+from experiments.show.verdicts import in_words
 
 MARGIN = 1.0  # points: twice what another order of batches moved in the pilot
 
@@ -45,11 +46,9 @@ def pooled_verdict(setting: Outcome, row: str, reference: str) -> str:
 def verdict(found: Difference, narrower: Difference) -> str:
     """The same of a difference, with its interval of 95 % and with the narrower one of 90 %."""
     low, high = found.over_both
-    words = "gain" if low > 0 else "loss" if high < 0 else ""
-    level = f"within {MARGIN:g}" if np.abs(narrower.over_both).max() <= MARGIN else ""
-    if words:
-        return ", ".join(filter(None, [words, level]))
-    return f"equivalent {level}" if level else "not decided"
+    level = bool(np.abs(narrower.over_both).max() <= MARGIN)
+    word = "gain" if low > 0 else "loss" if high < 0 else "equivalent" if level else "not decided"
+    return in_words(word, level, MARGIN)
 
 
 def gain_by_stride(settings: Sequence[Outcome], pairs: Sequence[Sequence[str]]) -> Figure:

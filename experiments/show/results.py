@@ -139,7 +139,8 @@ class Outcome:
         if any(one is None for seeds in counts for one in seeds):
             raise ValueError(
                 f"{self.name}: expected results of {row!r} and {reference!r} with points counted "
-                "by label, for pooled mean IoU. Received older ones: run them again."
+                "by label, for pooled mean IoU. Received older ones, which need to be run again, "
+                f"or fewer than {condense.MANY_LABELS} labels, of which they are not kept."
             )
         return pooled.difference(*map(np.array, counts), confidence=confidence)
 

@@ -31,9 +31,19 @@ class Difference(NamedTuple):
     @property
     def words(self) -> str:
         """The verdict as the tables have it."""
-        if self.verdict == "equivalent":
-            return f"equivalent within {MARGIN:g}"
-        return f"{self.verdict}, within {MARGIN:g}" if self.within_margin else self.verdict
+        return in_words(self.verdict, self.within_margin, MARGIN)
+
+
+def in_words(verdict: str, within_margin: bool, margin: float) -> str:
+    """A verdict with its margin, where that was kept.
+
+    Example:
+        >>> [in_words("equivalent", True, 0.5), *(in_words("gain", within, 1) for within in (1, 0))]
+        ['equivalent within 0.5', 'gain, within 1', 'gain']
+    """
+    if verdict == "equivalent":
+        return f"equivalent within {margin:g}"
+    return f"{verdict}, within {margin:g}" if within_margin else verdict
 
 
 def differences(setting: Outcome) -> list[Difference]:
