@@ -86,7 +86,8 @@ def unet(
     check_dropout(dropout)
     check_one_of((None, "batch", "group"), normalization=normalization)
     check_one_of(("same", "valid", "mirror"), padding=padding)
-    check_one_of(tuple(2**level for level in range(depth + 1)), output_stride=output_stride)
+    strides = tuple(2**level for level in range(depth + 1))
+    check_one_of(strides, output_stride=output_stride)
     if output_stride > 1 and (padding != "same" or len(input_shape) != 3):
         raise ValueError(
             "output_stride > 1 needs padding='same' and an image, input_shape (H, W, K). "
@@ -116,8 +117,7 @@ def unet(
             # "same" rounds odd sizes up (S -> ceil(S / 2)): no pixel is lost and 1 stays 1.
             x = _MAX_POOLING[rank](2, padding=inside, name=f"down{level}_pool", **blocks.FORMAT)(x)
 
-    coarsest = output_stride.bit_length() - 1
-    for level in reversed(range(coarsest, depth)):
+    for level in reversed(range(strides.index(output_stride), depth)):
         channels = width * 2**level
         x = _UP_CONVOLUTION[rank](
             channels,
