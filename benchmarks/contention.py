@@ -25,6 +25,7 @@ from benchmarks import measure
 from benchmarks.pseudo_labels import BELOW, CRF, ITERATIONS, WORKLOADS, make
 
 MEMORY_MB = 256  # more than any cache holds
+PATIENCE = 300  # seconds until all workers have made what they work on
 
 
 def arithmetic() -> Callable[[], Any]:
@@ -65,7 +66,7 @@ def work(load: str, seconds: float, ready: Any, done: Any) -> None:
     """Repeats a load for some seconds from the moment when all are ready; puts its rate."""
     function = LOADS[load]()
     function()
-    ready.wait()
+    ready.wait(PATIENCE)
     start, count = time.perf_counter(), 0
     while (taken := time.perf_counter() - start) < seconds:
         function()
@@ -82,7 +83,8 @@ def throughput(load: str, processes: int, seconds: float) -> float:
     ]
     for worker in workers:
         worker.start()
-    total = sum(done.get() for _ in workers)
+    # A worker that has failed has said why; the others must not wait for it for ever.
+    total = sum(done.get(timeout=PATIENCE + seconds) for _ in workers)
     for worker in workers:
         worker.join()
     return total
