@@ -232,15 +232,20 @@ TURN = """(() => {{
 SEE = "app.engine.ask('see', {parameters: app.parameters, point: [0, 0]})"
 
 
+def turn_while_opening(page, path):
+    """Ask for slice 2 between the choice of a file and the answer of the engine."""
+    page.run(HOLD)
+    page.upload(path)
+    page.wait("window.release")
+    page.run(TURN.format(2))
+    page.run("window.release()")
+
+
 def test_a_slice_asked_for_while_another_file_is_opened_does_not_replace_it(page, tmp_path):
     (tmp_path / "first.nii").write_bytes(nifti(VOLUME.astype("int16")))
     (tmp_path / "second.nii").write_bytes(nifti(VOLUME[2:, 3:].astype("int16")))
     opened(page, tmp_path / "first.nii", "first")
-    page.run(HOLD)
-    page.upload(tmp_path / "second.nii")
-    page.wait("window.release")
-    page.run(TURN.format(2))
-    page.run("window.release()")
+    turn_while_opening(page, tmp_path / "second.nii")
     page.wait(f"{CASE}?.name.startsWith('second-axis')")
     page.rest()
     for _ in range(4):  # so that what still waits has its turn
@@ -255,11 +260,7 @@ def test_a_slice_asked_for_while_its_labels_are_opened_has_them(page, tmp_path):
     (tmp_path / "scan.nii").write_bytes(nifti(VOLUME.astype("int16")))
     np.save(tmp_path / "probs.npy", PROBS)
     opened(page, tmp_path / "scan.nii", "scan")
-    page.run(HOLD)
-    page.upload(tmp_path / "probs.npy")
-    page.wait("window.release")
-    page.run(TURN.format(2))
-    page.run("window.release()")
+    turn_while_opening(page, tmp_path / "probs.npy")
     page.wait(f"{CASE}?.volume?.index === 2")
     page.rest()
     assert page.run("app.case.scribbles") is False
