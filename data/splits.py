@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from .case import Case
 
 VAL, TEST = 0.15, 0.25
@@ -18,6 +20,7 @@ def split(
     test: int | float = TEST,
     seed: int = 0,
     subset: int = 0,
+    fold: tuple[int, int] | None = None,
 ) -> dict[str, list[Case]]:
     """Divide cases into training, validation and test cases, never dividing a group.
 
@@ -36,13 +39,17 @@ def split(
         seed: chooses test and validation.
         subset: chooses the training cases among those that remain, for repeated small-sample runs
             on the same test cases.
+        fold: (i, n) for cross-validation: the order of groups is cut into n parts with about as
+            many cases each, and the i-th, 0..n-1, is for test, whatever ``test`` says; validation
+            follows behind it, from the front again after the end. None = no parts.
 
     Returns:
         {"train": [...], "val": [...], "test": [...]}; each in the order of the groups' hashes, the
         cases of one group in the order given.
 
     Raises:
-        ValueError: a share outside [0, 1], a negative number, or more cases wanted than there are.
+        ValueError: a share outside [0, 1], a negative number, more cases wanted than there are, or
+            parts without any group.
 
     Example:
         >>> import data
@@ -54,7 +61,11 @@ def split(
     for case in cases:
         groups.setdefault(case.group, []).append(case)
 
-    test_groups, rest = _take(_ordered(groups, f"{seed}"), groups, _count(test, cases, "test"))
+    order = _ordered(groups, f"{seed}")
+    if fold is None:
+        test_groups, rest = _take(order, groups, _count(test, cases, "test"))
+    else:
+        test_groups, rest = _part(order, groups, fold)
     val_groups, rest = _take(rest, groups, _count(val, cases, "val"))
     pool = [c for g in _ordered(rest, f"{seed}:{subset}") for c in groups[g]]
     wanted = len(pool) if train is None else _count(train, cases, "train")
@@ -82,6 +93,26 @@ def _count(wanted: int | float, cases: Sequence[Case], name: str) -> int:
 
 def _ordered(groups: Iterable[str], salt: str) -> list[str]:
     return sorted(groups, key=lambda g: hashlib.sha256(f"{salt}:{g}".encode()).digest())
+
+
+def _part(
+    order: list[str], groups: dict[str, list[Case]], fold: tuple[int, int]
+) -> tuple[list[str], list[str]]:
+    """The groups of one part, and the others, those behind it first."""
+    index, number = fold
+    if not 0 <= index < number:
+        raise ValueError(f"fold must be (i, n) with 0 <= i < n; received {fold}.")
+    sizes = np.array([len(groups[group]) for group in order])
+    # By where the middle of a group lies among all cases, so that no part is much larger.
+    middles = 2 * np.cumsum(sizes) - sizes
+    parts = middles * number // (2 * max(sizes.sum(), 1))
+    if empty := {*range(number)} - {*parts.tolist()}:
+        raise ValueError(
+            f"fold={fold}: of {number} parts of {len(order)} groups, {len(empty)} would be empty; "
+            f"ask for fewer parts."
+        )
+    start, stop = np.searchsorted(parts, [index, index + 1])
+    return order[start:stop], order[stop:] + order[:start]
 
 
 def _take(

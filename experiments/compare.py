@@ -30,11 +30,11 @@ import matplotlib
 
 from crfrnn.cores import num_cores
 from data import Case
-from experiments import config as configuration
 from experiments import quiet, runs
 from experiments.asked import Run
 from experiments.cluster import missing_there, on_cluster
 from experiments.config import Config
+from experiments.options import add_options, given_options
 from experiments.show import curves, pictures, run_table
 from experiments.studies import main_job, needs, plan
 from experiments.studies.doubts import doubts
@@ -170,7 +170,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="only this one of the seeds, 0 .. seeds-1")
     parser.add_argument("--config", type=Path, metavar="FILE", help="of a study: studies/plan.py")
     parser.add_argument("--settings", nargs="+", metavar="NAME", help="of the study; default: all")
-    configuration.add_arguments(parser)
+    add_options(parser)
     return parser
 
 
@@ -197,7 +197,7 @@ def open_runs(options: argparse.Namespace) -> list[Run]:
 
 
 def _single(options: argparse.Namespace) -> Run:
-    given = configuration.given(options)
+    given = given_options(options)
     dataset = given.get("dataset", Config.dataset)
     config, rows = main_job.task(dataset, options.quick, given)
     name = "-".join([Path(dataset).name, *config.models, *(["quick"] if options.quick else [])])
@@ -219,7 +219,7 @@ def _plan(options: argparse.Namespace) -> plan.Plan:
         raise ValueError(
             "--quick is of the main job. Of a study, change settings by their options."
         )
-    return plan.read(options.config, configuration.given(options))
+    return plan.read(options.config, given_options(options))
 
 
 def _check_names(run: Run) -> None:

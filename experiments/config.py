@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import difflib
-import inspect
-import json
 import math
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -41,8 +37,14 @@ class Config:
     # Take so many cases in turn from all groups of a split (frames of all drives, where neighbours
     # look alike), and not group after group.
     spread_cases: bool = False
+    # Cross-validation: the groups are dealt into so many parts; seed s is tested on part s, from
+    # the first again after the last, and trained and validated on the others. None = all seeds are
+    # tested on the same cases.
+    folds: Annotated[int, 2, LARGEST] | None = None
     # volumes are cut into slices across this axis (0 = sagittal in RAS)
     slice_axis: Annotated[int, 0, 2] = 0
+    # Networks and CRFs see volumes whole, in 3-D; what is drawn is still a slice.
+    volumes: bool = False
     scale: Positive = 1.0  # images are resized by this factor first
     # What the training cases are labelled with: "full", or made from it by data.weak and the seed,
     # "scribbles", "points", "outlines"; "scribbles+walker" and "points+walker" spread by a random
@@ -84,13 +86,18 @@ class Config:
     further_learning_rate: Positive = 6e-4  # the same for the further updates
     warmup_steps: Whole = 50  # updates of linear warm-up
     clip_norm: Positive = 5.0  # the gradient of all weights together is scaled down to this norm
-    # side in points of the square, at a random place, that a training slice gives to a batch; 0 =
-    # whole slices, the smaller ones padded to the largest. Validation and test see whole slices.
+    # side in points of the square or cube, at a random place, that a training slice gives to a
+    # batch; 0 = whole slices, the smaller ones padded to the largest. Validation and test see whole
+    # slices.
     crop: Whole = 0
     # side in points of the overlapping tiles, blended, in which networks see larger slices of
     # validation and test; a CRF behind them sees the whole. 0 = whole slices
     tile: Whole = 0
     flips: bool = False  # mirror each training slice along each axis at random
+    # Turn each by up to so many degrees, a volume about any axis. Distances count in points: not
+    # for unequal spacings.
+    rotate: Annotated[float, 0, 180] = 0.0
+    zoom: AtLeast0 = 0.0  # make each larger or smaller by up to this share of its size
     jitter: AtLeast0 = 0.0  # training images times 1 + a, plus b, a and b up to this, per channel
     # 1..9; rows of one order see the same batches in their further updates
     batch_order: Annotated[int, 1, 9] = 1
@@ -146,7 +153,7 @@ class Config:
 # What all rows of a run share.
 OF_THE_RUN = (
     *("dataset", "train_cases", "validation_cases", "test_cases", "spread_cases"),
-    *("slice_axis", "scale"),
+    *("slice_axis", "volumes", "folds", "scale"),
     *("seeds", "threads", "models", "batch_size", "pretrain_steps", "learning_rate"),
     *("boundary_width_mm", "pictures", "keep_models", "tile"),
 )
@@ -192,6 +199,13 @@ def make(settings: Mapping[str, Any]) -> Config:
         low, high = getattr(config, f"search_{name}")
         if not low < high and not (name in WEIGHTS and low == high == 0):
             raise ValueError(f"search_{name} must be a range, low < high. Received: {low}, {high}")
+    if config.folds and config.test_cases is not None:
+        raise ValueError(
+            f"folds={config.folds} test on all cases in turn: leave test_cases out. "
+            f"Received: {config.test_cases}"
+        )
+    if config.volumes and (unfit := _flat(config)):
+        raise ValueError(f"volumes: {unfit}")
     if config.reference != "image" and config.tile:
         raise ValueError(
             f"reference={config.reference!r} needs whole slices, tile=0. Received: {config.tile}"
@@ -213,6 +227,18 @@ def make(settings: Mapping[str, Any]) -> Config:
     return config
 
 
+def _flat(config: Config) -> str | None:
+    """What of a configuration is for images (H, W) only, and what to do."""
+    networks = {model.partition("+")[0] for model in config.models} or {config.network}
+    if networks != {"unet"}:
+        return f"expected network='unet', the others are 2-D. Received: {', '.join(networks)}"
+    if config.output_stride > 1:
+        return f"expected output_stride=1 in 3-D. Received: {config.output_stride}"
+    if config.point_weights == "edges":
+        return "point_weights='edges' are of images (H, W). Use 'classes' or 'none'."
+    return None
+
+
 def _coarsest(config: Config) -> int:
     """Points of the image, along an axis, to one of the coarsest features of the networks."""
     names = [model.partition("+")[0] for model in config.models] or [config.network]
@@ -222,36 +248,6 @@ def _coarsest(config: Config) -> int:
 def as_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Settings from JSON or TOML, whose lists are tuples here."""
     return {key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add one option per key, e.g. ``--further-steps 400``; left out, the preset's value holds."""
-    group = parser.add_argument_group("settings (defaults come from the preset)")
-    comments = _comments()
-    for key, hint in HINTS.items():
-        kinds = typing.get_args(hint) if typing.get_origin(hint) is tuple else (hint,)
-        number = None if kinds == (hint,) else "+" if Ellipsis in kinds else len(kinds)
-        group.add_argument(
-            f"--{key.replace('_', '-')}",
-            type=str if kinds[0] is str else _value,
-            nargs=number,
-            metavar=("LOW", "HIGH") if number == 2 else "VALUE",
-            default=argparse.SUPPRESS,
-            help=comments[key].replace("%", "%%"),
-        )
-
-
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings among the options the user gave."""
-    return as_settings({key: value for key, value in vars(arguments).items() if key in HINTS})
-
-
-def _value(word: str) -> Any:
-    """What stands on the command line, as JSON has it: 400, 0.1, true, none, or .1; or the word."""
-    try:
-        return None if word.lower() == "none" else json.loads(word.lower())
-    except ValueError:
-        return float(word) if re.fullmatch(r"[+-]?(\d+\.|\.\d+)", word) else word
 
 
 def _unfit(value: Any, hint: Any) -> str | None:
@@ -279,17 +275,3 @@ def _unfit(value: Any, hint: Any) -> str | None:
         return None if number and math.isfinite(value) else "a finite number"
     names = {int: "a whole number", bool: "true or false", str: "a text", types.NoneType: "none"}
     return None if type(value) is hint else names[hint]
-
-
-def _comments() -> dict[str, str]:
-    """The comment of every key, as it stands above: on its line, or on those before it."""
-    comments, above = {}, ""
-    for line in inspect.getsource(Config).splitlines():
-        if key := re.match(r"    (\w+): ", line):
-            comments[key[1]] = (above + line.partition("  # ")[2]).strip()
-            above = ""
-        elif comment := re.match(r"    # (?!---)(.*)", line):
-            above += comment[1] + " "
-        else:
-            above = ""
-    return comments

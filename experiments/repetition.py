@@ -167,7 +167,7 @@ class Repetition:
         if not self._said:
             self._said = True
             sizes = np.concatenate([part.sizes() for part in (loaded.train, loaded.test)])
-            shape = loaded.train.images.shape[1:3]
+            shape = loaded.train.labels.shape[1:]
             if self.seed == 0 and (doubt := padding(self.config, sizes, shape)):
                 progress.say(f"{self.folder.parent.name}: {doubt}", file=sys.stderr)
         return loaded

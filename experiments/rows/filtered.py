@@ -30,12 +30,12 @@ class Filtered(Kind):
         """Probabilities of a slice.
 
         Args:
-            image: (h, w, K) in [0, 1].
-            probs: (h, w, L), rows sum to 1.
+            image: (*s, K) in [0, 1].
+            probs: (*s, L), rows sum to 1.
             settings: one of `TRIED`.
 
         Returns:
-            (h, w, L), the largest where the label is.
+            (*s, L), the largest where the label is.
         """
         raise NotImplementedError
 

@@ -65,7 +65,7 @@ class Forest(Kind, kind="forest"):
 
 
 def responses(image: np.ndarray) -> np.ndarray:
-    """What a forest sees of an image (H, W, K): (H, W, F) float32.
+    """What a forest sees of an image (*S, K): (*S, F) float32.
 
     Of each channel at five widths: its mean, the steepness of its edges, and the eigenvalues of its
     Hessian, which tell blobs from lines.
@@ -76,9 +76,9 @@ def responses(image: np.ndarray) -> np.ndarray:
 
 
 def classified(forest: Any, image: np.ndarray, num_labels: int) -> np.ndarray:
-    """Logits (H, W, L) of a trained forest; labels that it has never seen have the least."""
+    """Logits (*S, L) of a trained forest; labels that it has never seen have the least."""
     seen = responses(image)
-    probs = np.full((*image.shape[:2], num_labels), LEAST, "float32")
+    probs = np.full((*image.shape[:-1], num_labels), LEAST, "float32")
     answers = forest.predict_proba(seen.reshape(-1, seen.shape[-1]))
-    probs[..., forest.classes_] = answers.reshape(*image.shape[:2], -1)
+    probs[..., forest.classes_] = answers.reshape(*image.shape[:-1], -1)
     return np.log(np.maximum(probs, LEAST))

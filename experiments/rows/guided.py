@@ -28,14 +28,14 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, *, radius: int, eps: fl
     """Filter values that follow an image: in each window a linear function of the guide.
 
     Args:
-        guide: (H, W, K), any number of channels.
-        values: (H, W, C).
+        guide: (*S, K), any number of axes and channels.
+        values: (*S, C).
         radius: of the square window, in pixels, >= 1. Beyond the border the image is mirrored.
         eps: added to the variances of the guide, in its units squared: edges whose height is well
             above its root stay.
 
     Returns:
-        (H, W, C) float64.
+        (*S, C) float64.
 
     Reference:
         K. He, J. Sun, X. Tang, "Guided image filtering", TPAMI 2013, equations 14, 16, 17.
@@ -46,17 +46,18 @@ def guided_filter(guide: np.ndarray, values: np.ndarray, *, radius: int, eps: fl
         >>> bool(np.abs(out - step).max() < 1e-4)
         True
     """
+    axes = guide.ndim - 1
 
     def mean(array: np.ndarray) -> np.ndarray:
-        size = (2 * radius + 1,) * 2 + (1,) * (array.ndim - 2)
+        size = (2 * radius + 1,) * axes + (1,) * (array.ndim - axes)
         return ndimage.uniform_filter(array, size, mode="reflect")
 
     guide, values = guide.astype(np.float64), values.astype(np.float64)
     mean_guide, mean_values = mean(guide), mean(values)
     outer = mean(guide[..., :, None] * guide[..., None, :])
-    covariance = outer - mean_guide[..., :, None] * mean_guide[..., None, :]  # (H, W, K, K)
+    covariance = outer - mean_guide[..., :, None] * mean_guide[..., None, :]  # (*S, K, K)
     cross = mean(guide[..., :, None] * values[..., None, :])
-    cross = cross - mean_guide[..., :, None] * mean_values[..., None, :]  # (H, W, K, C)
+    cross = cross - mean_guide[..., :, None] * mean_values[..., None, :]  # (*S, K, C)
     slope = np.linalg.solve(covariance + eps * np.eye(guide.shape[-1]), cross)
-    offset = mean_values - np.einsum("hwk,hwkc->hwc", mean_guide, slope)
-    return np.einsum("hwk,hwkc->hwc", guide, mean(slope)) + mean(offset)
+    offset = mean_values - np.einsum("...k,...kc->...c", mean_guide, slope)
+    return np.einsum("...k,...kc->...c", guide, mean(slope)) + mean(offset)

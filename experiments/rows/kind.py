@@ -13,7 +13,7 @@ from scipy.special import softmax
 from experiments.rows import search
 from experiments.score.cases import mean_dice
 
-Scores = Sequence[np.ndarray]  # logits (D, h, w, L) per case
+Scores = Sequence[np.ndarray]  # logits (slices, *s, L) per case
 
 KINDS: dict[str, type[Kind]] = {}  # by the name that study files use; rows/__init__ fills it
 
@@ -88,7 +88,7 @@ class Kind:
         return search.of_row(self)
 
     def references(self, split: str) -> Scores:
-        """What an offline CRF for the row that this one rests on compares, (D, h, w, K) a case."""
+        """What an offline CRF for the row that this one rests on compares: (slices, *s, K) each."""
         slices, (of,) = getattr(self.inputs, split), self.of
         images = slices.per_case(slices.images)
         if self.config.reference == "image":

@@ -23,7 +23,7 @@ def largest_piece(score: np.ndarray) -> np.ndarray:
 
     Points touch if their sides, edges or corners do. At every other point of the foreground the
     scores of the background and of the label that won are exchanged, so that how certain the most
-    likely label is stays as it was. Logits are (D, h, w, L); the foreground is where the
+    likely label is stays as it was. Logits are (slices, *s, L); the foreground is where the
     largest is not of label 0. Returns a copy only where something changes.
 
     Example:
@@ -33,12 +33,12 @@ def largest_piece(score: np.ndarray) -> np.ndarray:
         [[[0, 0, 2, 1, 0]]]
     """
     labels = np.argmax(score, axis=-1)
-    pieces, number = ndimage.label(labels, np.ones((3, 3, 3)))
+    pieces, number = ndimage.label(labels, np.ones((3,) * labels.ndim))
     if number < 2:
         return score
     sizes = np.bincount(pieces.ravel())[1:]
-    z, y, x = np.nonzero((pieces > 0) & (pieces != 1 + np.argmax(sizes)))
-    won = labels[z, y, x]
+    at = np.nonzero((pieces > 0) & (pieces != 1 + np.argmax(sizes)))
+    won = labels[at]
     changed = score.copy()
-    changed[z, y, x, 0], changed[z, y, x, won] = score[z, y, x, won], score[z, y, x, 0]
+    changed[(*at, 0)], changed[(*at, won)] = score[(*at, won)], score[(*at, 0)]
     return changed

@@ -41,8 +41,8 @@ def refine_all(
 ) -> list[np.ndarray]:
     """Refine every slice of every case on its own, as the networks see them.
 
-    From N arrays (D, h, w, K) of what is compared, as a rule images, and (D, h, w, L) of logits to
-    as many of probabilities; `crf` is what ``crfrnn.refine`` takes.
+    From N arrays (slices, *s, K) of what is compared, images as a rule, and (slices, *s, L) of
+    logits to as many of probabilities; `crf` is what ``crfrnn.refine`` takes.
     """
 
     def refined(images: np.ndarray, logits: np.ndarray) -> np.ndarray:

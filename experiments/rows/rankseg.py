@@ -26,10 +26,10 @@ def decoded(probs: np.ndarray) -> np.ndarray:
     So the chosen one is the likeliest, and how certain that is stays as it was.
 
     Args:
-        probs: (h, w, L), rows sum to 1.
+        probs: (*s, L), rows sum to 1.
 
     Returns:
-        (h, w, L).
+        (*s, L).
 
     Reference:
         B. Dai, C. Li, "RankSEG: a consistent ranking-based framework for segmentation", JMLR 2023;
@@ -44,14 +44,14 @@ def decoded(probs: np.ndarray) -> np.ndarray:
 
 
 def exchanged(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Probabilities (h, w, L) whose likeliest labels are the given ones, (h, w).
+    """Probabilities (*s, L) whose likeliest labels are the given ones, (*s).
 
     Example:
         >>> exchanged(np.array([[[0.7, 0.2, 0.1]]]), np.array([[2]]))
         array([[[0.1, 0.2, 0.7]]])
     """
     result, won = probs.copy(), probs.argmax(-1)
-    rows, columns = np.indices(labels.shape)
-    result[rows, columns, labels] = probs[rows, columns, won]
-    result[rows, columns, won] = probs[rows, columns, labels]
+    points = tuple(np.indices(labels.shape))
+    result[(*points, labels)] = probs[(*points, won)]
+    result[(*points, won)] = probs[(*points, labels)]
     return result

@@ -59,8 +59,8 @@ def search(
 
     Args:
         config: ranges, number of trials, iterations.
-        validation, references, unaries: N cases, N arrays (D, h, w, K) of what is compared, and N
-            arrays (D, h, w, L) of logits: a trial is only CRF.
+        validation, references, unaries: N cases, N arrays (slices, *s, K) of what is compared, and
+            N arrays (slices, *s, L) of logits: a trial is only CRF.
         seed: of the proposals.
         callback: called after each trial.
         title, position: of the progress bar; see `progress.steps`.
@@ -73,18 +73,23 @@ def search(
     ranges = {name: getattr(config, f"search_{name}") for name in NAMES}
     if config.kernels != "both":
         ranges["spatial_weight" if config.kernels == "bilateral" else "bilateral_weight"] = 0.0, 0.0
+    whole = validation.axis is None
     with progress.steps(config.search_trials, title=title, position=position) as bar:
 
         def tried() -> None:
             bar.update()
             callback()
 
+        probs = [softmax(logits, axis=-1) for logits in unaries]
+        labels = validation.per_case(validation.labels)
+        # Volumes that are whole are slices of their own, and those of images lie across axis 0.
+        cases = [
+            [one[0] for one in part] if whole else part for part in (references, probs, labels)
+        ]
         found = crfrnn.search(
-            references,
-            [softmax(logits, axis=-1) for logits in unaries],
-            validation.per_case(validation.labels),
+            *cases,
             **_counted(validation),
-            slice_axis=0,
+            slice_axis=None if whole else 0,
             trials=config.search_trials,
             seed=seed,
             ranges=ranges,

@@ -16,7 +16,7 @@ from experiments.train.inputs import Slices
 
 
 def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The most likely label of every point: scores (D, h, w, L) per case to label maps (*S)."""
+    """The most likely label of every point: scores (slices, *s, L) per case to label maps (*S)."""
     return [
         slices.restore(np.argmax(score, axis=-1).astype("uint8"), case)
         for score, case in zip(scores, slices.cases, strict=True)
@@ -51,7 +51,7 @@ def score_cases(
     Args:
         config: slice axis and width of the boundary band.
         slices: the split, with its N cases.
-        scores: N arrays (D, h, w, L) of logits.
+        scores: N arrays (slices, *s, L) of logits.
         before: the scores that a CRF started from; None without a CRF.
 
     Returns:

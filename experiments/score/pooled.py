@@ -71,6 +71,7 @@ def difference(
     over_groups = over_both = (float("nan"), float("nan"))
     if groups > 1:
         rounds = _resampled(counts, reference, seed)
+        rounds = rounds[~np.isnan(rounds).any(axis=1)]  # without any group of some seed
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
         over_groups = tuple(np.nanquantile(rounds.mean(1), tails).tolist())
         if seeds > 1:

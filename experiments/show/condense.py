@@ -3,7 +3,8 @@
 A finished study leaves ``runs/<study>/study.json``, with every metric of every case. Committed is
 ``experiments/results/<study>.json``: the same, but
 
-- ``cases`` stands once per setting, ``{"id": [N], "group": [N]}``: all rows have the same;
+- ``cases`` stands once per setting, ``{"id": [N], "group": [N]}``: all rows have the same. Where
+  seeds are tested on cases of their own, these are all of them, and a seed has null for the others;
 - a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
   and of all others the mean over the cases, in ``means``;
 - where there are many labels, ``pooled`` has what `score.pooled` counts, added over the cases of a
@@ -90,14 +91,21 @@ def dumps(content: Mapping[str, Any]) -> str:
 
 
 def cases(setting: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Names and groups of the test cases, of a setting as a run left it or condensed."""
+    """Names and groups of all test cases, of a setting as a run left it or condensed."""
     if "cases" in setting:
         return setting["cases"]
-    return _cases(setting["seeds"][0][setting["rows"][0]])
+    first = setting["rows"][0]
+    groups = {
+        case["id"]: case["group"] for seed in setting["seeds"] for case in seed[first]["cases"]
+    }
+    return dict(zip(OF_A_CASE, (list(groups), list(groups.values())), strict=True))
 
 
-def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What a row of one seed scored, whole or condensed: (N,) by metric; (1,) of a mean alone."""
+def metrics(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> dict[str, np.ndarray]:
+    """What a row of one seed scored, whole or condensed: (N,) by metric; (1,) of a mean alone.
+
+    NaN is what a metric leaves out, or a case that this seed was not tested on.
+    """
     if "cases" in row:
         names = [
             name
@@ -110,27 +118,32 @@ def metrics(row: Mapping[str, Any]) -> dict[str, np.ndarray]:
         found = {name: row[name] for name in PER_CASE if name in row}
         found |= {name: [mean] for name, mean in row["means"].items()}
     metrics = {name: np.array(values, np.float64) for name, values in found.items()}
+    if "cases" in row and (own := _cases(row)["id"]) != tested["id"]:
+        places = [tested["id"].index(name) for name in own]
+        for name, values in metrics.items():
+            metrics[name] = np.full(len(tested["id"]), np.nan)
+            metrics[name][places] = values
     labels = [nanmean(values) for name, values in metrics.items() if name.startswith("dice_")]
     if len(labels) >= MANY_LABELS:
         # One label invented in one case is 0 among few of that case, but among many of its own.
         metrics["label_dice"] = np.array([nanmean(labels)])
-        if (counts := pooled(row)) is not None:
+        if (counts := pooled(row, tested)) is not None:
             metrics[POOLED] = mean_iou(counts.sum(0))[None]
     return metrics
 
 
-def pooled(row: Mapping[str, Any]) -> np.ndarray | None:
+def pooled(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> np.ndarray | None:
     """(G, L, 2): what a row of one seed has for `score.pooled`, by group; None of older results."""
     if "cases" not in row:
         kept = row.get("pooled")
         return None if kept is None else np.stack([kept[name] for name in COUNTED], axis=-1)
-    tested = row["cases"]
-    members = np.unique([case["group"] for case in tested], return_inverse=True)[1]
-    of_label = {kind: [name for name in tested[0] if name.startswith(kind)] for kind in COUNTED}
+    scored, groups = row["cases"], np.unique(tested["group"])
+    members = np.searchsorted(groups, [case["group"] for case in scored])
+    of_label = {kind: [name for name in scored[0] if name.startswith(kind)] for kind in COUNTED}
     if not all(of_label.values()):
         return None
     counts = [
-        [np.bincount(members, [case[name] for case in tested]) for name in names]
+        [np.bincount(members, [case[name] for case in scored], len(groups)) for name in names]
         for names in of_label.values()
     ]
     return np.transpose(counts).astype(int)  # (2, L, G) -> (G, L, 2)
@@ -143,15 +156,19 @@ def crf_history(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _setting(name: str, setting: Mapping[str, Any]) -> dict[str, Any]:
-    tested = cases(setting)
+    tested, folds = cases(setting), setting["config"].get("folds")
+    first = setting["rows"][0]
     for index, seed in enumerate(setting["seeds"]):
+        # With folds each seed is tested on a part of the cases, and all its rows on the same.
+        of = index if folds else 0
+        same = _cases(setting["seeds"][of][first])["id"]
         for row in setting["rows"]:
-            if _cases(seed[row])["id"] != tested["id"]:
+            if _cases(seed[row])["id"] != same:
                 raise ValueError(
                     f"{name}: row {row!r} of seed {index} was tested on other cases than row "
-                    f"{setting['rows'][0]!r} of seed 0. Expected the same cases in the same order."
+                    f"{first!r} of seed {of}. Expected the same cases in the same order."
                 )
-    seeds = [{row: _row(seed[row]) for row in setting["rows"]} for seed in setting["seeds"]]
+    seeds = [{row: _row(seed[row], tested) for row in setting["rows"]} for seed in setting["seeds"]]
     return {**setting, "cases": tested, "seeds": seeds}
 
 
@@ -159,15 +176,15 @@ def _cases(row: Mapping[str, Any]) -> dict[str, list[str]]:
     return {key: [case[key] for case in row["cases"]] for key in OF_A_CASE}
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = metrics(row)
+def _row(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> dict[str, Any]:
+    found = metrics(row, tested)
     kept: dict[str, Any] = {
         name: [_rounded(value, DECIMALS) for value in found.pop(name)]
         for name in PER_CASE
         if name in found
     }
     if POOLED in found:
-        counts = pooled(row)
+        counts = pooled(row, tested)
         kept["pooled"] = {name: counts[..., i].tolist() for i, name in enumerate(COUNTED)}
         del found[POOLED]
     kept["means"] = {name: _rounded(nanmean(v), MEAN_DECIMALS) for name, v in found.items()}

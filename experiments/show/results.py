@@ -48,7 +48,7 @@ class Results:
 
 
 class Outcome:
-    """What one setting of a study found: R seeds of some rows, on the same N test cases.
+    """What one setting of a study found: R seeds of some rows, on N test cases.
 
     Args:
         name: e.g. "wbc1-10".
@@ -72,11 +72,13 @@ class Outcome:
         self.seconds: float = content.get("seconds", 0)
         self.environment = {name: content.get(name) for name in ENVIRONMENT}
         self.rows = {row: study.rows[row] for row in content["rows"]}
-        self.groups: list[str] = condense.cases(content)["group"]
+        self._tested = condense.cases(content)
+        self.groups: list[str] = self._tested["group"]
         self.pairs = [pair for pair in study.pairs if {*pair} <= {*self.rows}]
         self._seeds = content["seeds"]
         self._metrics = {
-            row: [condense.metrics(seed[row]) for seed in self._seeds] for row in self.rows
+            row: [condense.metrics(seed[row], self._tested) for seed in self._seeds]
+            for row in self.rows
         }
         # Bootstraps take their time, and tables, figures and sentences ask for the same ones.
         self.comparison = functools.cache(self.comparison)
@@ -134,7 +136,8 @@ class Outcome:
             ValueError: if their results are from before points were counted.
         """
         counts = [
-            [condense.pooled(seed[name]) for seed in self._seeds] for name in (row, reference)
+            [condense.pooled(seed[name], self._tested) for seed in self._seeds]
+            for name in (row, reference)
         ]
         if any(one is None for seeds in counts for one in seeds):
             raise ValueError(

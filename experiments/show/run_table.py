@@ -65,8 +65,17 @@ def _title(run: Outcome) -> str:
         )
     return (
         f"{title}\n\n{len(groups)} test cases of {len(set(groups))} groups, {config['seeds']} "
-        f"seeds; {config['pretrain_steps']} {start}"
+        f"seeds{_folds(config)}; {config['pretrain_steps']} {start}"
         f"Keras on {run.environment['backend']}; versions, commit and machine: results.json."
+    )
+
+
+def _folds(config: dict[str, Any]) -> str:
+    if not (folds := config.get("folds")):
+        return ""
+    return (
+        f" of a cross-validation in {folds} parts (each is tested on one of them, so what varies "
+        "over seeds are the cases, too)"
     )
 
 

@@ -45,12 +45,12 @@ def doubts(config: Config, parts: Mapping[str, Sequence[data.Case]]) -> list[str
     return found
 
 
-def padding(config: Config, sizes: np.ndarray, shape: tuple[int, int]) -> str | None:
+def padding(config: Config, sizes: np.ndarray, shape: Sequence[int]) -> str | None:
     """What is to be said where most of what networks see is padding, else None.
 
     Args:
         config: of the run.
-        sizes: (B, 2) of the slices without padding.
+        sizes: (B, axes) of the slices without padding.
         shape: the size they are padded to.
 
     Example:
@@ -62,8 +62,9 @@ def padding(config: Config, sizes: np.ndarray, shape: tuple[int, int]) -> str | 
         return None
     whole = 2**config.depth  # what a U-Net divides by
     side = max(int(np.median(sizes.min(axis=1))) // whole, 1) * whole
+    largest = " x ".join(map(str, shape))
     return (
         f"Slices of {len(np.unique(sizes, axis=0))} sizes are padded to the largest, "
-        f"{shape[0]} x {shape[1]}: {times:.1f} times as many points as they have. --crop {side} "
+        f"{largest}: {times:.1f} times as many points as they have. --crop {side} "
         "trains on random windows of that side, and tests each slice near its own size."
     )

@@ -1,4 +1,4 @@
-"""Cases as the networks see them: 2-D slices of one size, with padding marked.
+"""Cases as the networks see them: slices, or volumes whole, of one size, with padding marked.
 
 Padding must not enter any result. So it has label ``VOID``, which the losses skip, and is cut off
 before any metric; and in the image the CRF compares, it has the intensity ``FAR``, so that the
@@ -38,36 +38,43 @@ TINY = 1e-12  # below any probability that matters; its logarithm is finite
 class Slices:
     """Slices of some cases, in the order of the cases.
 
+    Points *S are those of an image (H, W), or of a volume (D, H, W) that is not cut: it is its own
+    only slice then, as a 2-D case always is.
+
     Attributes:
-        cases: the N cases; a 2-D case is its own only slice.
-        images: (B, H, W, K) float32 in [0, 1], the border repeated where padded.
+        cases: the N cases.
+        images: (B, *S, K) float32 in [0, 1], the border repeated where padded.
         references: the same with ``FAR`` where padded: what a CRF compares.
-        labels: (B, H, W) int32, ``VOID`` where padded and where there is no label.
-        axis: the axis across which volumes were cut.
-        weights: (B, H, W) float32 of each point in the cross-entropy; None = all the same.
+        labels: (B, *S) int32, ``VOID`` where padded and where there is no label.
+        axis: the axis across which volumes were cut; None if they are whole.
+        weights: (B, *S) float32 of each point in the cross-entropy; None = all the same.
     """
 
     cases: Sequence[data.Case]
     images: np.ndarray
     references: np.ndarray
     labels: np.ndarray
-    axis: int
+    axis: int | None
     weights: np.ndarray | None = None
     step: int = 0  # in the sizes at which networks see slices, when sizes differ; 0 = all at one
     tile: int = 0  # side of what a network sees at once of larger slices; 0 = all
 
     @property
     def present(self) -> np.ndarray:
-        """(B, H, W) bool: what is no padding."""
+        """(B, *S) bool: what is no padding."""
         return self.references[..., 0] != FAR
 
     def sizes(self) -> np.ndarray:
-        """(B, 2): height and width of each slice without its padding, which is behind it."""
-        return np.stack([self.present[:, :, 0].sum(1), self.present[:, 0].sum(1)], axis=1)
+        """(B, axes): the points of each slice without its padding, which is behind it."""
+        present, axes = self.present, range(1, self.labels.ndim)
+        at_the_start = (
+            tuple(slice(None) if other in (0, axis) else 0 for other in (0, *axes)) for axis in axes
+        )
+        return np.stack([present[places].sum(axis=1) for places in at_the_start], axis=1)
 
-    def alike(self) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    def alike(self) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
         """Sizes at which networks see slices, each with the numbers of its slices."""
-        full = np.array(self.images.shape[1:3])
+        full = np.array(self.labels.shape[1:])
         if not self.step:
             yield tuple(full), np.arange(len(self.images))
             return
@@ -76,14 +83,18 @@ class Slices:
             yield tuple(size), np.flatnonzero((sizes == size).all(axis=1))
 
     def per_case(self, arrays: np.ndarray) -> list[np.ndarray]:
-        """Cut arrays (B, H, W, ...) into one (D, h, w, ...) per case, without padding."""
+        """Cut arrays (B, *S, ...) into one (slices, *s, ...) per case, without padding."""
         sizes = [_as_slices(case.label, self.axis).shape for case in self.cases]
-        parts = np.split(arrays, np.cumsum([depth for depth, _, _ in sizes])[:-1])
-        return [part[:, :h, :w] for part, (_, h, w) in zip(parts, sizes, strict=True)]
+        parts = np.split(arrays, np.cumsum([number for number, *_ in sizes])[:-1])
+        return [
+            part[(slice(None), *map(slice, size))]
+            for part, (_, *size) in zip(parts, sizes, strict=True)
+        ]
 
     def restore(self, slices: np.ndarray, case: data.Case) -> np.ndarray:
-        """Slices (D, h, w) of one case back to the axes of its label map."""
-        return slices[0] if case.label.ndim == 2 else np.moveaxis(slices, 0, self.axis)
+        """Slices of one case (slices, *s) back to the axes of its label map."""
+        whole = case.label.ndim == 2 or self.axis is None
+        return slices[0] if whole else np.moveaxis(slices, 0, self.axis)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,22 +115,23 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     """The "train", "val" and "test" cases of one repetition.
 
     The seed chooses the training cases where not all are used; validation and test cases are the
-    same for all seeds. Whole groups are for one split each; a number of cases is taken group by
-    group, or in turn from all groups of a split where the configuration says so, or where one
-    group would stand alone. Raises what ``data.load`` raises, and ValueError for too few cases.
+    same for all seeds, or with ``folds`` each seed's own. Whole groups are for one split each; a
+    number of cases is taken group by group, or in turn from all groups of a split where the
+    configuration says so, or where one group would stand alone. Raises what ``data.load`` raises,
+    and ValueError for too few cases.
     """
     cases = data.load(config.dataset)
     sizes = {name: getattr(config, key) for name, key in _SIZES.items()}
     given = {name: size for name, size in sizes.items() if size is not None}
     try:
-        parts = data.split(cases, subset=seed, **given)
+        parts = _split(cases, config, seed, given)
     except ValueError as error:
         raise ValueError(
             f"{config.dataset!r} has {len(cases)} cases: {error} In the configuration these are "
             f"{_asked(sizes)} (options --train-cases etc.)."
         ) from None
     if config.spread_cases or any(_alone(part) for part in parts.values()):
-        spread = _spread(cases, sizes, seed)
+        spread = _spread(_split(cases, config, seed, {}), sizes)
         if config.spread_cases and spread is None:
             raise ValueError(
                 f"spread_cases: the groups of {config.dataset!r} that are for a split have fewer "
@@ -132,6 +144,13 @@ def split(config: Config, seed: int) -> dict[str, list[data.Case]]:
     return parts
 
 
+def _split(
+    cases: Sequence[data.Case], config: Config, seed: int, sizes: Mapping[str, int]
+) -> dict[str, list[data.Case]]:
+    fold = (seed % config.folds, config.folds) if config.folds else None
+    return data.split(cases, subset=seed, fold=fold, **sizes)
+
+
 def _asked(sizes: Mapping[str, int | None]) -> str:
     return ", ".join(f"{_SIZES[name]}={size}" for name, size in sizes.items())
 
@@ -142,10 +161,9 @@ def _alone(part: Sequence[data.Case]) -> bool:
 
 
 def _spread(
-    cases: Sequence[data.Case], sizes: Mapping[str, int | None], seed: int
+    parts: dict[str, list[data.Case]], sizes: Mapping[str, int | None]
 ) -> dict[str, list[data.Case]] | None:
-    """As many cases, drawn in turn from all groups that are for a split; None for too few."""
-    parts = data.split(cases, subset=seed)
+    """As many cases, taken in turn from all groups that are for a split; None for too few."""
     for name, size in sizes.items():
         seen: collections.Counter[str] = collections.Counter()
         turns = []
@@ -172,7 +190,13 @@ def load(config: Config, seed: int) -> Inputs:
         parts["train"] = [
             propagated(case, num_labels, config.slice_axis) for case in parts["train"]
         ]
-    cut = {name: _cut(cases, config.slice_axis) for name, cases in parts.items()}
+    axis = None if config.volumes else config.slice_axis
+    cut = {name: _cut(cases, axis) for name, cases in parts.items()}
+    axes = {case.label.ndim for cases in cut.values() for case in cases}
+    if axes != {3 if config.volumes else 2}:
+        raise ValueError(
+            f"volumes: {config.dataset!r} has images (H, W), not volumes (D, H, W). Leave it out."
+        )
     # One size for all splits, so that every network is compiled once.
     shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
     slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}
@@ -200,7 +224,9 @@ def batch_indices(num_slices: int, batch_size: int, order_seed: int, step: int) 
     return np.array([order[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
 
 
-def _cut(cases: Sequence[data.Case], axis: int) -> list[data.Case]:
+def _cut(cases: Sequence[data.Case], axis: int | None) -> list[data.Case]:
+    if axis is None:
+        return list(cases)
     return [
         piece
         for case in cases
@@ -216,13 +242,14 @@ def _pad(
 ) -> Slices:
     images, labels, mask = data.batch(pieces, shape, multiple=2**config.depth)
     labels = labels.astype("int32")
-    without = np.array([-1 if piece.ignore is None else piece.ignore for piece in pieces])
+    without = [-1 if piece.ignore is None else piece.ignore for piece in pieces]
+    shape_of_one = (1,) * (labels.ndim - 1)
     return Slices(
         cases=cases,
-        images=images,  # (B, H, W, K)
+        images=images,  # (B, *S, K)
         references=np.where(mask[..., None], images, np.float32(FAR)),
-        labels=np.where(mask & (labels != without[:, None, None]), labels, VOID),
-        axis=config.slice_axis,
+        labels=np.where(mask & (labels != np.reshape(without, (-1, *shape_of_one))), labels, VOID),
+        axis=None if config.volumes else config.slice_axis,
         # Coarse, as networks are compiled for each size; a multiple of what a U-Net divides by.
         step=max(SIZES_STEP, 2**config.depth) if config.crop or config.tile else 0,
         tile=config.tile,
@@ -251,8 +278,8 @@ def _weighted(slices: Slices, config: Config, num_labels: int) -> Slices:
     return dataclasses.replace(slices, weights=per_label[slices.labels])
 
 
-def _as_slices(label: np.ndarray, axis: int) -> np.ndarray:
-    return label[None] if label.ndim == 2 else np.moveaxis(label, axis, 0)
+def _as_slices(label: np.ndarray, axis: int | None) -> np.ndarray:
+    return label[None] if label.ndim == 2 or axis is None else np.moveaxis(label, axis, 0)
 
 
 def log(probabilities: np.ndarray) -> np.ndarray:

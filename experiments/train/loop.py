@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from experiments import progress, runs, workers
 from experiments.config import Config
+from experiments.train.augment import augmented
 from experiments.train.inputs import Slices, batch_indices
 from experiments.train.predict import model_input
 from unet.losses import CrossEntropyAndDice
@@ -41,7 +41,7 @@ def train(
         model: compiled, of `train.models`. Changed in place.
         slices: the training slices.
         checkpoint: one file, replaced whole every ``config.checkpoint_steps`` updates.
-        config: batch size, augmentation (``flips``, ``jitter``), updates between two checkpoints.
+        config: batch size, augmentation (see `augment`), updates between two checkpoints.
         steps: updates in total.
         order_seed: of the order of the slices, and of their config.
         measure: model to what the history shall tell of it, for the learning curves only.
@@ -100,42 +100,6 @@ def _variables(model: keras.Model) -> list[Any]:
     # Not model.weights: the random states of dropout are variables, but no weights.
     own = [variable for variable in model.variables if id(variable) not in metrics]
     return own + list(model.optimizer.variables)
-
-
-def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence[int]) -> Slices:
-    """A batch of slices, changed at random: a function of the seed, the same when resumed."""
-    names = ("images", "references", "labels", *(["weights"] if slices.weights is not None else []))
-    arrays = {name: getattr(slices, name)[chosen] for name in names}
-    random = np.random.default_rng([*seed, 1])  # 1: other numbers than the order's
-    if config.crop:
-        arrays = _windows(arrays, slices.sizes()[chosen], config.crop, random)
-    if config.flips:
-        mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), 2)) < 0.5]
-        for name, array in arrays.items():
-            pieces = [np.flip(one, axes) for one, axes in zip(array, mirrored, strict=True)]
-            arrays[name] = np.stack(pieces)
-    if config.jitter:
-        # Of the network's image only: what the CRF compares are the pixels as they are.
-        size = (len(chosen), 1, 1, slices.images.shape[-1])
-        factor, shift = config.jitter * random.uniform(-1, 1, (2, *size))
-        arrays["images"] = ((1 + factor) * arrays["images"] + shift).astype("float32")
-    return dataclasses.replace(slices, **arrays)
-
-
-def _windows(
-    arrays: Mapping[str, np.ndarray], sizes: np.ndarray, side: int, random: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """A square of each slice, (B, side, side, ...) of arrays (B, H, W, ...), inside its size.
-
-    sizes: (B, 2), without padding. Of slices that are smaller, all, with what padding there is.
-    """
-    places = random.integers(np.maximum(sizes - side, 0) + 1)
-    return {
-        name: np.stack(
-            [one[y : y + side, x : x + side] for one, (y, x) in zip(array, places, strict=True)]
-        )
-        for name, array in arrays.items()
-    }
 
 
 def _batch(model: keras.Model, part: Slices) -> tuple[Any, Any, Any]:

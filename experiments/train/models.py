@@ -29,7 +29,7 @@ LOSSES = {
 
 
 def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model:
-    """The network: images (B, H, W, K) of any size to unaries (B, H, W, L)."""
+    """The network: images (B, *S, K) of any size to unaries (B, *S, L)."""
     taken = unet.options(config.network)
     options = {
         # Of networks of other widths the same share, so that none is thinner than the others.
@@ -42,7 +42,7 @@ def front_end(config: Config, num_channels: int, num_labels: int) -> keras.Model
     if options["depth"] is None:
         del options["depth"]
     options = {name: value for name, value in options.items() if name in taken}
-    shape = (None, None, num_channels)
+    shape = (*(None,) * (3 if config.volumes else 2), num_channels)
     network = unet.build(config.network, shape, num_labels, **options)
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -70,7 +70,7 @@ def with_head(
     """A network with what follows it: a CRF, a calibration, an energy, or nothing.
 
     Args:
-        network: images (B, H, W, K) to unaries (B, H, W, L); shared with the new model, not copied.
+        network: images (B, *S, K) to unaries (B, *S, L); shared with the new model, not copied.
         config: of the CRF.
         head: "crf", a CRFRNN layer; "affine", a matrix and a bias on the logits; None.
         crf: start values for the five parameters.
@@ -78,8 +78,8 @@ def with_head(
 
     Returns:
         The network itself if nothing follows it. Else a model from ``{"image", "reference"}``, both
-        (B, H, W, K), to ``{"unaries"}`` and, where asked for, ``"refined"`` (the head's) and
-        ``"energy"`` (once more the unaries, for ``config.energy_weight``), all logits (B, H, W, L).
+        (B, *S, K), to ``{"unaries"}`` and, where asked for, ``"refined"`` (the head's) and
+        ``"energy"`` (once more the unaries, for ``config.energy_weight``), all logits (B, *S, L).
         The reference is what a CRF compares, or by ``config.reference`` a part of it, or none.
     """
     if head is None and not config.energy_weight:

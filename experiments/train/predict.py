@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import weakref
 from typing import Any
 
@@ -24,7 +25,7 @@ def model_input(model: keras.Model, slices: Slices, chosen: Any = slice(None)) -
 
 
 def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, list[np.ndarray]]:
-    """Logits of every case: "unaries", and "refined" if there is a head, (D, h, w, L) per case."""
+    """Logits of every case: "unaries", and with a head "refined", (slices, *s, L) per case."""
     named = _outputs(model, slices, batch_size)
     # "energy" is the unaries once more.
     kept = (name for name in ("unaries", "refined") if name in named)
@@ -32,35 +33,36 @@ def predict(model: keras.Model, slices: Slices, batch_size: int) -> dict[str, li
 
 
 def predict_mirrored(model: keras.Model, slices: Slices, batch_size: int) -> list[np.ndarray]:
-    """Logits (D, h, w, L) per case of the mean probability over the four mirrorings of a slice.
+    """Logits (slices, *s, L) per case of the mean probability over all mirrorings of a slice.
 
     Of a model with a head, those of its refined output.
     """
-    total = None
-    for axes in ((), (1,), (2,), (1, 2)):
-        named = _outputs(model, slices, batch_size, axes)
+    total, axes = None, range(1, slices.labels.ndim)
+    mirrorings = [m for number in (0, *axes) for m in itertools.combinations(axes, number)]
+    for mirrored in mirrorings:
+        named = _outputs(model, slices, batch_size, mirrored)
         probabilities = softmax(named.get("refined", named["unaries"]), axis=-1)
         total = probabilities if total is None else total + probabilities
-    return slices.per_case(log(total / 4))
+    return slices.per_case(log(total / len(mirrorings)))
 
 
 def _outputs(
     model: keras.Model, slices: Slices, batch_size: int, mirrored: tuple[int, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """What a model says of the slices (B, H, W, ...), or of their mirror images, mirrored back."""
+    """What a model says of the slices (B, *S, ...), or of their mirror images, mirrored back."""
     whole: dict[str, np.ndarray] = {}
-    for (height, width), chosen in slices.alike():
-        fits = not slices.tile or max(height, width) <= slices.tile
+    for size, chosen in slices.alike():
+        fits = not slices.tile or max(size) <= slices.tile
+        here = (chosen, *map(slice, size))
         of_one_size = _of_one_size if fits else _in_tiles
         images, references = (
-            np.flip(array[chosen, :height, :width], mirrored)
-            for array in (slices.images, slices.references)
+            np.flip(array[here], mirrored) for array in (slices.images, slices.references)
         )
         part = dataclasses.replace(slices, images=images, references=references)
         for name, value in of_one_size(model, part, batch_size).items():
-            shape = (*slices.images.shape[:3], value.shape[-1])
+            shape = (*slices.labels.shape, value.shape[-1])
             filled = whole.setdefault(name, np.zeros(shape, value.dtype))
-            filled[chosen, :height, :width] = np.flip(value, mirrored)
+            filled[here] = np.flip(value, mirrored)
     return whole
 
 

@@ -65,7 +65,7 @@ def principal(features: np.ndarray) -> Projection:
 def components(
     network: keras.Model, slices: Slices, found: Projection, batch_size: int
 ) -> list[np.ndarray]:
-    """What a CRF compares, (D, h, w, 4) per case."""
+    """What a CRF compares, (slices, *s, 4) per case."""
     return slices.per_case(_seen(network, slices, batch_size) @ found.kernel + found.bias)
 
 
@@ -75,9 +75,9 @@ def embedded(
     found: Projection | None,
     learn: bool,
 ) -> keras.KerasTensor:
-    """The components as a layer called "embedding", which may learn: (B, H, W, 4).
+    """The components as a layer called "embedding", which may learn: (B, *S, 4).
 
-    features: (B, H, W, C); reference: (B, H, W, K), `FAR` where padded, as is the result.
+    features: (B, *S, C); reference: (B, *S, K), `FAR` where padded, as is the result.
     """
     layer = keras.layers.Dense(COMPONENTS, trainable=learn, name="embedding")
     learned = layer(features)
@@ -87,12 +87,12 @@ def embedded(
 
 
 def _seen(network: keras.Model, slices: Slices, batch_size: int) -> np.ndarray:
-    """(B, H, W, C), of slices at the sizes at which networks see them; 0 beyond."""
+    """(B, *S, C), of slices at the sizes at which networks see them; 0 beyond."""
     model, seen = seeing(network), None
-    for (height, width), chosen in slices.alike():
-        images = slices.images[chosen, :height, :width]
-        found = model.predict(images, batch_size=batch_size, verbose=0)[-1]
+    for size, chosen in slices.alike():
+        here = (chosen, *map(slice, size))
+        found = model.predict(slices.images[here], batch_size=batch_size, verbose=0)[-1]
         if seen is None:
-            seen = np.zeros((*slices.images.shape[:3], found.shape[-1]), found.dtype)
-        seen[chosen, :height, :width] = found
+            seen = np.zeros((*slices.labels.shape, found.shape[-1]), found.dtype)
+        seen[here] = found
     return seen

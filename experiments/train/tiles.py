@@ -9,7 +9,9 @@ An image that fits in a tile is one tile, and what is said of it is the same as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,42 +22,40 @@ def blended(
     """Probabilities of images, from those of their tiles.
 
     Args:
-        probabilities: of images (B, h, w, K), (B, h, w, L).
-        images: (B, H, W, K).
+        probabilities: of images (B, *s, K), (B, *s, L).
+        images: (B, *S, K), of any number of axes.
         side: of a tile, in points.
 
     Returns:
-        (B, H, W, L).
+        (B, *S, L).
 
     Example:
         >>> images = np.arange(35.0).reshape(1, 5, 7, 1)
         >>> bool(np.allclose(blended(lambda tiles: 2 * tiles, images, side=4), 2 * images))
         True
     """
-    total, weights = None, np.zeros((*images.shape[1:3], 1), np.float32)
-    for window in windows(images.shape[1:3], side):
+    size = images.shape[1:-1]
+    total, weights = None, np.zeros((*size, 1), np.float32)
+    for window in windows(size, side):
         everywhere = (slice(None), *window)
         found = probabilities(images[everywhere])
         if total is None:
-            total = np.zeros((*images.shape[:3], found.shape[-1]), np.float32)
+            total = np.zeros((*images.shape[:-1], found.shape[-1]), np.float32)
         heights = [_hat(part.stop - part.start) for part in window]
-        weight = np.multiply.outer(*heights)[..., None]
+        weight = functools.reduce(np.multiply.outer, heights)[..., None]
         total[everywhere] += weight * found
         weights[window] += weight
     return total / weights
 
 
-def windows(size: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
-    """Tiles of equal size that cover an image and overlap by half of their side or more.
+def windows(size: Sequence[int], side: int) -> Iterator[tuple[slice, ...]]:
+    """Tiles of equal size that cover an image or volume, overlapping by half a side or more.
 
     Example:
         >>> [(rows.start, columns.start) for rows, columns in windows((4, 10), side=6)]
         [(0, 0), (0, 2), (0, 4)]
     """
-    rows, columns = (_along(points, min(side, points)) for points in size)
-    for row in rows:
-        for column in columns:
-            yield row, column
+    yield from itertools.product(*(_along(points, min(side, points)) for points in size))
 
 
 def _along(points: int, side: int) -> list[slice]:

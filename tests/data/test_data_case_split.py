@@ -81,6 +81,21 @@ def test_training_subsets_are_nested_and_leave_val_and_test_alone():
     assert ids(data.split(cases, seed=1)["test"]) != ids(small["test"])
 
 
+def test_folds_are_parts_of_about_one_size_that_test_every_case_once():
+    cases = cases_of([2] * 9 + [1] * 7 + [4])
+    parts = [data.split(cases, val=4, fold=(index, 4)) for index in range(4)]
+    tested = [ids(part["test"]) for part in parts]
+    assert sorted(id for part in tested for id in part) == sorted(ids(cases))
+    assert all(abs(len(one) - 29 / 4) < 4 for one in tested)
+    for part in parts:
+        named = [groups(part[name]) for name in ("train", "val", "test")]
+        assert not (named[0] & named[1] or named[0] & named[2] or named[1] & named[2])
+        assert sum(map(len, part.values())) == 29 and 4 <= len(part["val"]) < 8
+    # What is for validation in one is tested in the next: behind the last comes the first.
+    for part, later in zip(parts, [*parts[1:], parts[0]], strict=True):
+        assert groups(part["val"]) <= groups(later["test"])
+
+
 def test_split_counts_and_shares():
     cases = cases_of([1] * 20)
     parts = data.split(cases, train=0.5, val=3, test=0)
@@ -95,6 +110,8 @@ def test_split_counts_and_shares():
         ({"test": 1.5}, "test must be"),
         ({"test": 21}, "test must be"),
         ({"val": 0.6, "test": 0.6}, "more cases than there are"),
+        ({"fold": (4, 4)}, "fold must be"),
+        ({"fold": (1, 50)}, "of 50 parts of 20 groups, 30 would be empty"),
     ],
 )
 def test_impossible_splits_say_so(wanted, message):

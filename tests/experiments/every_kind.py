@@ -1,5 +1,9 @@
 """A row of every kind, and settings with which they are quick."""
 
+import functools
+
+import keras
+
 from experiments import config
 from experiments.rows import Row
 
@@ -10,6 +14,14 @@ SETTINGS = config.make(
         **{"train_cases": 2, "warmup_steps": 1, "keep_models": False, "flips": True},
     }
 )
+
+
+def without_xla(patch):
+    """On TensorFlow, which takes 25 s to compile one network with it."""
+    if keras.backend.backend() == "tensorflow":
+        compiled = functools.partialmethod(keras.Model.compile, jit_compile=False)
+        patch.setattr(keras.Model, "compile", compiled)
+
 
 LEARN = {"learn_reference": True}
 

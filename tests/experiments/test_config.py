@@ -7,13 +7,14 @@ import json
 import pytest
 
 from experiments import config
+from experiments.options import add_options, given_options
 from experiments.studies import main_job
 
 
 def parse(*arguments, preset=None):
     parser = argparse.ArgumentParser()
-    config.add_arguments(parser)
-    return config.make({**(preset or {}), **config.given(parser.parse_args(arguments))})
+    add_options(parser)
+    return config.make({**(preset or {}), **given_options(parser.parse_args(arguments))})
 
 
 def test_unknown_key_is_refused_and_the_likely_one_named():
@@ -91,7 +92,7 @@ def test_values_of_another_type_are_refused(settings, message):
 
 def test_every_option_says_what_it_means():
     parser = argparse.ArgumentParser()
-    config.add_arguments(parser)
+    add_options(parser)
     told = {action.dest: action.help for action in parser._actions}
     assert all(told[field.name] for field in dataclasses.fields(config.Config))
     assert told["seeds"].startswith("repetitions 0..seeds-1")

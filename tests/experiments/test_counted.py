@@ -47,9 +47,10 @@ def test_condensed_counts_are_those_of_the_cases(study):
             of_case = case[f"intersection_{label}"], case[f"union_{label}"]
             expected[int(case["group"][5:]), label] += of_case
     condensed = condense.condensed(whole)["settings"]["made-up-4"]["seeds"][1]["offline"]
+    tested = condense.cases(whole["settings"]["made-up-4"])
     for one in (row, condensed):
-        np.testing.assert_array_equal(condense.pooled(one), expected)
-        assert condense.metrics(one)["pooled_iou"] == pooled.mean_iou(expected.sum(0))
+        np.testing.assert_array_equal(condense.pooled(one, tested), expected)
+        assert condense.metrics(one, tested)["pooled_iou"] == pooled.mean_iou(expected.sum(0))
     assert not any("intersection_0" in name for name in condensed["means"])
 
 

@@ -1,7 +1,6 @@
 """What the seed of a repetition decides; how every kind of row comes about."""
 
 import dataclasses
-import functools
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ from experiments.score.cases import mean_dice
 from experiments.studies.main_job import comparison
 from experiments.train import predict, references
 from experiments.train.inputs import VOID
-from tests.experiments.every_kind import ALL_KINDS, SETTINGS
+from tests.experiments.every_kind import ALL_KINDS, SETTINGS, without_xla
 from tests.tolerances import FLOAT32, assert_close
 
 ROWS = comparison().rows
@@ -42,9 +41,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", lambda name: data.phantom(8, (12, 10)))
-        if keras.backend.backend() == "tensorflow":  # XLA takes 25 s to compile one network
-            compiled = functools.partialmethod(keras.Model.compile, jit_compile=False)
-            patch.setattr(keras.Model, "compile", compiled)
+        without_xla(patch)
         one = repetition.Repetition(SETTINGS, ALL_KINDS, 0, folder)
         for key in ALL_KINDS:
             one.make(key)

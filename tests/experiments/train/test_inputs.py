@@ -19,18 +19,21 @@ def case(shape, id):
 def padded(cases, axis, depth=2):
     pieces = inputs._cut(cases, axis)
     shape = np.max([piece.label.shape for piece in pieces], axis=0)
-    return inputs._pad(cases, pieces, shape, make({"slice_axis": axis, "depth": depth}))
+    how = {"volumes": True} if axis is None else {"slice_axis": axis}
+    return inputs._pad(cases, pieces, shape, make({**how, "depth": depth}))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("axis", [0, 1, 2, None])
 def test_slices_put_together_again_are_the_volumes(axis):
     cases = [case((3, 5, 6), "a"), case((4, 2, 7), "bb")]
     slices = padded(cases, axis)
-    assert slices.images.shape[1] % 4 == slices.images.shape[2] % 4 == 0
+    assert not np.any(np.array(slices.images.shape[1:-1]) % 4)
+    assert slices.images.ndim == (5 if axis is None else 4)
     for part, original in zip(slices.per_case(slices.labels), cases, strict=True):
         np.testing.assert_array_equal(slices.restore(part, original), original.label)
     for part, original in zip(slices.per_case(slices.images), cases, strict=True):
-        np.testing.assert_array_equal(np.moveaxis(part, 0, axis), original.image)
+        whole = part[0] if axis is None else np.moveaxis(part, 0, axis)
+        np.testing.assert_array_equal(whole, original.image)
 
 
 def test_a_picture_is_its_own_only_slice():

@@ -134,46 +134,6 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         train(other, tmp_path / "a.npz")
 
 
-def test_augmentation_mirrors_all_arrays_alike_and_jitters_only_the_image():
-    rows, columns = np.mgrid[:5, :4].astype("float32")
-    places = np.stack([np.stack([rows, columns], axis=-1)] * 40)  # (B, H, W, K), each its place
-    slices = Slices([], places, places.copy(), places[..., 0].astype("int32"), axis=0)
-    chosen = np.arange(40)
-    changes = make({"flips": True, "jitter": 0.1})
-    changed, again = (loop.augmented(slices, chosen, changes, [1, 2]) for _ in range(2))
-    np.testing.assert_array_equal(changed.images, again.images)
-    np.testing.assert_array_equal(changed.references[..., 0], changed.labels)
-    corners = {tuple(one[0, 0].astype(int)) for one in changed.references}
-    assert corners == {(0, 0), (4, 0), (0, 3), (4, 3)}
-    # Of image = (1 + a) place + b, both are the same all over one slice and channel.
-    for image, place in zip(changed.images, changed.references, strict=True):
-        for channel in range(2):
-            factor, shift = np.polyfit(place[..., channel].ravel(), image[..., channel].ravel(), 1)
-            assert 0 < abs(factor - 1) <= 0.1 + 1e-6 and 0 < abs(shift) <= 0.1 + 1e-6
-    np.testing.assert_array_equal(loop.augmented(slices, chosen, make({}), [1]).images, places)
-
-
-def test_crops_are_windows_of_what_is_no_padding():
-    rows, columns = np.mgrid[:9, :12].astype("float32")
-    places = np.stack([np.stack([rows, columns], axis=-1)] * 60)  # (B, H, W, K), each its place
-    heights = np.where(np.arange(60) % 2, 9, 3)  # smaller than the crop, or not
-    inside = np.arange(9)[:, None] < heights[:, None, None]
-    references = np.where(inside[..., None], places, np.float32(FAR))
-    slices = Slices([], places, references, places[..., 0].astype("int32"), axis=0)
-    crop = make({"crop": 4, "depth": 2})
-    changed, again = (loop.augmented(slices, np.arange(60), crop, [1, 2]) for _ in range(2))
-    np.testing.assert_array_equal(changed.images, again.images)
-    assert changed.images.shape == (60, 4, 4, 2) and changed.labels.shape == (60, 4, 4)
-    np.testing.assert_array_equal(changed.images[..., 0], changed.labels)
-    corners = changed.images[:, 0, 0].astype(int)
-    np.testing.assert_array_equal(changed.images - corners[:, None, None], places[:, :4, :4])
-    assert {*corners[0::2, 0]} == {0} and {*corners[1::2, 0]} == {*range(9 - 4 + 1)}
-    assert {*corners[:, 1]} == {*range(12 - 4 + 1)}
-    assert changed.present[1::2].all() and changed.present[0::2, :3].all()
-    other = loop.augmented(slices, np.arange(60), crop, [1, 3])
-    assert not np.array_equal(other.images, changed.images)
-
-
 def test_slices_seen_at_their_own_sizes_are_predicted_as_alone():
     image = keras.Input((None, None, 1))
     network = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same")(image))
