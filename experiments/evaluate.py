@@ -37,14 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = make(run["config"])
     if options.dataset:
         # Another set has other numbers of cases; its test split as a whole.
-        sizes = dict.fromkeys(("train_cases", "validation_cases", "test_cases"))
+        sizes = dict.fromkeys(("train_cases", "validation_cases", "test_cases", "folds"))
         config = dataclasses.replace(config, dataset=options.dataset, **sizes)
     os.environ["KERAS_BACKEND"] = run["backend"]
-    print(_evaluate(config, options.model))
+    print(_evaluate(config, options.model, _seed(config, options.model)))
     return 0
 
 
-def _evaluate(config: Config, path: Path) -> str:
+def _seed(config: Config, path: Path) -> int:
+    """With folds each seed has test cases of its own, and has been trained on the others'."""
+    return int(path.parent.name.removeprefix("seed-")) if config.folds else 0
+
+
+def _evaluate(config: Config, path: Path, seed: int) -> str:
     # Imported here: Keras reads its backend when it is imported. The two packages register the
     # layers that the file names, crfrnn when the layer is first asked for.
     import keras
@@ -56,7 +61,7 @@ def _evaluate(config: Config, path: Path) -> str:
     from experiments.train.predict import predict
 
     model = keras.models.load_model(path, compile=False)
-    test = inputs.load(config, seed=0).test
+    test = inputs.load(config, seed).test
     logits = predict(model, test, config.batch_size)
     lines = []
     for name, scores in logits.items():

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
 import crfrnn
 import data
-from experiments import config, repetition, runs
+from crfrnn.parameters.scores import nanmean
+from experiments import config, evaluate, repetition, runs
 from experiments.rows import Row
 from experiments.show import condense
 from experiments.train import inputs
@@ -62,6 +64,16 @@ def test_an_offline_crf_sees_whole_volumes(made):
         probs = np.exp(logits[0]) / np.exp(logits[0]).sum(-1, keepdims=True)
         refined = crfrnn.refine(case.image, probs, **best, num_iterations=2, normalization="after")
         np.testing.assert_allclose(np.exp(score[0]), refined, atol=1e-6)
+
+
+def test_a_model_of_a_fold_is_evaluated_on_the_cases_it_has_not_seen(made, capsys):
+    made.rows["joint"].save()
+    run = {"config": dataclasses.asdict(made.config), "backend": keras.backend.backend()}
+    runs.write_json(made.folder.parent / "run.json", run)
+    evaluate.main([str(made.folder / "joint.keras")])
+    scored = runs.read_json(made.path("joint"))["cases"]
+    dice = nanmean([case["dice"] for case in scored])
+    assert f"| refined | {dice:.2f} |" in capsys.readouterr().out
 
 
 def test_seeds_of_a_cross_validation_test_all_cases_once(monkeypatch):
