@@ -5,16 +5,19 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 import crfrnn
 import data
 from crfrnn.parameters.scores import nanmean
 from experiments import config, evaluate, repetition, runs
 from experiments.rows import Row
+from experiments.score.cases import mean_dice
 from experiments.show import condense
 from experiments.train import inputs
 from tests.experiments.every_kind import ALL_KINDS, SETTINGS, without_xla
 from tests.experiments.finished import CASES, ROWS, result
+from tests.tolerances import FLOAT32, assert_close
 
 SHAPES = ((10, 14, 12), (12, 10, 15))
 KINDS = (
@@ -54,16 +57,18 @@ def test_rows_are_made_of_whole_volumes(made):
         assert [one["id"] for one in found] == [case.id for case in tested]
 
 
-def test_an_offline_crf_sees_whole_volumes(made):
-    row = made.rows["offline"]
-    best, before = row.search["best"], row.before("test")
-    if not row.search["use"]:
-        assert row.scores("test") is before
-        return
-    for case, score, logits in zip(row.inputs.test.cases, row.scores("test"), before, strict=True):
-        probs = np.exp(logits[0]) / np.exp(logits[0]).sum(-1, keepdims=True)
-        refined = crfrnn.refine(case.image, probs, **best, num_iterations=2, normalization="after")
-        np.testing.assert_allclose(np.exp(score[0]), refined, atol=1e-6)
+def test_an_offline_crf_is_searched_and_used_on_whole_volumes(made):
+    row, validation = made.rows["offline"], made.rows["offline"].inputs.validation
+    refined, before = [], row.before("validation")
+    for case, logits in zip(validation.cases, before, strict=True):
+        probs = softmax(logits[0], axis=-1)
+        options = {**row.search["best"], "num_iterations": 2, "normalization": "after"}
+        refined.append(crfrnn.refine(case.image, probs, **options)[None])
+    assert mean_dice(validation, refined) == pytest.approx(row.search["best_dice"], abs=1e-9)
+    assert mean_dice(validation, before) == pytest.approx(row.search["off"], abs=1e-9)
+    if row.search["use"]:
+        for logits, probs in zip(row.scores("validation"), refined, strict=True):
+            assert_close(np.exp(logits), probs, FLOAT32)
 
 
 def test_a_model_of_a_fold_is_evaluated_on_the_cases_it_has_not_seen(made, capsys):
