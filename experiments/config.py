@@ -52,6 +52,8 @@ class Config:
     labels: Literal[
         "full", "scribbles", "points", "outlines", "scribbles+walker", "points+walker"
     ] = "full"
+    # How strongly edges hold up that walker; 0 = as serves such labels of validation cases best.
+    walker_beta: AtLeast0 = 130.0
     train_on: Literal["train", "val", "train+val"] = "train"  # "train", "val" or "train+val" cases
 
     # --- repetitions ----------------------------------------------------------------------------
@@ -162,7 +164,7 @@ OF_NETWORK = (
     *("network", "width", "depth", "output_stride", "resnet_depth", "normalization", "dropout"),
 )
 # What a pre-training depends on and a row may change: rows of equal ones share it.
-OF_PRETRAINING = (*OF_NETWORK, "labels", "train_on", "pretrain_loss")
+OF_PRETRAINING = (*OF_NETWORK, "labels", "walker_beta", "train_on", "pretrain_loss")
 
 # Of each key, with its range.
 HINTS = typing.get_type_hints(Config, include_extras=True)

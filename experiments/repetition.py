@@ -23,6 +23,9 @@ from experiments.studies.doubts import padding
 from experiments.train import inputs, loop, models
 from experiments.train.predict import predict
 
+# What a row may change and its slices depend on.
+OF_INPUTS = ("labels", "walker_beta", "train_on", "point_weights")
+
 
 def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None:
     """Make and score all rows of one seed, or what is left of them, in ``folder/seed-<seed>``.
@@ -84,7 +87,7 @@ class Repetition:
 
     def inputs(self, config: Config) -> inputs.Inputs:
         """The slices of a row, made once for all rows with the same."""
-        return self._load(config.labels, config.train_on, config.point_weights)
+        return self._load(**{name: getattr(config, name) for name in OF_INPUTS})
 
     def kept(self, name: str, make: Callable[[], Any]) -> Any:
         """What was made under this name before, or else is now; JSON knows it."""
@@ -96,7 +99,7 @@ class Repetition:
     def front_end(self, config: Config) -> keras.Model:
         """A network with the initial weights of this seed."""
         keras.utils.set_random_seed(self.seed)
-        loaded = self._load(self.config.labels, "train", "none")
+        loaded = self.inputs(replace(self.config, train_on="train", point_weights="none"))
         return models.front_end(config, loaded.train.images.shape[-1], loaded.num_labels)
 
     def pretrained(self, settings: Mapping[str, Any]) -> tuple[list[np.ndarray], loop.History]:
@@ -161,8 +164,7 @@ class Repetition:
         with runs.replacing(self.folder / f"{key}.keras") as unfinished:
             copy.save(unfinished)
 
-    def _load(self, labels: str, train_on: str, point_weights: str) -> inputs.Inputs:
-        own = {"labels": labels, "train_on": train_on, "point_weights": point_weights}
+    def _load(self, **own: Any) -> inputs.Inputs:
         loaded = inputs.load(replace(self.config, **own), self.seed)
         if not self._said:
             self._said = True

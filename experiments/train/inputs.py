@@ -21,7 +21,7 @@ import numpy as np
 
 import data
 from experiments.config import Config
-from experiments.train.walks import propagated
+from experiments.train.walks import best_beta, propagated
 
 VOID = 255  # no label, whatever value that has in the data set; no class, as there are fewer
 
@@ -187,9 +187,10 @@ def load(config: Config, seed: int) -> Inputs:
         ]
     num_labels = len(data.labels(config.dataset))
     if walker:
-        parts["train"] = [
-            propagated(case, num_labels, config.slice_axis) for case in parts["train"]
-        ]
+        axis, validation = config.slice_axis, parts["val"]
+        few = [data.weaken(case, weak, seed, axis) for case in validation]
+        beta = config.walker_beta or best_beta(validation, few, num_labels, axis)
+        parts["train"] = [propagated(case, num_labels, axis, beta) for case in parts["train"]]
     axis = None if config.volumes else config.slice_axis
     cut = {name: _cut(cases, axis) for name, cases in parts.items()}
     axes = {case.label.ndim for cases in cut.values() for case in cases}

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from crfrnn.optional import needed
+from crfrnn.parameters.scores import dice, nanmean
 from data import Case
 
 BETA = 130.0  # scikit-image's own, of images in [0, 1]
+BETAS = (30.0, BETA, 600.0, 2000.0, 10000.0)
 
 
-def propagated(case: Case, num_labels: int, axis: int = 0) -> Case:
+def best_beta(cases: Sequence[Case], weakened: Sequence[Case], num_labels: int, axis: int) -> float:
+    """Of `BETAS` that with which the few labels of cases spread best to what they truly are.
+
+    Args:
+        cases: with their full labels.
+        weakened: the same cases with few.
+        num_labels, axis: of `propagated`.
+
+    Returns:
+        That of the largest mean Dice over cases and labels.
+    """
+
+    def score(beta: float) -> float:
+        found = []
+        for case, few in zip(cases, weakened, strict=True):
+            spread, known = propagated(few, num_labels, axis, beta).label, case.labelled()
+            found += [
+                dice(case.label == k, (spread == k) & known) for k in case.classes(num_labels)
+            ]
+        return nanmean(found)
+
+    return max(BETAS, key=score)
+
+
+def propagated(case: Case, num_labels: int, axis: int = 0, beta: float = BETA) -> Case:
     """A case whose few labels have spread to every point, slice by slice.
 
     Each point gets the label whose points a random walk from it meets first; labelled ones keep
@@ -22,6 +49,7 @@ def propagated(case: Case, num_labels: int, axis: int = 0) -> Case:
         case: points without a label have its ``ignore``.
         num_labels: L.
         axis: of a volume, across which slices lie.
+        beta: of `walked`.
 
     Raises:
         ImportError: scikit-image is missing.
@@ -46,7 +74,7 @@ def propagated(case: Case, num_labels: int, axis: int = 0) -> Case:
         probs = np.full((*inside.shape, num_labels), 1 / num_labels)
         probs[known] = np.eye(num_labels)[inside[known]]
         if len(present) > 1:
-            probs = walked(image, probs, confidence=1.0, beta=BETA)
+            probs = walked(image, probs, confidence=1.0, beta=beta)
         np.copyto(inside, present[probs[..., present].argmax(-1)], where=~known)
     return case.but(label=label)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+import data
 from data import Case
+from experiments.config import make
+from experiments.train import inputs, walks
 from experiments.train.walks import propagated
 
 
@@ -50,3 +54,51 @@ def test_full_labels_are_left_alone():
     image, truth = halves()
     case = Case(image[0], truth[0], (1.0, 1.0), "a", "a")
     np.testing.assert_array_equal(propagated(case, 3).label, truth[0])
+
+
+def faint(number: int, seed: int) -> list[Case]:
+    """Pictures of a faint disk under noise, which few walkers see."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:30, :34]
+    cases = []
+    for index in range(number):
+        middle = rng.integers(10, 20, 2)
+        truth = (np.hypot(rows - middle[0], columns - middle[1]) < 8).astype("uint8")
+        image = (0.5 + 0.06 * truth + rng.normal(0, 0.01, truth.shape))[..., None]
+        cases.append(Case(image.astype("float32"), truth, (1.0, 1.0), f"{seed}{index}", f"{index}"))
+    return cases
+
+
+def right(cases, weakened, beta):
+    pairs = zip(cases, weakened, strict=True)
+    return np.mean(
+        [(propagated(few, 2, 0, beta).label == case.label).mean() for case, few in pairs]
+    )
+
+
+def test_the_best_walker_spreads_few_labels_to_the_truth():
+    cases = faint(3, seed=0)
+    few = [data.weaken(case, "points", 0, 0) for case in cases]
+    best = walks.best_beta(cases, few, 2, 0)
+    shares = {beta: right(cases, few, beta) for beta in walks.BETAS}
+    assert best == max(shares, key=shares.get) and shares[best] > min(shares.values()) + 0.02
+
+
+@pytest.mark.parametrize("beta", [0.0, 600.0])
+def test_training_cases_are_spread_by_the_walker_of_the_validation_cases(beta, monkeypatch):
+    cases = faint(12, seed=1)
+    monkeypatch.setattr(data, "load", lambda name: cases)
+    settings = make({"labels": "points+walker", "walker_beta": beta, "depth": 1})
+    train, validation = (inputs.split(settings, 3)[name] for name in ("train", "val"))
+    chosen = beta or walks.best_beta(
+        validation, [data.weaken(case, "points", 3, 0) for case in validation], 2, 0
+    )
+    few = [data.weaken(case, "points", 3, 0) for case in train]
+    monkeypatch.setattr(data, "labels", lambda name: ("background", "disk"))
+    loaded = inputs.load(settings, 3).train
+    for weak, labels in zip(few, loaded.per_case(loaded.labels), strict=True):
+        np.testing.assert_array_equal(labels[0], propagated(weak, 2, 0, chosen).label)
+    # The default's would be others.
+    assert any(
+        (propagated(weak, 2, 0, chosen).label != propagated(weak, 2).label).any() for weak in few
+    )
