@@ -23,6 +23,8 @@ def task(dataset: str, quick: bool, changes: Mapping[str, Any]) -> plan.Task:
         15
     """
     changes = {**changes, "dataset": dataset}
+    if changes.get("folds"):
+        changes.setdefault("test_cases", None)  # all are tested, and not as many as presets say
     tasks, ending = plan.read(FILE, changes).tasks, "-quick" if quick else ""
     config = tasks.get(f"{dataset}{ending}", tasks[f"{OTHER}{ending}"]).config
     return plan.Task(config, comparison(config.models, config.network))

@@ -14,6 +14,7 @@ from experiments import config, evaluate, repetition, runs
 from experiments.rows import Row
 from experiments.score.cases import mean_dice
 from experiments.show import condense
+from experiments.studies import main_job
 from experiments.train import inputs
 from tests.experiments.every_kind import ALL_KINDS, SETTINGS, without_xla
 from tests.experiments.finished import CASES, ROWS, result
@@ -87,6 +88,14 @@ def test_seeds_of_a_cross_validation_test_all_cases_once(monkeypatch):
     tested = [[case.id for case in inputs.split(settings, seed)["test"]] for seed in range(5)]
     assert sorted(id for part in tested[:4] for id in part) == [f"v{i}" for i in range(8)]
     assert tested[4] == tested[0]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_presets_with_folds_test_all_cases(quick):
+    made = main_job.task("hippocampus", quick, {"folds": 4, "volumes": True}).config
+    assert made.test_cases is None and made.folds == 4
+    with pytest.raises(ValueError, match="leave test_cases out"):
+        main_job.task("hippocampus", quick, {"folds": 4, "test_cases": 9})
 
 
 @pytest.mark.parametrize(
