@@ -96,4 +96,4 @@ def _read(path: Path, classes: bool = False):
     file = nibabel.Nifti1Image(files.volume_values(file, path), file.affine, file.header)
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
-    return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)
+    return np.asarray(file.dataobj), files.spacing(file), nibabel.aff2axcodes(file.affine)

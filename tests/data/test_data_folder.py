@@ -178,6 +178,23 @@ def test_pictures_that_do_not_fit(tmp_path, image, label, message):
         case.image  # noqa: B018
 
 
+def test_labels_in_jpeg_are_refused(tmp_path):
+    write_picture(tmp_path / "images/a.png", COLOUR)
+    write_picture(tmp_path / "labels/a.jpg", LABEL)
+    write_json(tmp_path, [{"image": "images/a.png", "label": "labels/a.jpg"}])
+    with pytest.raises(ValueError, match=r"a\.jpg: expected classes.*JPEG"):
+        load_folder(tmp_path)[0].label  # noqa: B018
+
+
+def test_distances_of_volumes_are_in_mm(tmp_path):
+    volume = nibabel.Nifti1Image(np.zeros((3, 4, 5), "float32"), np.diag([-200, 300, 400, 1]))
+    volume.header.set_xyzt_units("micron")
+    for name in ("i", "l"):
+        volume.to_filename(tmp_path / f"{name}.nii.gz")
+    write_json(tmp_path, [{"image": "i.nii.gz", "label": "l.nii.gz"}])
+    np.testing.assert_allclose(load_folder(tmp_path)[0].spacing, (0.2, 0.3, 0.4))
+
+
 def test_spacing_must_fit(tmp_path):
     (case,) = load_folder(picture_folder(tmp_path, spacing=[1.0, 0.0]))
     with pytest.raises(ValueError, match=r"2 positive spacings; received \(1.0, 0.0\)"):
