@@ -37,12 +37,19 @@ def doubts(config: Config, parts: Mapping[str, Sequence[data.Case]]) -> list[str
             "both, can be given. --seeds 2 or more gives them."
         )
     found += _too_narrow(config, test)
+    for name, what in (("val", "validation"), ("test", "test")):
+        cases = parts.get(name, ())
+        # Of copies: cases keep what they have read, and all of a set may not fit into memory.
+        if cases and not any(copy.copy(case).foreground().any() for case in cases):
+            found.append(
+                f"None of the {what} cases ({len(cases)}) has a label but the background: there "
+                "is no Dice to compare, nor to choose a CRF by. Are the labels the right files?"
+            )
     return found
 
 
 def _too_narrow(config: Config, test: Sequence[data.Case]) -> list[str]:
     """What is to be said where the band of boundary Dice holds no point of some test cases."""
-    # Of copies: cases keep what they have read, and all of a set may not fit into memory.
     nearest = np.array([min(copy.copy(case).spacing) for case in test])
     width = config.boundary_width_mm
     far = nearest[nearest > width]
