@@ -13,7 +13,7 @@ from crfrnn.files.labels import (
     whole_numbers,
     write_labels,
 )
-from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
+from crfrnn.files.names import ARRAYS, HDF5, KNOWN, NIFTI, PICTURES, VOLUMES, stem, suffix
 from crfrnn.files.packed import ENERGIES, is_packed, read_labels, read_packed, write_packed
 from crfrnn.files.pictures import read_bands, read_picture
 from crfrnn.files.sizes import check as check_size
@@ -28,6 +28,7 @@ __all__ = [
     "ENERGIES",
     "HDF5",
     "HIGHEST",
+    "KNOWN",
     "NIFTI",
     "NNUNET_KEY",
     "NNUNET_V1_KEY",
