@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,19 +138,10 @@ def same_orientation(path: Path, other: Any, volume: Any) -> None:
             f"{path}: expected the orientation of the image, {expected}. Received {received}. "
             "Resample the file to the image, or repair the headers."
         )
-    apart = _apart(other, volume)
-    if apart > min(files.spacing(volume)) / 2:
+    if (apart := files.apart(volume, other)) > min(files.spacing(volume)) / 2:
         warnings.warn(
             f"{path}: its header puts points up to {apart:.3g} mm from where that of the image "
             "has them. They are taken as the same points, one by one; if they are others, resample "
             "the file to the image.",
             stacklevel=2,
         )
-
-
-def _apart(other: Any, volume: Any) -> float:
-    """How far apart two volumes have a point of the same indices, at most: at a corner."""
-    ends = [(0, size - 1) for size in volume.shape[:3]]
-    corners = np.array([*itertools.product(*ends, *[(0,)] * (3 - len(ends)))])
-    shift = files.affine(other) - files.affine(volume)
-    return float(np.linalg.norm(corners @ shift[:, :3].T + shift[:, 3], axis=1).max())

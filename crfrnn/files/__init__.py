@@ -18,7 +18,7 @@ from crfrnn.files.packed import ENERGIES, is_packed, read_labels, read_packed, w
 from crfrnn.files.pictures import read_bands, read_picture
 from crfrnn.files.sizes import check as check_size
 from crfrnn.files.text import read_json
-from crfrnn.files.volumes import affine, open_volume, spacing, volume_values
+from crfrnn.files.volumes import affine, apart, open_volume, spacing, volume_values
 from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished, written
 from crfrnn.files.zarrs import is_zarr
 from crfrnn.optional import needed
@@ -37,6 +37,7 @@ __all__ = [
     "VOLUMES",
     "WORKSHOP",
     "affine",
+    "apart",
     "asked_for",
     "check_label_ending",
     "check_label_format",

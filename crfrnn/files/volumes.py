@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,17 @@ def spacing(file: Any) -> tuple[float, ...]:
 def affine(file: Any) -> np.ndarray:
     """(3, 4), from the indices of a point of an opened volume to its place in mm."""
     return file.affine[:3] * _mm(file)
+
+
+def apart(one: Any, other: Any) -> float:
+    """How far apart in mm two opened volumes have a point of the same indices, at most.
+
+    That is at a corner of the first.
+    """
+    ends = [(0, size - 1) for size in one.shape[:3]]
+    corners = np.array([*itertools.product(*ends, *[(0,)] * (3 - len(ends)))])
+    shift = affine(other) - affine(one)
+    return float(np.linalg.norm(corners @ shift[:, :3].T + shift[:, 3], axis=1).max())
 
 
 def _mm(file: Any) -> float:
