@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def read_case(
     Example:
         >>> read_case(Path("a.nii.gz"), Path("a_label.nii.gz"), 3)  # doctest: +SKIP
     """
-    image, header, axes = _read(image_path)
-    label, _, label_axes = _read(label_path, classes=True)
+    image, volume = _read(image_path)
+    label, labelled = _read(label_path, classes=True)
+    axes, label_axes = _axes(volume), _axes(labelled)
     if axes != label_axes:
         raise ValueError(
             f"expected image and label of one orientation; received {axes} in {image_path} and "
@@ -60,6 +62,15 @@ def read_case(
             f"expected image and label of one size; received {image.shape[:-1]} in {image_path} "
             f"and {label.shape} in {label_path}; pair the right files in dataset.json."
         )
+    if (
+        volume is not None
+        and (apart := files.apart(volume, labelled)) > min(files.spacing(volume)) / 2
+    ):
+        warnings.warn(
+            f"{label_path}: its header puts points up to {apart:.3g} mm from where that of "
+            f"{image_path} has them. They are taken as the same points, one by one.",
+            stacklevel=2,
+        )
     classes = np.unique(label)
     near = np.abs(classes - np.rint(classes)) < files.ROUNDING  # resampled labels
     known = [*range(num_labels), *([] if ignore is None else [ignore])]
@@ -71,14 +82,14 @@ def read_case(
             f'dataset.json, or name the value of points without label there as "ignore".'
         )
     if spacing is None:
-        spacing = (1.0,) * label.ndim if header is None else header[: label.ndim]
+        spacing = (1.0,) * label.ndim if volume is None else files.spacing(volume)[: label.ndim]
     spacing = tuple(map(float, spacing))
     if len(spacing) != label.ndim or not all(0 < s < np.inf for s in spacing):
         raise ValueError(
             f"{image_path}: expected {label.ndim} positive spacings; received {spacing}; "
             f'correct the header or "spacing" in dataset.json.'
         )
-    eight_bit_picture = axes is None and image.dtype == "uint8"
+    eight_bit_picture = volume is None and image.dtype == "uint8"
     try:
         image = np.float32(image) / 255 if eight_bit_picture else normalise(image)
     except ValueError as error:
@@ -87,13 +98,22 @@ def read_case(
 
 
 def _read(path: Path, classes: bool = False):
-    """Array, spacing (None for pictures), axis codes (None for pictures) of one file."""
+    """Array and volume (None for pictures) of one file, in the same order of axes."""
     if files.suffix(path, KNOWN) in files.PICTURES:
-        return files.read_picture(path, classes=classes), None, None
+        return files.read_picture(path, classes=classes), None
     import nibabel  # only volumes need it
 
     file = files.open_volume(path)
     file = nibabel.Nifti1Image(files.volume_values(file, path), file.affine, file.header)
     if len(file.shape) > 2:
         file = nibabel.as_closest_canonical(file)
-    return np.asarray(file.dataobj), file.header.get_zooms(), nibabel.aff2axcodes(file.affine)
+    return np.asarray(file.dataobj), file
+
+
+def _axes(volume):
+    """Axis codes, None for pictures."""
+    if volume is None:
+        return None
+    from nibabel import aff2axcodes
+
+    return aff2axcodes(volume.affine)

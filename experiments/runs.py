@@ -19,6 +19,7 @@ import platform
 import re
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -122,6 +123,19 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def check_model(path: Path) -> None:
+    """Read a saved model to its end, as Keras does not always; raises Damaged."""
+    content = io.BytesIO(path.read_bytes())
+    try:
+        with zipfile.ZipFile(content) as file:
+            if changed := file.testzip():
+                raise ValueError(f"{changed} in it has another checksum")
+            if "config.json" not in file.namelist():
+                raise ValueError("expected a model of Keras's")
+    except Exception as error:  # as above
+        raise Damaged(path, error) from None
+
+
 def seconds(folder: Path) -> float:
     """Processor time of a repetition so far."""
     kept = read_json(folder / _SECONDS) or 0
@@ -134,16 +148,17 @@ def check(folder: Path, repair: bool = False) -> None:
     Raises Damaged; with ``repair``, what is damaged is deleted, and so will be made again, but for
     run.json, which only --force replaces.
     """
-    for path in sorted([*folder.rglob("*.json"), *folder.rglob("*.npz")]):
+    read = {".json": read_json, ".npz": read_arrays, ".keras": check_model}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in read):
         if path.name.startswith("."):  # of a process that was killed as it wrote
             continue
         try:
-            (read_json if path.suffix == ".json" else read_arrays)(path)
+            read[path.suffix](path)
         except Damaged:
             if not repair or path.name == IDENTITY:
                 raise
             path.unlink()
-            path.with_suffix(".json").unlink(missing_ok=True)  # a row without its label maps
+            path.with_suffix(".json").unlink(missing_ok=True)  # a row without the rest of it
 
 
 def open_run(folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:

@@ -160,7 +160,7 @@ def without_probs(path: Path) -> Case:
 
 
 def _spacing(volume: Any, axes: int) -> tuple[float, ...] | None:
-    return None if volume is None else tuple(map(float, volume.header.get_zooms()[:axes]))
+    return None if volume is None else files.spacing(volume)[:axes]
 
 
 def _without_nan(

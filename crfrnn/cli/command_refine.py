@@ -148,7 +148,7 @@ def refine(
             glob=glob, probs_glob=probs_glob, image_name=image_name, probs_name=probs_name
         )
         found = pairing.find(image, probs, None, mask, names=names, results=output)
-        ending = files.suffix(Path(suffix or outputs.ending(found.cases[0].image[0], settings.how)))
+        ending = outputs.ending(found.cases[0].image[0], settings.how, suffix)
         outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
         with batch.alone(output):
             status = _folder(found, output, settings, ending, jobs, overwrite)

@@ -180,7 +180,7 @@ def _run(
     from crfrnn.cli import batch
     from crfrnn.progress import Bar
 
-    ending = files.suffix(Path(suffix or outputs.ending(paths[0].image[0], settings.how)))
+    ending = outputs.ending(paths[0].image[0], settings.how, suffix)
     outputs.check_ending(Path(f"*{ending}"), settings.how, settings.agree_with is not None)
     with batch.alone(folder):
         todo, _ = batch.plan(paths, folder, ending, settings, overwrite)

@@ -61,16 +61,25 @@ class How(NamedTuple):
     packed: bool = False
 
 
-def ending(image: Path, how: How) -> str:
-    """The extension of results of such images, where none is asked for.
+def ending(image: Path, how: How, suffix: str | None = None) -> str:
+    """The extension of results of such images: the one that is asked for, or that fits.
 
     Example:
 
+    >>> ending(Path("a.jpg"), How(), ".NPY")
+    '.npy'
     >>> ending(Path("a.jpg"), How()), ending(Path("a.mha"), How()), ending(Path("a.tif"), How())
     ('.png', '.nii.gz', '.tif')
     >>> ending(Path("a.jpg"), How(packed=True)), ending(Path("a.tif"), How(palette=True))
     ('.npz', '.png')
     """
+    if suffix:
+        if suffix.lower() not in files.KNOWN:
+            raise ValueError(
+                f"The suffix of results: expected one of {', '.join(files.KNOWN)}. Received "
+                f"{suffix!r}."
+            )
+        return suffix.lower()
     found = files.suffix(image)
     if how.packed:
         return ".npz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,13 +77,7 @@ def array(path: Path, *, classes: bool = False) -> tuple[np.ndarray, str | None,
 def labels(path: Path, grid: tuple[int, ...], num_labels: int, volume: Any) -> np.ndarray:
     """Read a label map (*S) of integers 0..L-1 or 255, for none; one mask may be 0 and 255."""
     values = _on_grid(path, grid, volume, "labels")
-    found = files.whole_numbers(values)
-    if found is None:
-        odd = np.unique(values[~(np.abs(values - np.rint(values)) < files.ROUNDING)])
-        raise ValueError(
-            f"{path}: expected labels, whole numbers. Received also {odd[:8].tolist()}; resample "
-            "labels by the nearest neighbour."
-        )
+    found = _whole(path, values, "labels")
     classes = np.unique(found)
     if num_labels == 2 and set(classes) <= {0, 255}:
         return (found // 255).astype(np.uint16)  # the usual way to store one mask
@@ -97,8 +92,24 @@ def labels(path: Path, grid: tuple[int, ...], num_labels: int, volume: Any) -> n
 
 
 def mask(path: Path, grid: tuple[int, ...], volume: Any) -> np.ndarray:
-    """Read a mask (*S) of bool: True where the file is not 0."""
-    return _on_grid(path, grid, volume, "a mask") != 0
+    """Read a mask (*S) of bool: True where the file, of whole numbers, is not 0."""
+    return inside(path, _on_grid(path, grid, volume, "a mask"))
+
+
+def inside(path: Path, values: np.ndarray) -> np.ndarray:
+    """Where a mask, or a part of it, is not 0; ValueError for what is no whole number."""
+    return (values if values.dtype.kind in "bui" else _whole(path, values, "a mask")) != 0
+
+
+def _whole(path: Path, values: np.ndarray, what: str) -> np.ndarray:
+    found = files.whole_numbers(values)
+    if found is None:
+        odd = np.unique(values[~(np.abs(values - np.rint(values)) < files.ROUNDING)])
+        raise ValueError(
+            f"{path}: expected {what}, whole numbers. Received also {odd[:8].tolist()}; resample "
+            f"{what} by the nearest neighbour."
+        )
+    return found
 
 
 def _on_grid(path: Path, grid: tuple[int, ...], volume: Any, what: str) -> np.ndarray:
@@ -113,7 +124,10 @@ def _on_grid(path: Path, grid: tuple[int, ...], volume: Any, what: str) -> np.nd
 
 
 def same_orientation(path: Path, other: Any, volume: Any) -> None:
-    """ValueError where two NIfTI files of one case store their axes differently."""
+    """ValueError where two volumes of one case store their axes differently.
+
+    Warns where their headers have them in different places.
+    """
     if other is None or volume is None:
         return
     from nibabel import aff2axcodes
@@ -123,4 +137,11 @@ def same_orientation(path: Path, other: Any, volume: Any) -> None:
         raise ValueError(
             f"{path}: expected the orientation of the image, {expected}. Received {received}. "
             "Resample the file to the image, or repair the headers."
+        )
+    if (apart := files.apart(volume, other)) > min(files.spacing(volume)) / 2:
+        warnings.warn(
+            f"{path}: its header puts points up to {apart:.3g} mm from where that of the image "
+            "has them. They are taken as the same points, one by one; if they are others, resample "
+            "the file to the image.",
+            stacklevel=2,
         )

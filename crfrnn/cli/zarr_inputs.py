@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from crfrnn import files
+from crfrnn.cli import reading
 from crfrnn.cli.refining import Settings, check_axes, warn_of_batch
 from crfrnn.files.zarrs import Named, Zarr, fingerprint, open_zarr
 from crfrnn.offline.upsampling import in_proportion
@@ -111,7 +113,8 @@ def _mask(path: Path, array: Any, grid: tuple[int, ...]) -> Any:
         raise ValueError(
             f"{path}: expected a mask of the image's size {grid}. Received shape {array.shape}."
         )
-    return array != 0
+    inside = functools.partial(reading.inside, path)
+    return array.map_blocks(inside, dtype=bool, meta=np.empty((0,) * array.ndim, bool))
 
 
 def _labels_first(shape: tuple[int, ...], grid: tuple[int, ...], upsample: bool) -> bool:

@@ -13,12 +13,12 @@ from crfrnn.files.labels import (
     whole_numbers,
     write_labels,
 )
-from crfrnn.files.names import ARRAYS, HDF5, NIFTI, PICTURES, VOLUMES, stem, suffix
+from crfrnn.files.names import ARRAYS, HDF5, KNOWN, NIFTI, PICTURES, VOLUMES, stem, suffix
 from crfrnn.files.packed import ENERGIES, is_packed, read_labels, read_packed, write_packed
 from crfrnn.files.pictures import read_bands, read_picture
 from crfrnn.files.sizes import check as check_size
 from crfrnn.files.text import read_json
-from crfrnn.files.volumes import open_volume, volume_values
+from crfrnn.files.volumes import affine, apart, open_volume, spacing, volume_values
 from crfrnn.files.writing import WORKSHOP, asked_for, replacing, unfinished, written
 from crfrnn.files.zarrs import is_zarr
 from crfrnn.optional import needed
@@ -28,6 +28,7 @@ __all__ = [
     "ENERGIES",
     "HDF5",
     "HIGHEST",
+    "KNOWN",
     "NIFTI",
     "NNUNET_KEY",
     "NNUNET_V1_KEY",
@@ -35,6 +36,8 @@ __all__ = [
     "ROUNDING",
     "VOLUMES",
     "WORKSHOP",
+    "affine",
+    "apart",
     "asked_for",
     "check_label_ending",
     "check_label_format",
@@ -50,6 +53,7 @@ __all__ = [
     "read_packed",
     "read_picture",
     "replacing",
+    "spacing",
     "stem",
     "suffix",
     "unfinished",

@@ -18,6 +18,7 @@ from crfrnn.optional import needed
 _COLOUR = ("P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 _GREY = ("1", "LA", "La")
 _BANDS = {"F": 4, "I": 4, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes of a point, of grey modes
+_LOSSY = {"JPEG": "jpeg", "MPO": "jpeg"}  # and TIFF where it says so
 _NODATA = 42113  # GDAL's tag
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -38,7 +39,7 @@ def read_picture(path: Path, *, classes: bool = False) -> np.ndarray:
         (H, W) grey, (H, W, K) colour or bands, or (D, H, W[, K]); uint8, uint16, int32 or float32.
 
     Raises:
-        ValueError: a file that cannot be read, or colours where classes are expected.
+        ValueError: a file that cannot be read, or colours or JPEG where classes are expected.
         ImportError: OpenCV or tifffile is missing, which deep colours and many bands need.
 
     Example:
@@ -65,6 +66,11 @@ def read_bands(path: Path, *, classes: bool = False) -> tuple[np.ndarray, bool]:
         is_tiff = file.format == "TIFF"
         # Only TIFF: the further frames of a JPEG (MPO) or PNG are previews and animations.
         pages = getattr(file, "n_frames", 1) if is_tiff else 1
+        if classes and "jpeg" in (file.info.get("compression"), _LOSSY.get(str(file.format))):
+            raise Unfit(
+                "expected classes as they were; received JPEG, which changes values; save them "
+                "as .png."
+            )
         _check_size(file, path, pages)
         if not classes and deep.is_deep_colour(file):
             values = deep.read_tiff(path) if is_tiff else deep.read_png(path)

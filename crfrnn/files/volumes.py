@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from crfrnn.files.names import NIFTI, VOLUMES, suffix
 from crfrnn.optional import needed
 
 _CHUNK = 2**20  # bytes
+_SPATIAL = 7  # bits of NIfTI's unit, the others are of time
+_MM = {1: 1000.0, 3: 0.001}  # metres and micrometres
 
 
 def open_volume(path: Path) -> Any:
@@ -73,6 +76,34 @@ def volume_values(file: Any, path: Path) -> np.ndarray:
         values = real(np.asarray(file.dataobj))
         # Vectors are stored behind a time axis: (x, y, z, 1, K).
         return values[:, :, :, 0] if values.ndim == 5 and values.shape[3] == 1 else values
+
+
+def spacing(file: Any) -> tuple[float, ...]:
+    """Distances in mm of neighbouring points of an opened volume, along its spatial axes.
+
+    NIfTI may say that its unit is the metre or the micrometre; where it says none it is mm.
+    """
+    return tuple(float(zoom) * _mm(file) for zoom in file.header.get_zooms()[:3])
+
+
+def affine(file: Any) -> np.ndarray:
+    """(3, 4), from the indices of a point of an opened volume to its place in mm."""
+    return file.affine[:3] * _mm(file)
+
+
+def apart(one: Any, other: Any) -> float:
+    """How far apart in mm two opened volumes have a point of the same indices, at most.
+
+    That is at a corner of the first.
+    """
+    ends = [(0, size - 1) for size in one.shape[:3]]
+    corners = np.array([*itertools.product(*ends, *[(0,)] * (3 - len(ends)))])
+    shift = affine(other) - affine(one)
+    return float(np.linalg.norm(corners @ shift[:, :3].T + shift[:, 3], axis=1).max())
+
+
+def _mm(file: Any) -> float:
+    return _MM.get(int(file.header["xyzt_units"]) & _SPATIAL, 1.0)
 
 
 def _unpacked(path: Path) -> int:

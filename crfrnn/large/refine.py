@@ -51,8 +51,20 @@ def _sizes(given: dict[str, Any]) -> checks.Sizes:
                 f"Expected `mask` of shape {probs.shape[:-1]}. "
                 f"Received shape {given['mask'].shape}."
             )
-        given["mask"] = given["mask"].astype(bool)
+        if given["mask"].dtype != bool:
+            nothing = np.empty((0,) * given["mask"].ndim, bool)
+            given["mask"] = given["mask"].map_blocks(_truth, dtype=bool, meta=nothing)
     return {"S": probs.ndim - 1, "K": given["image"].shape[-1], "L": probs.shape[-1]}
+
+
+def _truth(mask: np.ndarray) -> np.ndarray:
+    """A part of a mask as bool."""
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError(
+            "Expected `mask` True where a point counts. Received the values "
+            f"{np.unique(mask)[:5].tolist()}."
+        )
+    return mask.astype(bool)
 
 
 @checks.door(

@@ -75,6 +75,11 @@ def attach(
     >>> refined.output.shape
     (None, None, None, 2)
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"Expected `model` to be a Keras model. Received {type(model).__name__}. Behind a "
+            "module of PyTorch call crfrnn.torch.CRFRNN; behind other functions the CRFRNN layer."
+        )
     if "theta_beta" not in crf_arguments:
         warnings.warn(
             "attach without theta_beta: the CRF takes 3, which is for images 0..255 and sees no "

@@ -140,6 +140,11 @@ class CRFRNN(keras.layers.Layer):
         self.supports_jit = method != "lattice" or native is False or native_lattice.xla_compiles()
 
     def build(self, input_shape: Any) -> None:
+        if len(input_shape) != 2 or None in input_shape or isinstance(input_shape[0], int):
+            raise ValueError(
+                "Expected a list of two tensors, [unaries, image]. Received shapes "
+                f"{input_shape}. `crfrnn.attach` puts the layer behind a whole model."
+            )
         unaries, image = (tuple(shape) for shape in input_shape)
         sizes = sizes_of(unaries, image)
         if unaries[-1] is None or image[-1] is None:

@@ -111,9 +111,11 @@ def _tried(output: Any, node: Any) -> _Found:
     """What an operation without a known activation gives, by what it does to made-up numbers."""
     operation, sources = node.operation, node.input_tensors
     of_keras = type(operation).__module__.partition(".")[0] == "keras"
-    if not sources or (of_keras and getattr(operation, "weights", None)):
-        return _Found()
     name = getattr(operation, "name", type(operation).__name__)
+    if not sources:
+        return _Found()
+    if of_keras and getattr(operation, "weights", None):
+        return _activated(getattr(operation, "activation", None), output, name)
     try:
         run = _runner(output, sources)
         if _gives_probabilities(run, sources):
@@ -132,6 +134,23 @@ def _tried(output: Any, node: Any) -> _Found:
         return _Found(True, operation(found[0].logits))
     except _Undecided as reason:
         return _Found(unknown=f"{name!r} {reason}")
+
+
+def _activated(activation: Any, output: Any, name: str) -> _Found:
+    """What comes out of a layer with weights, by what its activation does to made-up numbers."""
+    if activation in (None, keras.activations.linear):
+        return _Found()
+
+    def run(array: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(ops.convert_to_numpy(activation(ops.convert_to_tensor(array))))
+        except Exception as error:  # the code of strangers
+            raise _Undecided(f"could not be tried ({type(error).__name__})") from error
+
+    try:
+        return _Found(_gives_probabilities(run, [output]))
+    except _Undecided as reason:
+        return _Found(unknown=f"the activation of {name!r} {reason}")
 
 
 class _Undecided(Exception):
@@ -167,9 +186,11 @@ def _gives_probabilities(run: Callable, sources: Any) -> bool:
     result = run(*given)
     if not result.size:
         raise _Undecided("returns nothing from an image of 32 pixels")
+    opposite = run(*(-array for array in given)) if result.shape[-1] == 1 else None
+    if opposite is not None and _sum_to_one(np.exp(result), np.exp(opposite)):
+        raise _Undecided("returns logarithms of the probability of one label")
     if result.min() < 0 or result.max() > 1 + _ROUNDING:
         return False
-    opposite = run(*(-array for array in given)) if result.shape[-1] == 1 else None
     if not _sum_to_one(result, opposite):
         raise _Undecided("returns numbers between 0 and 1 that do not sum to 1 over the labels")
     return True

@@ -134,7 +134,8 @@ def search(
             that holds another search, or in which another process searches.
 
     Warns:
-        UserWarning: labels that do not occur in a case decide most of its score.
+        UserWarning: labels that do not occur in a case decide most of its score; or arrays whose
+            first axis is one of cases leave one axis to each, as one image without a list does.
 
     Reference:
         J. Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011. T. Akiba et
@@ -181,6 +182,12 @@ def search(
         raise ValueError(
             "Expected labels with some foreground. Received none but 0"
             f"{'' if unknown is None else f' and {unknown}, which is unknown'}."
+        )
+    if not isinstance(labels, list | tuple) and np.ndim(labels[0]) == 1:
+        warnings.warn(
+            f"every one of {len(labels)} rows is taken as a case of its own. One image goes into "
+            "lists: [image], [probs], [labels].",
+            stacklevel=checks.outside(),
         )
     if metric in ("dice", "iou") and cases.absent > _MOST_ABSENT:
         warnings.warn(

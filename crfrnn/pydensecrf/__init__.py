@@ -16,7 +16,8 @@ Differences, where pydensecrf crashes, or goes on with wrong numbers:
 - What comes back are NumPy arrays (column-major, like Eigen's), not buffers of their own
   type; so no `np.array(Q)` is needed, though it works.
 - A compatibility of the wrong size, an unknown normalisation, a bandwidth that is not positive, too
-  many bandwidths, labels out of range, energies that are NaN: ValueError. Too few: a warning.
+  many bandwidths, labels out of range, energies or a compatibility that are NaN: ValueError. Too
+  few bandwidths, or "probabilities" that do not sum to 1 over the labels: a warning.
 - Lattice coordinates have 32 bits; those of pydensecrf have 16 and wrap around when positions are
   far apart in bandwidths, so that distant points act as neighbours.
 """

@@ -37,6 +37,7 @@ def bandwidths(name: str, value: Any, size: int) -> tuple[float, ...]:
 def compatibility(compat: Any, labels: int) -> tuple[Any, Any]:
     """Weight and compatibility as `pairwise_kernel` takes them."""
     if isinstance(compat, Number):
+        _check_finite(compat)
         return compat, "potts"
     ndim = np.ndim(compat) if isinstance(compat, np.ndarray) else 2
     if ndim not in (1, 2):
@@ -50,5 +51,11 @@ def compatibility(compat: Any, labels: int) -> tuple[Any, Any]:
             f"Expected `compat` to be a number, ({labels},) or ({labels}, {labels}) for {labels} "
             f"labels. Received shape {matrix.shape}."
         )
+    _check_finite(matrix)
     # "potts" attracts equal labels by the weight; pydensecrf's diagonal is added to the energy.
     return (-matrix, "potts") if ndim == 1 else (1.0, 0.5 * (matrix + matrix.T))
+
+
+def _check_finite(compat: Any) -> None:
+    if not np.isfinite(compat).all():
+        raise ValueError(f"Expected `compat` to be finite. Received {compat!r}.")

@@ -11,6 +11,8 @@ import numpy as np
 
 from crfrnn.checks import Reals
 
+_SUM_TOLERANCE = 0.1  # more than any interpolation leaves
+
 
 def unary_from_labels(
     labels: Any, n_labels: int, gt_prob: float, zero_unsure: bool = True
@@ -74,6 +76,10 @@ def unary_from_softmax(sm: Any, scale: float | None = None, clip: float | None =
     Raises:
         ValueError: scale out of range.
 
+    Warns:
+        UserWarning: numbers that do not sum to 1 over the first axis, such as logits, or
+            probabilities with the labels last.
+
     Example:
 
     >>> unary_from_softmax(np.array([[[1.0, 0.5]], [[0.0, 0.5]]])).round(2)  # (2, 1, 2)
@@ -81,9 +87,17 @@ def unary_from_softmax(sm: Any, scale: float | None = None, clip: float | None =
            [11.51,  0.69]], dtype=float32)
     """
     sm = np.asarray(sm)
+    if scale is not None and not 0 < scale <= 1:
+        raise ValueError(f"Expected `scale` in (0, 1]. Received {scale}.")
+    sums = sm.sum(0, dtype=float)
+    if (far := np.abs(sums - 1) > _SUM_TOLERANCE).any():
+        warnings.warn(
+            "Expected probabilities (L, *S), labels first, that sum to 1 over the labels. Received "
+            f"shape {sm.shape}, sums such as {sums[far][0]:.3g}; pydensecrf goes on silently. Take "
+            "the softmax of logits; bring the labels first: sm.transpose((2, 0, 1)).",
+            stacklevel=2,
+        )
     if scale is not None:
-        if not 0 < scale <= 1:
-            raise ValueError(f"Expected `scale` in (0, 1]. Received {scale}.")
         sm = scale * sm + (1 - scale) / len(sm)
     if clip is not None:
         sm = np.clip(sm, clip, 1.0)

@@ -6,7 +6,9 @@ every label, those that truth and prediction share over those that either has, t
 labels. One number per test set, so that differences are resampled as wholes.
 
 What functions take: counts (..., L, 2), of points in the intersection and in the union of truth and
-prediction, per label, added over cases.
+prediction, per label, added over cases. With the Dice of a label as a share, and 1 for every case
+that holds it, in their place the same functions give Dice by label: the mean over the cases of each
+label, then over labels.
 """
 
 from __future__ import annotations

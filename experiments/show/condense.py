@@ -8,7 +8,9 @@ A finished study leaves ``runs/<study>/study.json``, with every metric of every 
 - a row of a seed has the metrics in ``PER_CASE``, which are compared case by case, as lists (N,),
   and of all others the mean over the cases, in ``means``;
 - where there are many labels, ``pooled`` has what `score.pooled` counts, added over the cases of a
-  group: ``intersection`` and ``union``, a list of labels per group, groups by name;
+  group: ``intersection`` and ``union``, a list of labels per group, groups by name; and
+  ``by_label`` likewise the Dice of each label, ``dice``, and the number of cases that hold it,
+  ``number``;
 - of ``history`` only the CRF's own parameters are kept, as ``crf``;
 - scores of a case are rounded to ``DECIMALS`` and means to ``MEAN_DECIMALS``; what is missing is
   null.
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ MEAN_DECIMALS = 3
 OF_A_CASE = ("id", "group")
 COUNTED = ("intersection", "union")  # of a case by label: "union_3"
 POOLED = "pooled_iou"
+LABEL_DICE = "label_dice"
+OF_A_LABEL = ("dice", "number")  # added over cases, by label
 MANY_LABELS = 4  # of the foreground: from here on, Dice is shown by label, too
 
 
@@ -126,7 +130,7 @@ def metrics(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> dict[str
     labels = [nanmean(values) for name, values in metrics.items() if name.startswith("dice_")]
     if len(labels) >= MANY_LABELS:
         # One label invented in one case is 0 among few of that case, but among many of its own.
-        metrics["label_dice"] = np.array([nanmean(labels)])
+        metrics[LABEL_DICE] = np.array([nanmean(labels)])
         if (counts := pooled(row, tested)) is not None:
             metrics[POOLED] = mean_iou(counts.sum(0))[None]
     return metrics
@@ -135,18 +139,24 @@ def metrics(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> dict[str
 def pooled(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> np.ndarray | None:
     """(G, L, 2): what a row of one seed has for `score.pooled`, by group; None of older results."""
     if "cases" not in row:
-        kept = row.get("pooled")
-        return None if kept is None else np.stack([kept[name] for name in COUNTED], axis=-1)
-    scored, groups = row["cases"], np.unique(tested["group"])
-    members = np.searchsorted(groups, [case["group"] for case in scored])
-    of_label = {kind: [name for name in scored[0] if name.startswith(kind)] for kind in COUNTED}
-    if not all(of_label.values()):
+        return _kept(row, "pooled", COUNTED)
+    counts = [_of_labels(row["cases"], kind) for kind in COUNTED]
+    if not all(one.size for one in counts):
         return None
-    counts = [
-        [np.bincount(members, [case[name] for case in scored], len(groups)) for name in names]
-        for names in of_label.values()
-    ]
-    return np.transpose(counts).astype(int)  # (2, L, G) -> (G, L, 2)
+    return _by_group(row["cases"], counts, tested).astype(int)
+
+
+def by_label(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> np.ndarray | None:
+    """(G, L, 2): Dice in percent and number of the cases that hold a label, added by group.
+
+    None of few labels, and of older results.
+    """
+    if "cases" not in row:
+        return _kept(row, "by_label", OF_A_LABEL)
+    dice = _of_labels(row["cases"], "dice")
+    if len(dice) < MANY_LABELS:
+        return None
+    return _by_group(row["cases"], [np.nan_to_num(dice), np.isfinite(dice)], tested)
 
 
 def crf_history(row: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -187,10 +197,38 @@ def _row(row: Mapping[str, Any], tested: Mapping[str, list[str]]) -> dict[str, A
         counts = pooled(row, tested)
         kept["pooled"] = {name: counts[..., i].tolist() for i, name in enumerate(COUNTED)}
         del found[POOLED]
+    if LABEL_DICE in found:
+        dice, number = np.moveaxis(by_label(row, tested), -1, 0)
+        kept["by_label"] = {
+            "dice": dice.round(DECIMALS).tolist(),
+            "number": number.astype(int).tolist(),
+        }
     kept["means"] = {name: _rounded(nanmean(v), MEAN_DECIMALS) for name, v in found.items()}
     if history := crf_history(row):
         kept["crf"] = history
     return kept | {name: row[name] for name in CHOICES if name in row}
+
+
+def _kept(row: Mapping[str, Any], what: str, names: Sequence[str]) -> np.ndarray | None:
+    kept = row.get(what)
+    return None if kept is None else np.stack([kept[name] for name in names], axis=-1)
+
+
+def _of_labels(scored: Sequence[Mapping[str, Any]], kind: str) -> np.ndarray:
+    """(L, N): a metric that cases have by label, "union_3"."""
+    names = [name for name in scored[0] if name.rpartition("_")[0] == kind]
+    return np.array([[case[name] for case in scored] for name in names], np.float64)
+
+
+def _by_group(
+    scored: Sequence[Mapping[str, Any]],
+    values: Sequence[np.ndarray],
+    tested: Mapping[str, list[str]],
+) -> np.ndarray:
+    """(G, L, 2): two times (L, N), added over the cases of a group, all groups by name."""
+    groups = np.unique(tested["group"])
+    members = np.searchsorted(groups, [case["group"] for case in scored])
+    return np.transpose([[np.bincount(members, row, len(groups)) for row in one] for one in values])
 
 
 def _rounded(value: float, decimals: int) -> float | None:

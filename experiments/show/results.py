@@ -17,7 +17,7 @@ import numpy as np
 from experiments.rows import Row, compared
 from experiments.score import pooled, stats
 from experiments.show import condense
-from experiments.show.condense import PER_CASE
+from experiments.show.condense import LABEL_DICE, PER_CASE
 from experiments.studies.plan import joined
 
 ENVIRONMENT = ("machine", "cores", "backend", "python", "packages", "commit")
@@ -84,6 +84,7 @@ class Outcome:
         self.comparison = functools.cache(self.comparison)
         self.equivalent = functools.cache(self.equivalent)
         self.pooled = functools.cache(self.pooled)
+        self.by_label = functools.cache(self.by_label)
 
     def versus(self, row: str, reference: str) -> str:
         """How a difference of two rows is called in tables and figures."""
@@ -146,6 +147,24 @@ class Outcome:
                 f"or fewer than {condense.MANY_LABELS} labels, of which they are not kept."
             )
         return pooled.difference(*map(np.array, counts), confidence=confidence)
+
+    def by_label(self, row: str, reference: str) -> pooled.Difference:
+        """Everything about the difference of two rows in Dice by label.
+
+        Of results from before Dice was kept by label and group only what the seeds say.
+        """
+        sums = [
+            [condense.by_label(seed[name], self._tested) for seed in self._seeds]
+            for name in (row, reference)
+        ]
+        if not any(one is None for seeds in sums for one in seeds):
+            return pooled.difference(*(np.array(seeds) / (100, 1) for seeds in sums))
+        means = self.scores(row, LABEL_DICE) - self.scores(reference, LABEL_DICE)
+        unknown = (float("nan"), float("nan"))
+        return pooled.Difference(
+            *(float(means.mean()), tuple(means[:, 0].tolist())),
+            *(unknown, stats.interval_over_seeds(means), unknown),
+        )
 
     def crf(self, row: str) -> list[list[dict[str, Any]]]:
         """Per seed, the CRF's parameters over the updates: [{"step", "spatial", ...}, ...]."""

@@ -9,9 +9,15 @@ from typing import Any
 from experiments import runs
 from experiments.config import OF_NETWORK, OF_PRETRAINING
 from experiments.show import tables
+from experiments.show.condense import LABEL_DICE
 from experiments.show.results import Outcome, of_run
 
-COMPARED = {"dice": "Dice", "boundary_dice": "boundary Dice", "hd95": "HD95 ↓"}
+COMPARED = {
+    "dice": "Dice",
+    LABEL_DICE: "Dice by label",
+    "boundary_dice": "boundary Dice",
+    "hd95": "HD95 ↓",
+}
 
 
 def write(results: dict[str, Any], folder: Path) -> None:
@@ -38,7 +44,7 @@ def sections(run: Outcome) -> dict[str, str]:
     """
     return {
         "title": _title(run),
-        "scores": tables.scores(run, columns=("dice", "label_dice", *tables.OF_A_RUN[1:]))
+        "scores": tables.scores(run, columns=("dice", LABEL_DICE, *tables.OF_A_RUN[1:]))
         + "\n\nMean over test cases and seeds ± standard deviation over seeds.",
         "differences": tables.intervals(run, COMPARED),
         "search": _search(run),
@@ -144,7 +150,7 @@ def _columns(config: dict[str, Any], known: Sequence[str]) -> str:
         "left out; in one of them only, it has overlap 0 and as HD95 the diagonal of the image."
         + (
             " By label: mean over the cases of each label, then over labels."
-            if "label_dice" in known
+            if LABEL_DICE in known
             else ""
         )
         + "\n\n"

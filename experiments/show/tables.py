@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from experiments.score import stats
+from experiments.score import pooled, stats
 from experiments.show import markdown
-from experiments.show.condense import PER_CASE, POOLED, UNARIES
+from experiments.show.condense import LABEL_DICE, PER_CASE, POOLED, UNARIES
 from experiments.show.results import ENVIRONMENT, Outcome, Results
 from experiments.show.verdicts import differences
 
 COLUMNS = {
     "dice": "Dice %",
-    "label_dice": "Dice by label %",
+    LABEL_DICE: "Dice by label %",
     UNARIES: "before its CRF: Dice %",
     POOLED: "pooled mIoU %",
     "iou": "IoU %",
@@ -75,7 +75,7 @@ def intervals(setting: Outcome, metrics: Mapping[str, str]) -> str:
     lines, known = [], setting.metrics()
     for metric, title in metrics.items():
         for pair in setting.pairs if metric in known else ():
-            numbers = _numbers(setting.comparison(*pair, metric))
+            numbers = _numbers(_compared(setting, *pair, metric))
             lines.append([title, setting.versus(*pair), *numbers])
     head = [
         *("", "paired difference", "mean", "95 % over both", "95 % over groups"),
@@ -86,7 +86,7 @@ def intervals(setting: Outcome, metrics: Mapping[str, str]) -> str:
 
 def change(setting: Outcome) -> str:
     """All differences of a setting: of Dice with their verdicts, and of the other metrics."""
-    others = [name for name in PER_CASE[1:] if name in setting.metrics()]
+    others = [name for name in (LABEL_DICE, *PER_CASE[1:]) if name in setting.metrics()]
     lines = []
     for one in differences(setting):
         pair = one.row, one.reference
@@ -172,10 +172,10 @@ def score(setting: Outcome, row: str, metric: str = "dice") -> str:
 def difference(setting: Outcome, row: str, reference: str, metric: str = "dice") -> str:
     """Mean and 95 % interval over both, "+0.72 [+0.46, +0.97]"."""
     if (reference, row) in setting.pairs:  # the same interval as in the table, the other way round
-        found = setting.comparison(reference, row, metric)
+        found = _compared(setting, reference, row, metric)
         mean, (high, low) = -found.mean, (-bound for bound in found.over_both)
     else:
-        found = setting.comparison(row, reference, metric)
+        found = _compared(setting, row, reference, metric)
         mean, (low, high) = found.mean, found.over_both
     return f"{markdown.signed(mean)} {markdown.interval((low, high))}"
 
@@ -213,7 +213,16 @@ def words(value: Any) -> str:
     return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _numbers(found: stats.Estimate) -> list[str]:
+def _compared(
+    setting: Outcome, row: str, reference: str, metric: str
+) -> stats.Estimate | pooled.Difference:
+    """A difference in a metric that cases have, or in Dice by label."""
+    if metric == LABEL_DICE:
+        return setting.by_label(row, reference)
+    return setting.comparison(row, reference, metric)
+
+
+def _numbers(found: stats.Estimate | pooled.Difference) -> list[str]:
     """Mean, three intervals and the seeds of a difference."""
     bounds = map(markdown.interval, (found.over_both, found.over_groups, found.over_seeds))
     return [markdown.signed(found.mean), *bounds, " ".join(map(markdown.signed, found.per_seed))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,14 +36,33 @@ def doubts(config: Config, parts: Mapping[str, Sequence[data.Case]]) -> list[str
             "One seed tells nothing about the noise of training: no interval over seeds, nor over "
             "both, can be given. --seeds 2 or more gives them."
         )
-    nearest, width = min(test[0].spacing), config.boundary_width_mm
-    if nearest > width:
-        found.append(
-            f"Neighbouring points are {nearest:.3g} apart (--scale {config.scale:g}), so no point "
-            f"is within {width:g} of a boundary: boundary Dice and accuracy will be missing. "
-            f"--boundary-width-mm {2 * nearest:.3g} counts two points to either side."
-        )
+    found += _too_narrow(config, test)
+    for name, what in (("val", "validation"), ("test", "test")):
+        cases = parts.get(name, ())
+        # Of copies: cases keep what they have read, and all of a set may not fit into memory.
+        if cases and not any(copy.copy(case).foreground().any() for case in cases):
+            found.append(
+                f"None of the {what} cases ({len(cases)}) has a label but the background: there "
+                "is no Dice to compare, nor to choose a CRF by. Are the labels the right files?"
+            )
     return found
+
+
+def _too_narrow(config: Config, test: Sequence[data.Case]) -> list[str]:
+    """What is to be said where the band of boundary Dice holds no point of some test cases."""
+    nearest = np.array([min(copy.copy(case).spacing) for case in test])
+    width = config.boundary_width_mm
+    far = nearest[nearest > width]
+    if not far.size:
+        return []
+    ends = " to ".join(dict.fromkeys(f"{end:.3g}" for end in (far.min(), far.max())))
+    some = len(far) < len(test)
+    return [
+        (f"In {len(far)} of {len(test)} test cases neighbouring" if some else "Neighbouring")
+        + f" points are {ends} apart (--scale {config.scale:g}), so no point is within {width:g} "
+        f"of a boundary: {'their ' if some else ''}boundary Dice and accuracy will be missing. "
+        f"--boundary-width-mm {2 * far.max():.3g} counts two points to either side."
+    ]
 
 
 def padding(config: Config, sizes: np.ndarray, shape: Sequence[int]) -> str | None:

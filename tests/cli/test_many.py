@@ -99,6 +99,8 @@ def test_options_are_those_of_the_command(tmp_path):
         (dict(jobs=0), ValueError, "`jobs` to be a whole number, 1 or more"),
         (dict(layout="labels"), ValueError, "`layout` to be one of 'auto'"),
         (dict(suffix=".doc"), ValueError, "expected one of"),
+        (dict(suffix="npy"), ValueError, r"suffix of results: expected .*\.npy.*'npy'"),
+        (dict(suffix="_refined.npy"), ValueError, "Received '_refined.npy'"),
         (dict(suffix=".jpg"), ValueError, r"\*\.jpg: label maps are written as \.png"),
         (dict(suffix=".png", packed=True), ValueError, r"expected a \.npz with `packed`"),
         (dict(suffix=".npy", confidence=0.9), ValueError, "only label maps have 255"),

@@ -221,3 +221,19 @@ def test_probabilities_that_are_nan_are_left_out_when_the_user_says_so(tmp_path,
     np.save(p, 0 * probs + np.nan)
     text = run("refine", i, p, *out, "--nan-outside", *OPTIONS, "--overwrite", status=1)
     assert "none but NaN" in text
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 0.25])
+def test_masks_of_anything_but_whole_numbers_are_refused(tmp_path, odd):
+    image, probs, _ = scene()
+    mask = inside(SHAPE).astype(np.float32)
+    mask[0, 0], mask[3, 3] = 1e-6, 1 - 1e-6  # as resampling leaves them
+    i, p, m = picture(tmp_path / "i.png", image), tmp_path / "p.npy", tmp_path / "m.npy"
+    np.save(p, probs)
+    np.save(m, mask)
+    run("refine", i, p, "-o", tmp_path / "o.npy", "--mask", m, *OPTIONS)
+    assert_close(read(tmp_path / "o.npy")[0, 0], probs[0, 0], FLOAT32)
+    mask[1, 1] = odd
+    np.save(m, mask)
+    said = run("refine", i, p, "-o", tmp_path / "o2.npy", "--mask", m, *OPTIONS, status=1)
+    assert "m.npy: expected a mask, whole numbers" in said and str(odd) in said

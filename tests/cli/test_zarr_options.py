@@ -217,3 +217,11 @@ def test_what_ome_zarr_may_say_wrongly(tmp_path, image, said):
     given = [tmp_path / "ome.zarr", tmp_path / "probs.zarr", "-o", tmp_path / "x.zarr"]
     text = run(*given, *OPTIONS, fails=True)
     assert "ome.zarr: what it says of its image is not OME-Zarr: " in text and said in text
+
+
+def test_a_mask_of_fractions_is_refused(tmp_path):
+    mask = (MASK > 0).astype(np.float32)
+    mask[30, 30] = np.nan
+    arrays = saved(tmp_path, image=IMAGE, probs=PROBS, mask=mask)
+    said = refined(tmp_path, "zarr", arrays, "out.zarr", *OPTIONS, fails=True)
+    assert "mask.zarr: expected a mask, whole numbers. Received also [nan]" in said

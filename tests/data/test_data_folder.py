@@ -178,6 +178,33 @@ def test_pictures_that_do_not_fit(tmp_path, image, label, message):
         case.image  # noqa: B018
 
 
+def test_labels_in_jpeg_are_refused(tmp_path):
+    write_picture(tmp_path / "images/a.png", COLOUR)
+    write_picture(tmp_path / "labels/a.jpg", LABEL)
+    write_json(tmp_path, [{"image": "images/a.png", "label": "labels/a.jpg"}])
+    with pytest.raises(ValueError, match=r"a\.jpg: expected classes.*JPEG"):
+        load_folder(tmp_path)[0].label  # noqa: B018
+
+
+def test_distances_of_volumes_are_in_mm(tmp_path):
+    volume = nibabel.Nifti1Image(np.zeros((3, 4, 5), "float32"), np.diag([-200, 300, 400, 1]))
+    volume.header.set_xyzt_units("micron")
+    for name in ("i", "l"):
+        volume.to_filename(tmp_path / f"{name}.nii.gz")
+    write_json(tmp_path, [{"image": "i.nii.gz", "label": "l.nii.gz"}])
+    np.testing.assert_allclose(load_folder(tmp_path)[0].spacing, (0.2, 0.3, 0.4))
+
+
+def test_labels_in_another_place_are_warned_of(tmp_path):
+    moved = np.diag([2.0, 3, 4, 1])
+    moved[0, 3] = 1.5
+    write_volume(tmp_path / "i.nii.gz", np.zeros((3, 4, 5), "float32"), np.diag([2.0, 3, 4, 1]))
+    write_volume(tmp_path / "l.nii.gz", np.zeros((3, 4, 5), "uint8"), moved)
+    write_json(tmp_path, [{"image": "i.nii.gz", "label": "l.nii.gz"}])
+    with pytest.warns(UserWarning, match=r"l\.nii\.gz: its header puts points up to 1\.5 mm from"):
+        assert load_folder(tmp_path)[0].spacing == (2.0, 3.0, 4.0)
+
+
 def test_spacing_must_fit(tmp_path):
     (case,) = load_folder(picture_folder(tmp_path, spacing=[1.0, 0.0]))
     with pytest.raises(ValueError, match=r"2 positive spacings; received \(1.0, 0.0\)"):
@@ -198,7 +225,9 @@ def test_damaged_and_unknown_files_are_named(tmp_path):
 def test_damaged_volume_and_headers_that_disagree(tmp_path):
     values = np.random.default_rng(0).random((6, 7, 8)).astype("float32")
     write_volume(tmp_path / "i.nii.gz", values)
-    write_volume(tmp_path / "l.nii.gz", np.zeros((6, 7, 8), "uint8"), np.diag([-1.0, 1, 1, 1]))
+    mirrored = np.diag([-1.0, 1, 1, 1])
+    mirrored[0, 3] = 5  # so that both have the same place
+    write_volume(tmp_path / "l.nii.gz", np.zeros((6, 7, 8), "uint8"), mirrored)
     write_json(tmp_path, [{"image": "i.nii.gz", "label": "l.nii.gz"}])
     assert load_folder(tmp_path)[0].label.shape == (6, 7, 8)  # both turned to one orientation
     content = (tmp_path / "i.nii.gz").read_bytes()

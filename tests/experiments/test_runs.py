@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -62,6 +63,21 @@ def test_damaged_label_maps_take_their_row_with_them(tmp_path):
         runs.check(folder)
     runs.check(folder, repair=True)
     assert {path.name for path in folder.rglob("*.*")} == {"run.json", "joint.json", "joint.npz"}
+
+
+def test_a_damaged_model_takes_its_row_with_it(tmp_path):
+    folder = folder_of_a_run(tmp_path)
+    path = folder / "seed-0/plain.keras"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", "{}")
+        file.writestr("model.weights.h5", "the weights")
+    runs.check(folder)
+    changed(path, b"the weights", b"the heights")
+    with pytest.raises(runs.Damaged, match=r"plain\.keras is damaged: .*--repair"):
+        runs.check(folder)
+    runs.check(folder, repair=True)
+    left = {path.name for path in folder.rglob("*.*")}
+    assert left == {"run.json", "plain.npz", "joint.json", "joint.npz"}
 
 
 def test_what_a_run_is_cannot_be_made_again(tmp_path):

@@ -75,6 +75,35 @@ def test_many_labels_are_shown_by_label_too():
     assert head.startswith("|  | Dice % | IoU % |")
 
 
+def of_labels(results, row, *dice):
+    """Gives a row Dice of labels 1, 2, ... in each of the two cases, in both seeds."""
+    for seed in results["seeds"]:
+        for case, labels in zip(seed[row]["cases"], dice, strict=True):
+            case |= {f"dice_{label}": value for label, value in enumerate(labels, start=1)}
+            case["dice"] = float(np.nanmean(labels))
+
+
+def test_differences_of_many_labels_are_shown_by_label_too():
+    def shown(joint, of):
+        results, title = made_up(), f"{ROWS['joint'].title} vs. {ROWS['plain'].title}"
+        of_labels(results, "plain", *of)
+        of_labels(results, "joint", *joint)
+        lines = table.render(results).splitlines()
+        return [line for line in lines if line.startswith("| Dice") and f"| {title} |" in line]
+
+    nan = float("nan")
+    of = [90.0, nan, nan, nan], [60.0, 70.0, 80.0, 50.0]
+    by_case, by_label = shown(([94.0, nan, nan, 0.0], [60.0, 70.0, 80.0, 90.0]), of)
+    # By case: (94 + 0) / 2 - 90 = -43 and 75 - 65 = 10. By label: 77, 70, 80 and 45 less 75, 70,
+    # 80 and 50, -0.75; of the first case alone 47 - 90, of the second alone 75 - 65.
+    seeds = "[-16.50, -16.50] | -16.50 -16.50 |"
+    assert by_case.endswith(f"| -16.50 | [-43.00, +10.00] | [-43.00, +10.00] | {seeds}")
+    seeds = "[-0.75, -0.75] | -0.75 -0.75 |"
+    assert by_label.startswith("| Dice by label |")
+    assert by_label.endswith(f"| -0.75 | [-43.00, +10.00] | [-43.00, +10.00] | {seeds}")
+    assert len(shown(([94.0, nan, 0.0], [60.0, 70.0, 90.0]), [one[:3] for one in of])) == 1
+
+
 def test_a_boundary_that_no_point_is_near_to_is_said():
     results = made_up()
     assert "is missing" not in table.render(results)

@@ -147,3 +147,23 @@ def test_a_missing_reader_is_named_and_the_file_is_not_blamed(tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"colour need the package cv2: pip .*crfrnn\[cli\]"):
         files.read_picture(tmp_path / "c.png")
+
+
+@pytest.mark.parametrize("name, options", [("a.jpg", {}), ("a.tif", {"compression": "jpeg"})])
+def test_jpeg_has_no_classes(tmp_path, name, options):
+    Image.fromarray(np.full((20, 30), 2, np.uint8)).save(tmp_path / name, **options)
+    assert files.read_picture(tmp_path / name).shape == (20, 30)
+    with pytest.raises(ValueError, match=rf"{name}: expected classes.*JPEG.*as \.png"):
+        files.read_picture(tmp_path / name, classes=True)
+
+
+@pytest.mark.parametrize(
+    "unit, mm", [("mm", 1), ("meter", 1000), ("micron", 0.001), ("unknown", 1)]
+)
+def test_distances_of_nifti_are_in_mm_whatever_its_unit(tmp_path, unit, mm):
+    image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([2, 3, 4, 1]))
+    image.header.set_xyzt_units(unit, "sec")
+    image.to_filename(tmp_path / "i.nii")
+    opened = files.open_volume(tmp_path / "i.nii")
+    np.testing.assert_allclose(files.spacing(opened), np.multiply((2, 3, 4), mm), rtol=1e-6)
+    np.testing.assert_allclose(files.affine(opened), np.diag([2, 3, 4, 1])[:3] * mm)

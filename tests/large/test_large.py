@@ -230,3 +230,16 @@ def test_a_cluster_gives_the_same_bits_though_a_worker_dies(killed):
                 pass  # until there is something to lose
             victim.process.process.kill()
         np.testing.assert_array_equal(future.result(timeout=300), expected)
+
+
+@pytest.mark.parametrize("odd", [255, np.nan, 0.5])
+def test_masks_of_anything_but_truth_are_refused(odd):
+    image, probs = colour_case()
+    mask = np.ones(GRID)
+    mask[3:9] = 0
+    expected = whole(image, probs, **COLOUR, mask=mask > 0)
+    refined = large.refine(image, probs, **COLOUR, mask=mask)
+    np.testing.assert_array_equal(np.asarray(refined), np.asarray(expected))
+    mask[20, 20] = odd
+    with pytest.raises(ValueError, match=r"`mask` True where a point counts. Received the values"):
+        large.refine(image, probs, **COLOUR, mask=mask).compute()

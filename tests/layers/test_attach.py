@@ -254,6 +254,8 @@ def channels_first():
         (lambda: functional(convolution(), layers.GlobalAveragePooling2D()), "segmentation model"),
         (lambda: Subclassed(convolution()), "`input_shape`"),
         (lambda: keras.Sequential([convolution()]), "`input_shape`"),
+        (convolution, "to be a Keras model. Received Conv2D"),
+        (lambda: abs, r"Received builtin_function.*crfrnn\.torch\.CRFRNN"),
     ],
 )
 def test_models_that_cannot_be_used(model, message):

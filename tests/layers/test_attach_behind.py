@@ -82,6 +82,30 @@ def test_softmaxes_without_a_name(layer):
     assert_close(backend.array(attach(model, **CRF)(IMAGE)), expected, FLOAT32)
 
 
+ACTIVATIONS = {
+    "softmax of the user": (3, lambda x: ops.softmax(x)),
+    "by hand": (3, lambda x: ops.exp(x) / ops.sum(ops.exp(x), -1, keepdims=True)),
+    "hard sigmoid": (1, "hard_sigmoid"),
+    "half of tanh": (1, lambda x: (1 + ops.tanh(x)) / 2),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("size", [(None, None), (6, 4)])
+def test_activations_that_give_probabilities_by_any_name(name, size):
+    labels, activation = ACTIVATIONS[name]
+    model = functional(convolution(labels, activation=activation), size=size)
+    expected = refined(logits_from_probabilities(backend.array(model(IMAGE))))
+    assert_close(backend.array(attach(model, **CRF)(IMAGE)), expected, FLOAT32)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "log_softmax", "leaky_relu", None])
+def test_other_activations_give_logits(activation):
+    model = functional(convolution(activation=activation))
+    expected = refined(backend.array(model(IMAGE)))
+    assert_close(backend.array(attach(model, **CRF)(IMAGE)), expected, FLOAT32)
+
+
 class Doubled(layers.Layer):
     def call(self, x):
         return 2 * x
@@ -130,5 +154,20 @@ def test_what_cannot_be_known_is_asked_for(behind):
     model = functional(convolution(), *UNKNOWN[behind](), size=(6, 4))
     with pytest.raises(ValueError, match="Expected `from_logits`"):
         attach(model, **CRF)
+    asked(model)
+
+
+@pytest.mark.parametrize("labels, activation", [(3, "hard_sigmoid"), (1, "log_sigmoid")])
+def test_activations_that_may_be_anything_are_asked_for(labels, activation):
+    for model in (
+        functional(convolution(labels, activation=activation)),
+        functional(convolution(labels), layers.Activation(activation)),
+    ):
+        with pytest.raises(ValueError, match="Expected `from_logits`"):
+            attach(model, **CRF)
+        asked(model)
+
+
+def asked(model):
     for from_logits in (True, False):
         assert attach(model, from_logits=from_logits, **CRF).layers[-1].from_logits == from_logits

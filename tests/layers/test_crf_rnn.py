@@ -218,6 +218,12 @@ def test_wrong_shapes(arguments, unaries, image, message):
         CRFRNN(**arguments).build([unaries, image])
 
 
+@pytest.mark.parametrize("given", [UNARIES, [UNARIES], [UNARIES, IMAGE, IMAGE], [UNARIES, None]])
+def test_other_than_two_tensors(given):
+    with pytest.raises(ValueError, match=r"two tensors, \[unaries, image\]\. Received shapes"):
+        CRFRNN(1, **THETAS)(given)
+
+
 @pytest.mark.parametrize(
     ("method", "with_native"),
     [("lattice", True), ("lattice", False), ("exact", False), ("local", False)],

@@ -43,6 +43,18 @@ def test_search(changes, message):
         crfrnn.search(**{**CASES, "trials": 2, "progress": False, **changes})
 
 
+def test_one_image_without_a_list_is_told_from_many(recwarn):
+    pytest.importorskip("optuna")
+    few = dict(trials=2, progress=False)
+    crfrnn.search(**CASES, **few)
+    crfrnn.search(**{name: list(one[0]) for name, one in CASES.items()}, **few)  # signals, in lists
+    assert not [one for one in recwarn if "rows" in str(one.message)]
+    with pytest.warns(
+        UserWarning, match=r"every one of 8 rows .* \[image\], \[probs\], \[labels\]"
+    ):
+        crfrnn.search(**{name: one[0] for name, one in CASES.items()}, **few)
+
+
 @pytest.mark.parametrize(
     ("use", "message"),
     [

@@ -7,6 +7,7 @@ from crfrnn.pydensecrf import densecrf, eigen, utils
 from tests.bad_input import IMAGE, NAN, PROBS
 
 FLAT = np.zeros((2, 6), np.float32)
+FIRST = np.moveaxis(PROBS, -1, 0)
 RGB = np.zeros((2, 3, 3), np.uint8)
 
 
@@ -60,6 +61,12 @@ def crf2d():
             ValueError,
             "utils.create_pairwise_bilateral",
         ),
+        (lambda: crf2d().addPairwiseGaussian(3, float("nan")), ValueError, "`compat` to be finite"),
+        (
+            lambda: crf2d().addPairwiseGaussian(3, np.array([1, np.inf], np.float32)),
+            ValueError,
+            "`compat` to be finite",
+        ),
         (lambda: crf2d().inference("5"), TypeError, "integer is required: `niter`"),
         (lambda: crf2d().stepInference(None, None, None), TypeError, "startInference"),
         (lambda: crf2d().klDivergence(FLAT.T), TypeError, r"shape \(2, 6\). Received shape \(6"),
@@ -78,3 +85,10 @@ def crf2d():
 def test_pydensecrf(use, error, message):
     with pytest.raises(error, match=message):
         use()
+
+
+@pytest.mark.parametrize("wrong", [np.log(FIRST), 255 * FIRST, PROBS])
+def test_what_are_no_probabilities_labels_first_is_warned_of(wrong):
+    utils.unary_from_softmax(FIRST)
+    with pytest.warns(UserWarning, match=r"labels first, that sum to 1 .* sums such as"):
+        utils.unary_from_softmax(wrong)

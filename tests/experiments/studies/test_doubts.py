@@ -3,13 +3,16 @@
 import numpy as np
 
 import data
+from data.case import LazyCase
 from experiments.config import Config
 from experiments.studies.doubts import doubts, padding
 
+LABEL = np.eye(4, 6, dtype="uint8")
 
-def parts(groups, spacing):
+
+def parts(groups, spacing, label=LABEL):
     cases = [
-        data.Case(np.zeros((4, 6, 1), "float32"), np.zeros((4, 6), "uint8"), spacing, str(i), group)
+        data.Case(np.zeros((4, 6, 1), "float32"), label, spacing, str(i), group)
         for i, group in enumerate(groups)
     ]
     return {"train": [], "val": [], "test": cases}
@@ -30,6 +33,34 @@ def test_points_farther_apart_than_the_band_is_wide_have_no_boundary_dice():
     (found,) = doubts(Config(scale=0.4), parts("ab", (2.5, 3.0)))
     assert "2.5 apart (--scale 0.4)" in found and "--boundary-width-mm 5 " in found
     assert doubts(Config(scale=0.4, boundary_width_mm=5.0), parts("ab", (2.5, 3.0))) == []
+
+
+def test_cases_without_any_foreground_are_said_before_hours_of_training():
+    empty = parts("ab", (1.0, 1.0), 0 * LABEL)["test"]
+    whole = parts("ab", (1.0, 1.0))["test"]
+    (found,) = doubts(Config(), {"val": empty, "test": whole})
+    assert found.startswith("None of the validation cases (2) has a label but the background")
+    (found,) = doubts(Config(), {"val": whole, "test": empty})
+    assert found.startswith("None of the test cases (2)")
+    assert doubts(Config(), {"val": [empty[0], whole[1]], "test": [whole[0], empty[1]]}) == []
+    sky = [case.but(background=None) for case in empty]  # label 0 is one like the others
+    assert doubts(Config(), {"val": sky, "test": sky}) == []
+
+
+def test_the_band_is_compared_with_the_points_of_all_cases():
+    test = [case for s in (1.0, 2.5, 4.0) for case in parts("a", (s, s + 1))["test"]]
+    *_, found = doubts(Config(), {"test": test})
+    assert found.startswith("In 2 of 3 test cases neighbouring points are 2.5 to 4 apart")
+    assert "their boundary Dice" in found and "--boundary-width-mm 8 " in found
+    wider = Config(boundary_width_mm=4.0)
+    assert not any("boundary" in doubt for doubt in doubts(wider, {"test": test}))
+
+
+def test_cases_are_not_kept_in_memory():
+    content = np.zeros((4, 6, 1), "float32"), LABEL, (2.5, 3.0)
+    test = [LazyCase(lambda: content, str(i), str(i)) for i in range(3)]
+    assert "points are 2.5 apart" in doubts(Config(), {"test": test})[0]
+    assert not any("image" in vars(case) for case in test)
 
 
 def test_much_padding_is_said_with_a_crop_that_ends_it():
