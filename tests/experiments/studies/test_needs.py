@@ -34,7 +34,9 @@ def test_all_rows_that_lack_a_package_are_named_with_what_to_do(without_rankseg)
 
 def test_labels_that_spread_need_a_package_too():
     rows = plan.read(ROOT / "experiments/studies/weak_rivals.toml").comparison.rows
-    with pytest.raises(ValueError, match=r"Rows walker, walker_chosen need .*pip install scikit-image,"):
+    with pytest.raises(
+        ValueError, match=r"Rows walker, walker_chosen need .*pip install scikit-image,"
+    ):
         needs.check([rows], lambda modules: {*modules} & {"skimage"})
 
 
