@@ -75,6 +75,19 @@ class Case:
         """
         return np.ones(self.label.shape, bool) if self.ignore is None else self.label != self.ignore
 
+    def masks(self, found: np.ndarray, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Where each of the classes is that count, and where a label map (*S) has it.
+
+        Without a true label a point is in neither of the two.
+
+        Example:
+            >>> case = Case(np.zeros((1, 3, 1)), np.array([[0, 1, 255]]), (1, 1), "a", "a", 255)
+            >>> case.masks(np.array([[1, 1, 1]]), 2)
+            [(array([[False,  True, False]]), array([[ True,  True, False]]))]
+        """
+        known = self.labelled()
+        return [(self.label == k, (found == k) & known) for k in self.classes(count)]
+
     def foreground(self) -> np.ndarray:
         """(*S) bool: where the label is a class, and not the background.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,9 +67,7 @@ def _load(config: Config, path: Path) -> tuple[keras.Model, Slices]:
     from crfrnn import CRFRNN  # noqa: F401
     from experiments.train import inputs
 
-    # With folds each seed has test cases of its own, and has been trained on the others'.
-    seed = int(path.parent.name.removeprefix("seed-")) if config.folds else 0
-    loaded = inputs.load(config, seed)
+    loaded = inputs.load(config, _seed(path) if config.folds else 0)
     try:
         model = keras.models.load_model(path, compile=False)
     except (OSError, MemoryError):
@@ -89,6 +88,17 @@ def _load(config: Config, path: Path) -> tuple[keras.Model, Slices]:
             f"{sizes[1]}). Received one from {images or 'others'} to {logits or 'others'}."
         )
     return model, loaded.test
+
+
+def _seed(path: Path) -> int:
+    """Of a cross-validation each seed has test cases of its own, and has trained on the others'."""
+    name = path.parent.name
+    if not re.fullmatch(r"seed-\d+", name):
+        raise ValueError(
+            f"{path}: expected a folder seed-<n>, whose number says which part of the "
+            f"cross-validation the model has not seen. Received {name!r}."
+        )
+    return int(name.removeprefix("seed-"))
 
 
 def _shape(model: keras.Model, which: str, name: str) -> tuple[int | None, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import softmax
 
 from crfrnn.parameters.scores import nanmean
-from data import Case
 from experiments.config import Config
 from experiments.score import metrics
 from experiments.train.inputs import Slices
@@ -25,14 +24,10 @@ def label_maps(slices: Slices, scores: Sequence[np.ndarray]) -> list[np.ndarray]
 
 def dice_per_case(slices: Slices, scores: Sequence[np.ndarray]) -> list[float]:
     """Dice in percent, mean over foreground labels, of every case; scores as in `score_cases`."""
-    pairs = zip(slices.cases, label_maps(slices, scores), strict=True)
-    return [_dice(case, map_, scores[0].shape[-1]) for case, map_ in pairs]
-
-
-def _dice(case: Case, prediction: np.ndarray, num_labels: int) -> float:
-    known = case.labelled()
-    masks = [(case.label == k, (prediction == k) & known) for k in case.classes(num_labels)]
-    return nanmean([metrics.dice(truth, predicted) for truth, predicted in masks])
+    pairs, count = zip(slices.cases, label_maps(slices, scores), strict=True), scores[0].shape[-1]
+    return [
+        nanmean([metrics.dice(*two) for two in case.masks(map_, count)]) for case, map_ in pairs
+    ]
 
 
 def mean_dice(slices: Slices, scores: Sequence[np.ndarray]) -> float:

@@ -23,9 +23,9 @@ def augmented(slices: Slices, chosen: np.ndarray, config: Config, seed: Sequence
     elif config.crop:
         arrays = _windows(arrays, sizes, config.crop, random)
     if config.flips:
-        mirrored = [np.flatnonzero(axes) for axes in random.random((len(chosen), axes)) < 0.5]
+        mirrored = [np.flatnonzero(along) for along in random.random((len(chosen), axes)) < 0.5]
         for name, array in arrays.items():
-            pieces = [np.flip(one, axes) for one, axes in zip(array, mirrored, strict=True)]
+            pieces = [np.flip(one, along) for one, along in zip(array, mirrored, strict=True)]
             arrays[name] = np.stack(pieces)
     if config.jitter:
         # Of the network's image only: what the CRF compares are the pixels as they are.

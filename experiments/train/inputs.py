@@ -190,14 +190,13 @@ def load(config: Config, seed: int) -> Inputs:
         axis, validation = config.slice_axis, parts["val"]
         few = [data.weaken(case, weak, seed, axis) for case in validation]
         beta = config.walker_beta or best_beta(validation, few, num_labels, axis)
-        parts["train"] = [propagated(case, num_labels, axis, beta) for case in parts["train"]]
-    axis = None if config.volumes else config.slice_axis
-    cut = {name: _cut(cases, axis) for name, cases in parts.items()}
-    axes = {case.label.ndim for cases in cut.values() for case in cases}
-    if axes != {3 if config.volumes else 2}:
+        parts["train"] = [propagated(case, num_labels, axis, beta=beta) for case in parts["train"]]
+    if config.volumes and any(case.label.ndim < 3 for cases in parts.values() for case in cases):
         raise ValueError(
             f"volumes: {config.dataset!r} has images (H, W), not volumes (D, H, W). Leave it out."
         )
+    axis = None if config.volumes else config.slice_axis
+    cut = {name: _cut(cases, axis) for name, cases in parts.items()}
     # One size for all splits, so that every network is compiled once.
     shape = np.max([case.label.shape for cases in cut.values() for case in cases], axis=0)
     slices = {name: _pad(parts[name], cut[name], shape, config) for name in parts}

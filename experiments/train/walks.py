@@ -11,8 +11,8 @@ from crfrnn.optional import needed
 from crfrnn.parameters.scores import dice, nanmean
 from data import Case
 
-BETA = 130.0  # scikit-image's own, of images in [0, 1]
-BETAS = (30.0, BETA, 600.0, 2000.0, 10000.0)
+# Of images in [0, 1]; 130 is scikit-image's own.
+BETAS = (30.0, 130.0, 600.0, 2000.0, 10000.0)
 
 
 def best_beta(cases: Sequence[Case], weakened: Sequence[Case], num_labels: int, axis: int) -> float:
@@ -30,16 +30,14 @@ def best_beta(cases: Sequence[Case], weakened: Sequence[Case], num_labels: int, 
     def score(beta: float) -> float:
         found = []
         for case, few in zip(cases, weakened, strict=True):
-            spread, known = propagated(few, num_labels, axis, beta).label, case.labelled()
-            found += [
-                dice(case.label == k, (spread == k) & known) for k in case.classes(num_labels)
-            ]
+            spread = propagated(few, num_labels, axis, beta=beta).label
+            found += [dice(*two) for two in case.masks(spread, num_labels)]
         return nanmean(found)
 
     return max(BETAS, key=score)
 
 
-def propagated(case: Case, num_labels: int, axis: int = 0, beta: float = BETA) -> Case:
+def propagated(case: Case, num_labels: int, axis: int = 0, *, beta: float) -> Case:
     """A case whose few labels have spread to every point, slice by slice.
 
     Each point gets the label whose points a random walk from it meets first; labelled ones keep
@@ -58,7 +56,7 @@ def propagated(case: Case, num_labels: int, axis: int = 0, beta: float = BETA) -
         >>> image = np.array([[0, 0, 0, 1, 1, 1]] * 2, "float32")[..., None]
         >>> label = np.full((2, 6), 255, "uint8")
         >>> label[0, [1, 5]] = 0, 1
-        >>> propagated(Case(image, label, (1.0, 1.0), "a", "a", ignore=255), 2).label[1]
+        >>> propagated(Case(image, label, (1.0, 1.0), "a", "a", ignore=255), 2, beta=130).label[1]
         array([0, 0, 0, 1, 1, 1], dtype=uint8)
     """
     needed("skimage", "Labels that spread", "losses")

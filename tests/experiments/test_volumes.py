@@ -11,13 +11,12 @@ import crfrnn
 import data
 from crfrnn.parameters.scores import nanmean
 from experiments import config, evaluate, repetition, runs
-from experiments.rows import Row
 from experiments.score.cases import mean_dice
 from experiments.show import condense
 from experiments.studies import main_job
 from experiments.train import inputs
 from tests.experiments.every_kind import ALL_KINDS, SETTINGS, without_xla
-from tests.experiments.finished import CASES, ROWS, result
+from tests.experiments.finished import CASES, result
 from tests.tolerances import FLOAT32, assert_close
 
 SHAPES = ((10, 14, 12), (12, 10, 15))
@@ -81,6 +80,13 @@ def test_a_model_of_a_fold_is_evaluated_on_the_cases_it_has_not_seen(made, capsy
     dice = nanmean([case["dice"] for case in scored])
     assert f"| refined | {dice:.2f} |" in capsys.readouterr().out
 
+    copy = made.folder.parent / "kept" / "joint.keras"
+    copy.parent.mkdir()
+    copy.write_bytes((made.folder / "joint.keras").read_bytes())
+    with pytest.raises(SystemExit):
+        evaluate.main([str(copy)])
+    assert "expected a folder seed-<n>" in " ".join(capsys.readouterr().err.split())
+
 
 def test_seeds_of_a_cross_validation_test_all_cases_once(monkeypatch):
     monkeypatch.setattr(data, "load", volumes)
@@ -122,15 +128,15 @@ def test_images_are_no_volumes(monkeypatch):
 
 def finished(folds):
     """Two seeds, each tested on one half of the cases."""
-    row, seeds = Row(**{**ROWS["plain"], "of": ()}), []
+    seeds = []
     for half in (slice(0, CASES // 2), slice(CASES // 2, CASES)):
         made = result(np.arange(float(CASES)))
         seeds.append({"plain": {**made, "cases": made["cases"][half]}})
-    return {"config": {"folds": folds}, "rows": ["plain"], "seeds": seeds}, row
+    return {"config": {"folds": folds}, "rows": ["plain"], "seeds": seeds}
 
 
 def test_results_of_folds_stand_by_case():
-    setting, _ = finished(folds=2)
+    setting = finished(folds=2)
     kept = condense.condensed({"settings": {"one": setting}})["settings"]["one"]
     assert kept["cases"]["id"] == [f"case{i}" for i in range(CASES)]
     half = CASES // 2
@@ -146,6 +152,6 @@ def test_results_of_folds_stand_by_case():
 
 
 def test_without_folds_other_cases_are_an_error():
-    setting, _ = finished(folds=None)
+    setting = finished(folds=None)
     with pytest.raises(ValueError, match="of seed 1 was tested on other cases"):
         condense.condensed({"settings": {"one": setting}})

@@ -25,7 +25,9 @@ def test_labels_spread_up_to_the_edge():
     image, truth = halves()
     label = np.full((6, 10), 255, "uint8")
     label[2, 1], label[4, 9] = 0, 2  # the middle between the two is not the edge
-    found = propagated(Case(image[0], label, (1.0, 1.0), "a", "a", ignore=255), num_labels=3)
+    found = propagated(
+        Case(image[0], label, (1.0, 1.0), "a", "a", ignore=255), num_labels=3, beta=130.0
+    )
     np.testing.assert_array_equal(found.label, truth[0])
     assert (label == 255).sum() == 58  # the case given is as it was
 
@@ -34,7 +36,9 @@ def test_given_labels_stay_even_where_they_are_wrong():
     image, truth = halves()
     label = np.full((6, 10), 255, "uint8")
     label[2, 1], label[4, 9], label[0, 0] = 0, 2, 2
-    found = propagated(Case(image[0], label, (1.0, 1.0), "a", "a", ignore=255), num_labels=3)
+    found = propagated(
+        Case(image[0], label, (1.0, 1.0), "a", "a", ignore=255), num_labels=3, beta=130.0
+    )
     assert found.label[0, 0] == 2 and (found.label == truth[0]).mean() > 0.9
 
 
@@ -45,7 +49,7 @@ def test_volumes_are_spread_across_their_axis():
     weak[1, 3, 3] = 2  # one label alone, everywhere
     image, weak = np.moveaxis(image, 0, 1), np.moveaxis(weak, 0, 1)
     case = Case(image, weak, (1.0, 1.0, 1.0), "a", "a", ignore=255)
-    found = np.moveaxis(propagated(case, 3, axis=1).label, 1, 0)
+    found = np.moveaxis(propagated(case, 3, axis=1, beta=130.0).label, 1, 0)
     np.testing.assert_array_equal(found[0], truth[0])
     assert (found[1] == 2).all() and (found[2] == 255).all()
 
@@ -53,7 +57,7 @@ def test_volumes_are_spread_across_their_axis():
 def test_full_labels_are_left_alone():
     image, truth = halves()
     case = Case(image[0], truth[0], (1.0, 1.0), "a", "a")
-    np.testing.assert_array_equal(propagated(case, 3).label, truth[0])
+    np.testing.assert_array_equal(propagated(case, 3, beta=130.0).label, truth[0])
 
 
 def faint(number: int, seed: int) -> list[Case]:
@@ -72,7 +76,7 @@ def faint(number: int, seed: int) -> list[Case]:
 def right(cases, weakened, beta):
     pairs = zip(cases, weakened, strict=True)
     return np.mean(
-        [(propagated(few, 2, 0, beta).label == case.label).mean() for case, few in pairs]
+        [(propagated(few, 2, 0, beta=beta).label == case.label).mean() for case, few in pairs]
     )
 
 
@@ -97,8 +101,9 @@ def test_training_cases_are_spread_by_the_walker_of_the_validation_cases(beta, m
     monkeypatch.setattr(data, "labels", lambda name: ("background", "disk"))
     loaded = inputs.load(settings, 3).train
     for weak, labels in zip(few, loaded.per_case(loaded.labels), strict=True):
-        np.testing.assert_array_equal(labels[0], propagated(weak, 2, 0, chosen).label)
+        np.testing.assert_array_equal(labels[0], propagated(weak, 2, 0, beta=chosen).label)
     # The default's would be others.
     assert any(
-        (propagated(weak, 2, 0, chosen).label != propagated(weak, 2).label).any() for weak in few
+        (propagated(weak, 2, 0, beta=chosen).label != propagated(weak, 2, beta=130.0).label).any()
+        for weak in few
     )
