@@ -156,7 +156,9 @@ def finish(run: Run) -> None:
 def make_parser() -> argparse.ArgumentParser:
     """Options for the choice of a run and for every setting."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        usage="%(prog)s [options]",  # else an error stands below sixty of them
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="fewer seeds, cases and updates")
     parser.add_argument("--name", help="of the folder; default: the data set, and -quick")

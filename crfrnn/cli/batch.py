@@ -63,7 +63,9 @@ def plan(
         name = f"{case.name}{ending}"
         output = folder / name
         job = Job(case, output, _entry(case, ending, settings), folder / files.WORKSHOP / name)
-        if output.exists() and record.get(output.relative_to(folder).as_posix()) == job.entry:
+        # Path.exists would raise for a name that no folder takes: that case fails, by itself.
+        there = os.path.exists(output)
+        if there and record.get(output.relative_to(folder).as_posix()) == job.entry:
             continue
         jobs.append(job)
         if os.path.lexists(output):  # a link that leads nowhere is not ours to replace, either

@@ -186,12 +186,22 @@ def _without_missing(
     image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The image and a mask that leaves out its NaN (no data, background)."""
-    there = ~np.isnan(image).any(-1) if image.dtype.kind == "f" else np.ones(image.shape[:-1], bool)
-    if there.all():
+    if image.dtype.kind != "f":
         return image, mask
-    mask = there if mask is None else mask & there
-    if not mask.any():
-        raise ValueError("Expected an image with some point that counts. Received none but NaN.")
+    there = ~np.isnan(image).any(-1)
+    if not there.all():
+        mask = there if mask is None else mask & there
+        if not mask.any():
+            raise ValueError(
+                "Expected an image with some point that counts. Received none but NaN."
+            )
+    infinite = np.isinf(image).any(-1) & (True if mask is None else mask)
+    if infinite.any():
+        raise ValueError(
+            f"Expected a finite image. Received infinite values at {infinite.sum()} of "
+            f"{infinite.size} points. Where they stand for nothing, save them as NaN: such points "
+            "take no part."
+        )
     return image, mask
 
 

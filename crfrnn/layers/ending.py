@@ -13,6 +13,13 @@ from keras import ops
 _TRIED_SIZE = 32
 # Rounding of float16, in which a model may compute.
 _ROUNDING = 1e-2
+# Layers with weights that make no logits of probabilities: each changes numbers one by one.
+_ONE_BY_ONE = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.PReLU,
+)
 
 
 class Ending(NamedTuple):
@@ -114,6 +121,11 @@ def _tried(output: Any, node: Any) -> _Found:
     name = getattr(operation, "name", type(operation).__name__)
     if not sources:
         return _Found()
+    if isinstance(operation, _ONE_BY_ONE):
+        before = _look(sources[0])
+        if before.probabilities:
+            return _Found(unknown=f"{name!r} changes the probabilities that come before it")
+        return _Found(unknown=before.unknown)
     if of_keras and getattr(operation, "weights", None):
         return _activated(getattr(operation, "activation", None), output, name)
     try:

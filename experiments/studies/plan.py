@@ -84,9 +84,11 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
         if "base" in content:
             raise ValueError(f"{path}: {base} has a base itself. Expected a whole study.")
     try:
-        return _plan(path.stem, content, changes or {})
+        asked = _plan(path.stem, content, {})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
+    # An error is of the changes here, and not of a file that is right without them.
+    return _plan(path.stem, content, changes) if changes else asked
 
 
 def collect(asked: Plan, folder: Path) -> Path:

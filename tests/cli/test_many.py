@@ -56,6 +56,16 @@ def test_errors_are_those_of_their_cases(tmp_path):
         np.testing.assert_array_equal(read(result.output), labels)
 
 
+def test_a_name_that_no_folder_takes_fails_alone(tmp_path):
+    pairs, expected = made(tmp_path, 2)
+    named = {"a": pairs[0], 300 * "b": pairs[0], "c": pairs[1]}
+    with pytest.warns(UserWarning, match="1 of 3 cases failed"):
+        found = crfrnn.refine_many(named, tmp_path / "out", jobs=1, **CRF)
+    assert "too long" in found[1].error
+    for result, labels in zip(found[::2], expected, strict=True):
+        np.testing.assert_array_equal(read(result.output), labels)
+
+
 def test_what_is_complete_is_not_done_again(tmp_path):
     pairs, _ = made(tmp_path, 3)
     crfrnn.refine_many(pairs, tmp_path / "out", jobs=1, **CRF)

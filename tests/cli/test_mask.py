@@ -189,6 +189,24 @@ def test_an_image_of_nothing_but_nan(tmp_path):
     assert "none but NaN" in run("refine", i, p, "-o", tmp_path / "o.png", status=1)
 
 
+def test_infinite_intensities_may_be_saved_as_nan(tmp_path):
+    i, p, m = (tmp_path / name for name in ("i.npy", "p.npy", "m.npy"))
+    image, probs, _ = scene()
+    image = image.astype(np.float32)
+    image[1, 2] = np.inf
+    np.save(i, image)
+    np.save(p, probs)
+    out = ["-o", tmp_path / "o.npy", *OPTIONS]
+    text = run("refine", i, p, *out, status=1)
+    assert f"infinite values at 1 of {image.size} points" in text and "as NaN" in text
+    np.save(m, np.isfinite(image))
+    run("refine", i, p, *out, "--mask", m)
+    masked = np.load(tmp_path / "o.npy")
+    np.save(i, np.where(np.isinf(image), np.nan, image))
+    run("refine", i, p, *out, "--overwrite")
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), masked)
+
+
 @pytest.mark.parametrize("layout", ["last", "first", "foreground"])
 def test_probabilities_that_are_nan_are_left_out_when_the_user_says_so(tmp_path, layout):
     image, probs, _ = scene()

@@ -128,11 +128,21 @@ def test_a_softmax_inside_the_network_does_not_matter():
     assert_close(found, refined(backend.array(model(IMAGE))), FLOAT32)
 
 
+def test_normalised_logits_are_logits():
+    model = functional(convolution(), layers.BatchNormalization(), size=(6, 4))
+    probabilities = keras.Model(model.input, layers.Softmax()(model.output))
+    expected = refined(backend.array(model(IMAGE)))
+    for each in (model, probabilities):
+        assert_close(backend.array(attach(each, **CRF)(IMAGE)), expected, FLOAT32)
+
+
 UNKNOWN = {
     "doubled": lambda: [layers.Softmax(), Doubled()],
     "scaled": lambda: [layers.Softmax(), layers.Rescaling(255)],
     "padded": lambda: [layers.Cropping2D(1), layers.Softmax(), layers.ZeroPadding2D(1)],
     "logarithm": lambda: [layers.Softmax(), ops.log],
+    "normalised": lambda: [layers.Softmax(), layers.BatchNormalization()],
+    "bent": lambda: [layers.Softmax(), layers.Reshape((6, 4, 3)), layers.PReLU()],
     "independent": lambda: [layers.Lambda(lambda x: ops.sigmoid(x))],
     "failing": lambda: [layers.Softmax(), Failing()],
     "other axis": lambda: [layers.Softmax(1), layers.Identity()],

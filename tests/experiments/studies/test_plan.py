@@ -119,6 +119,13 @@ def test_what_is_wrong_is_named(tmp_path, old, new, message):
     assert "small.toml" in str(caught.value)
 
 
+def test_an_option_that_is_wrong_is_no_fault_of_the_file(tmp_path):
+    with pytest.raises(ValueError, match=r"^width must be at least 1\. Received: -3$"):
+        read(tmp_path, SMALL, width=-3)
+    with pytest.raises(ValueError, match=r"small\.toml: width must be"):
+        read(tmp_path, SMALL.replace("width = 3", "width = 0"), width=-3)
+
+
 @pytest.mark.parametrize("place", ["width = 3", "trainable_thetas = true"])
 def test_features_are_those_of_a_network(tmp_path, place):
     """Asked for in [common], or by the row that has none to compare."""
