@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from experiments.config import Config
 from experiments.score import pooled, stats
 from experiments.show import markdown
 from experiments.show.condense import LABEL_DICE, PER_CASE, POOLED, UNARIES
@@ -120,16 +121,16 @@ def choices(setting: Outcome) -> str:
 
 def settings(study: Results) -> str:
     """The settings of a study side by side: where their configurations differ, cases and time."""
-    differ = [key for key, values in _configurations(study).items() if len({*values}) > 1]
+    differ = {key: values for key, values in _configurations(study).items() if len({*values}) > 1}
     lines = [
         [
             name,
-            *(words(setting.config.get(key)) for key in differ),
+            *(values[index] for values in differ.values()),
             str(len(setting.groups)),
             str(len(set(setting.groups))),
             f"{setting.seconds / 3600:.2f}",
         ]
-        for name, setting in study.settings.items()
+        for index, (name, setting) in enumerate(study.settings.items())
     ]
     head = ["setting", *(key.replace("_", " ") for key in differ)]
     return markdown.table([*head, "tested cases", "groups", "processor hours"], lines)
@@ -137,9 +138,8 @@ def settings(study: Results) -> str:
 
 def configuration(study: Results) -> str:
     """The configuration that all settings of a study share, a line per key."""
-    first = next(iter(study.settings.values())).config
-    shared = [key for key, values in _configurations(study).items() if len({*values}) == 1]
-    return "\n".join(f"- `{key}`: {words(first[key])}" for key in shared)
+    found = _configurations(study).items()
+    return "\n".join(f"- `{key}`: {values[0]}" for key, values in found if len({*values}) == 1)
 
 
 def rows(study: Results) -> str:
@@ -210,7 +210,7 @@ def words(value: Any) -> str:
     """
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {words(inner)}" for key, inner in value.items())
-    return ", ".join(map(words, value)) or "none" if isinstance(value, list) else str(value)
+    return ", ".join(map(words, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
 def _compared(
@@ -229,9 +229,14 @@ def _numbers(found: stats.Estimate | pooled.Difference) -> list[str]:
 
 
 def _configurations(study: Results) -> dict[str, list[str]]:
-    """By key, its values in the settings."""
+    """By key, its values in the settings, in words."""
     configs = [setting.config for setting in study.settings.values()]
-    return {key: [repr(one.get(key)) for one in configs] for config in configs for key in config}
+    # A setting that ran before there was a key ran as its default has it.
+    return {
+        key: [words(one.get(key, getattr(Config, key, None))) for one in configs]
+        for config in configs
+        for key in config
+    }
 
 
 def _chosen(setting: Outcome, choice: Mapping[str, Any]) -> str:

@@ -126,6 +126,17 @@ def test_settings_and_provenance(tiny):
     assert "on a machine, 2 cores; Keras on jax" in text
 
 
+def test_settings_that_ran_before_there_was_a_key_have_its_default(tiny, monkeypatch):
+    made_later = tiny.settings["made-up-20"]
+    later = {**made_later.config, "folds": None, "crop": 64, "crf": []}
+    monkeypatch.setattr(made_later, "config", later)
+    assert tables.configuration(tiny) == (
+        "- `dataset`: made-up\n- `models`: none\n- `folds`: None\n- `crf`: none"
+    )
+    assert "| made-up-20 | 20 | 64 |" in tables.settings(tiny)
+    assert "| made-up-5 | 5 | 0 |" in tables.settings(tiny)
+
+
 def test_names_that_are_not_there_are_refused(tiny):
     page = Page({"tiny": tiny}, "results")
     for call, message in {
