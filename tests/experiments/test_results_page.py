@@ -117,23 +117,16 @@ def test_published_numbers_need_their_row(tiny):
         tables.published(setting, {"ours": (1.0, 2.0, 3.0)})
 
 
-def test_settings_and_provenance(tiny):
+def test_settings_and_provenance(tiny, monkeypatch):
     assert "| made-up-20 | 20 | 12 | 12 | 0.50 |" in tables.settings(tiny)
     assert tables.configuration(tiny) == "- `dataset`: made-up\n- `models`: none"
     text = tables.provenance(tiny)
     assert "--config experiments/studies/tiny.toml" in text
     assert "1.0 processor hours (half of that by the clock" in text
     assert "on a machine, 2 cores; Keras on jax" in text
-
-
-def test_settings_that_ran_before_there_was_a_key_have_its_default(tiny, monkeypatch):
-    made_later = tiny.settings["made-up-20"]
-    later = {**made_later.config, "folds": None, "crop": 64, "crf": []}
-    monkeypatch.setattr(made_later, "config", later)
-    assert tables.configuration(tiny) == (
-        "- `dataset`: made-up\n- `models`: none\n- `folds`: None\n- `crf`: none"
-    )
-    assert "| made-up-20 | 20 | 64 |" in tables.settings(tiny)
+    later = tiny.settings["made-up-20"]  # the other ran before there were these keys
+    monkeypatch.setattr(later, "config", {**later.config, "crop": 64, "crf": []})
+    assert tables.configuration(tiny).endswith("- `crf`: none")
     assert "| made-up-5 | 5 | 0 |" in tables.settings(tiny)
 
 
