@@ -90,7 +90,7 @@ def test_in_a_browser(text, browser, tmp_path):
     done = subprocess.run(
         [
             *(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=10000"),
+            *("--enable-logging=stderr", "--dump-dom", "--virtual-time-budget=60000"),
             f"--user-data-dir={tmp_path / 'profile'}",
             (tmp_path / "frame.html").as_uri(),
         ],
