@@ -185,17 +185,17 @@ def complete(
 def _without_missing(
     image: np.ndarray, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The image and a mask that leaves out its NaN (no data, background)."""
-    if image.dtype.kind != "f":
+    """The image and a mask that leaves out its NaN (no data, background).
+
+    Raises ValueError where nothing is left, or infinite values are.
+    """
+    if image.dtype.kind != "f" or (finite := np.isfinite(image).all(-1)).all():
         return image, mask
     there = ~np.isnan(image).any(-1)
-    if not there.all():
-        mask = there if mask is None else mask & there
-        if not mask.any():
-            raise ValueError(
-                "Expected an image with some point that counts. Received none but NaN."
-            )
-    infinite = np.isinf(image).any(-1) & (True if mask is None else mask)
+    mask = there if mask is None else mask & there
+    if not mask.any():
+        raise ValueError("Expected an image with some point that counts. Received none but NaN.")
+    infinite = mask & ~finite
     if infinite.any():
         raise ValueError(
             f"Expected a finite image. Received infinite values at {infinite.sum()} of "

@@ -13,8 +13,9 @@ from keras import ops
 _TRIED_SIZE = 32
 # Rounding of float16, in which a model may compute.
 _ROUNDING = 1e-2
-# Layers with weights that make no logits of probabilities: each changes numbers one by one.
-_ONE_BY_ONE = (
+# Layers with weights that only shift, scale or bend channels: what they make of logits is logits,
+# what they make of probabilities is neither.
+_BEND = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
@@ -121,11 +122,10 @@ def _tried(output: Any, node: Any) -> _Found:
     name = getattr(operation, "name", type(operation).__name__)
     if not sources:
         return _Found()
-    if isinstance(operation, _ONE_BY_ONE):
+    changed = f"{name!r} changes the probabilities that come before it"
+    if isinstance(operation, _BEND):
         before = _look(sources[0])
-        if before.probabilities:
-            return _Found(unknown=f"{name!r} changes the probabilities that come before it")
-        return _Found(unknown=before.unknown)
+        return _Found(unknown=changed if before.probabilities else before.unknown)
     if of_keras and getattr(operation, "weights", None):
         return _activated(getattr(operation, "activation", None), output, name)
     try:
@@ -137,7 +137,7 @@ def _tried(output: Any, node: Any) -> _Found:
         if unknown or not any(f.probabilities for f in found):
             return _Found(unknown=unknown)
         if not _keeps_probabilities(run, sources, found):
-            return _Found(unknown=f"{name!r} changes the probabilities that come before it")
+            return _Found(unknown=changed)
         alone = len(node.arguments.args) == 1 and not any(
             value is not None and key != "training" for key, value in node.arguments.kwargs.items()
         )

@@ -84,11 +84,11 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Plan:
         if "base" in content:
             raise ValueError(f"{path}: {base} has a base itself. Expected a whole study.")
     try:
-        asked = _plan(path.stem, content, {})
+        return _plan(path.stem, content, changes or {})
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    # An error is of the changes here, and not of a file that is right without them.
-    return _plan(path.stem, content, changes) if changes else asked
+        # Not the fault of a file that is right without the changes.
+        blamed = "" if changes and _is_right(path.stem, content) else f"{path}: "
+        raise ValueError(f"{blamed}{error}") from None
 
 
 def collect(asked: Plan, folder: Path) -> Path:
@@ -173,6 +173,14 @@ def _plan(name: str, content: Mapping[str, Any], changes: Mapping[str, Any]) -> 
             merged = configuration.make({**dataclasses.asdict(config), **row.settings})
             _check_reference(of_row, row, merged, rows)
     return Plan(name, content["title"], content["text"], comparison, tasks)
+
+
+def _is_right(name: str, content: Mapping[str, Any]) -> bool:
+    try:
+        _plan(name, content, {})
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _row(key: str, content: Mapping[str, Any]) -> Row:

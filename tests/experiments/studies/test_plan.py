@@ -124,6 +124,8 @@ def test_an_option_that_is_wrong_is_no_fault_of_the_file(tmp_path):
         read(tmp_path, SMALL, width=-3)
     with pytest.raises(ValueError, match=r"small\.toml: width must be"):
         read(tmp_path, SMALL.replace("width = 3", "width = 0"), width=-3)
+    mended = read(tmp_path, SMALL.replace("width = 3", "width = 0"), width=4)
+    assert {task.config.width for task in mended.tasks.values()} == {4}
 
 
 @pytest.mark.parametrize("place", ["width = 3", "trainable_thetas = true"])
