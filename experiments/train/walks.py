@@ -41,7 +41,8 @@ def propagated(case: Case, num_labels: int, axis: int = 0, *, beta: float) -> Ca
     """A case whose few labels have spread to every point, slice by slice.
 
     Each point gets the label whose points a random walk from it meets first; labelled ones keep
-    theirs. Slices with one label alone have it everywhere, those with none keep none.
+    theirs, and points that no walk leaves have none. Slices with one label alone have it
+    everywhere, those with none keep none.
 
     Args:
         case: points without a label have its ``ignore``.
@@ -71,9 +72,11 @@ def propagated(case: Case, num_labels: int, axis: int = 0, *, beta: float) -> Ca
             continue
         probs = np.full((*inside.shape, num_labels), 1 / num_labels)
         probs[known] = np.eye(num_labels)[inside[known]]
+        found = ~known
         if len(present) > 1:
             probs = walked(image, probs, confidence=1.0, beta=beta)
-        np.copyto(inside, present[probs[..., present].argmax(-1)], where=~known)
+            found &= np.ptp(probs, axis=-1) > 0
+        np.copyto(inside, present[probs[..., present].argmax(-1)], where=found)
     return case.but(label=label)
 
 
@@ -87,8 +90,8 @@ def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: flo
         beta: how strongly edges of the image hold up the walk, > 0.
 
     Returns:
-        (H, W, L); as they were where fewer than two labels have a confident point, or all points
-        are confident.
+        (H, W, L); as they were at points that no walk leaves, and everywhere if fewer than two
+        labels have a confident point or all points are confident.
 
     Reference:
         L. Grady, "Random walks for image segmentation", TPAMI 2006, as scikit-image has it.
@@ -113,6 +116,8 @@ def walked(image: np.ndarray, probs: np.ndarray, *, confidence: float, beta: flo
             image, seeds, beta=beta, mode="cg_j", return_full_prob=True, channel_axis=-1
         )
     result = np.zeros(probs.shape)
-    # The solver stops a little before probabilities sum to 1.
+    # The solver stops a little before probabilities sum to 1, and where edges hold up every walk
+    # before any of them is above 0.
     result[..., present] = np.moveaxis(reached, 0, -1).clip(0, 1)
-    return result / result.sum(-1, keepdims=True)
+    mass = result.sum(-1, keepdims=True)
+    return np.divide(result, mass, where=mass > 0, out=probs.astype(float))

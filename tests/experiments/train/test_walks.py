@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -107,3 +109,19 @@ def test_training_cases_are_spread_by_the_walker_of_the_validation_cases(beta, m
         (propagated(weak, 2, 0, beta=chosen).label != propagated(weak, 2, beta=130.0).label).any()
         for weak in few
     )
+
+
+def test_a_point_that_no_walk_leaves_has_no_label():
+    """Edges may be so strong that the solver finds no way at all: that was the first label."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((40, 40, 1), np.float32)
+    image[:, 20:] = 1
+    image[10:30, 25:35] = 0.2
+    image = (image + rng.normal(0, 0.02, image.shape)).clip(0, 1).astype(np.float32)
+    label = np.full((40, 40), 255, np.uint8)
+    label[5, 2:6], label[30, 2:6] = 1, 2
+    case = Case(image, label, (1.0, 1.0), "a", "a", ignore=255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = propagated(case, 3, beta=1e6).label
+    assert 0 < np.sum(found == 255) < 10 and set(np.unique(found)) == {1, 2, 255}
