@@ -173,7 +173,7 @@ def _pydensecrf(workload: Workload, positions: np.ndarray) -> dict[str, Callable
         scales = (kernel.scale_in, kernel.scale_out)
         kernels = [library.PairwiseTerm(kernel.operator.lattice, *scales, weights)]
         q = library.softmax(unaries)
-        contenders["native step"] = lambda: library.mean_field_step(kernels, unaries, q)
+        contenders["native step"] = lambda: library.mean_field(kernels, unaries, q)
     return contenders
 
 

@@ -2,7 +2,7 @@
 
 What every offline CRF stands on: `offline` brings an image, `pydensecrf` the features its users
 made, `parameters.cases` filters it has kept. The mathematics are those of `mean_field.py`; here
-each step is one native call where the native library is available, and there is no gradient.
+some steps are one native call where the native library is available; there is no gradient.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ from crfrnn.filtering import native
 from crfrnn.filtering.normalized import NormalizedFilter
 from crfrnn.meanfield.mixing import mix, mixing
 from crfrnn.native import library
+
+# Ctrl-C is heard between native calls: in one no more than a second's work (of one core, 81 labels),
+# but two iterations of anything, since one alone writes all that it has found and reads it again.
+_VALUES_AT_ONCE = 2**28
+_LEAST_AT_ONCE = 2
 
 
 class PairwiseKernel(NamedTuple):
@@ -60,7 +65,7 @@ class MeanField:
         kernels: of N points and L labels; none: q stays the softmax of the unaries.
         unary: (N, L) float32 logits, C-contiguous, within +-1e38 (`bounded` brings them there).
         q: (N, L) float32 probabilities, C-contiguous, to start at; overwritten. None: the softmax
-            of the unaries.
+            of the unaries, which nobody computes before it is asked for.
 
     Example:
 
@@ -78,7 +83,14 @@ class MeanField:
     ) -> None:
         self.kernels = kernels
         self.unary = unary
-        self.q = _softmax(unary) if q is None else q
+        self._q = q
+
+    @property
+    def q(self) -> np.ndarray:
+        """The probabilities now, (N, L)."""
+        if self._q is None:
+            self._q = _softmax(self.unary)
+        return self._q
 
     def step(self, num_iterations: int = 1, damping: float = 0.0) -> None:
         """Iterations q <- softmax(unary - sum of C W K q), in place.
@@ -90,8 +102,14 @@ class MeanField:
         if damping:
             self._damped(num_iterations, damping)
             return
+        if all(isinstance(k.filter.operator, native.NativeLatticeFilter) for k in self.kernels):
+            self._native(num_iterations)
+            return
         for _ in range(num_iterations):
-            self._step()
+            x = self.unary.copy()
+            for kernel in self.kernels:
+                x -= energies(kernel, self.q)
+            self.q[...] = arrays.softmax(x)
 
     def _damped(self, num_iterations: int, damping: float) -> None:
         # What has underflowed to 0 may come back.
@@ -101,20 +119,17 @@ class MeanField:
             x = np.float32(damping) * x + np.float32(1 - damping) * update
             self.q[...] = arrays.softmax(x)
 
-    def _step(self) -> None:
-        if all(isinstance(k.filter.operator, native.NativeLatticeFilter) for k in self.kernels):
-            kernels = [
-                library.PairwiseTerm(
-                    k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, m
-                )
-                for k, m in zip(self.kernels, (k.mixing for k in self.kernels), strict=True)
-            ]
-            library.mean_field_step(kernels, self.unary, self.q)
-            return
-        x = self.unary.copy()
-        for kernel in self.kernels:
-            x -= energies(kernel, self.q)
-        self.q[...] = arrays.softmax(x)
+    def _native(self, num_iterations: int) -> None:
+        terms = [
+            library.PairwiseTerm(
+                k.filter.operator.lattice, k.filter.scale_in, k.filter.scale_out, k.mixing
+            )
+            for k in self.kernels
+        ]
+        at_once = max(_LEAST_AT_ONCE, _VALUES_AT_ONCE // max(self.unary.size, 1))
+        for done in range(0, num_iterations, at_once):
+            some = min(at_once, num_iterations - done)
+            self._q = library.mean_field(terms, self.unary, self._q, some)
 
     def free_energy(self) -> FreeEnergy:
         """The parts of the function that mean field's updates make stationary.

@@ -100,12 +100,12 @@ int crfrnn_softmax(const float* logits, int64_t points, int64_t labels, float* o
   });
 }
 
-int crfrnn_mean_field_step(const PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels, const float* q,
-                           float* out, char* message, int64_t message_size) {
+int crfrnn_mean_field(const PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels,
+                      int64_t iterations, const float* q, float* out, char* message, int64_t message_size) {
   return guarded(message, message_size, [&] {
     ScratchLease scratch;
-    CRFRNN_DISPATCH(mean_field_step(terms, static_cast<int>(count), unaries, static_cast<int>(labels), q, *scratch,
-                                    out));
+    CRFRNN_DISPATCH(mean_field(terms, static_cast<int>(count), unaries, static_cast<int>(labels),
+                               static_cast<int>(iterations), q, *scratch, out));
   });
 }
 

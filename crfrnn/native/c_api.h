@@ -44,9 +44,10 @@ CRFRNN_API int crfrnn_filter(const crfrnn::Lattice* lattice, const float* values
 CRFRNN_API int crfrnn_softmax(const float* logits, int64_t points, int64_t labels, float* out, char* message,
                               int64_t message_size);
 
-// out = softmax(unaries - sum_k mixing_k K_k q); unaries, q, out (points, labels); out may be q.
-CRFRNN_API int crfrnn_mean_field_step(const crfrnn::PairwiseTerm* terms, int64_t count, const float* unaries,
-                                      int64_t labels, const float* q, float* out, char* message, int64_t message_size);
+// Iterations q <- softmax(unaries - sum_k mixing_k K_k q), at least one, the last q to out; unaries, q, out (points,
+// labels). q is where to start, null for the softmax of the unaries; out may be q.
+CRFRNN_API int crfrnn_mean_field(const crfrnn::PairwiseTerm* terms, int64_t count, const float* unaries, int64_t labels,
+                                 int64_t iterations, const float* q, float* out, char* message, int64_t message_size);
 
 // Whether sums of later calls from this thread are in the order of the points, whatever their number; returns what was.
 CRFRNN_API int32_t crfrnn_set_in_order(int32_t value);

@@ -26,7 +26,7 @@ void filter_channels(const Lattice& lattice, const float* values, int stride, in
                      const float* scale_in, const float* scale_out, bool transposed, Scratch& scratch, float* out) {
   Scratch::Mark mark(scratch);
   float* vertices = scratch.take(lattice.vertices() * P);
-  splat<P>(lattice, values, stride, channels, end, scale_in, scratch, vertices);
+  splat<P>(lattice, values, stride, channels, end, scale_in, Order::kTurns, scratch, vertices);
   blur<P>(lattice, transposed, vertices);
   slice<P>(lattice, vertices, channels, stride, scale_out, out);
 }

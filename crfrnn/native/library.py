@@ -38,7 +38,7 @@ __all__ = [
     "contiguous",
     "in_order",
     "load",
-    "mean_field_step",
+    "mean_field",
     "path",
     "softmax",
 ]
@@ -88,8 +88,8 @@ def load() -> ctypes.CDLL:
         *message,
     )
     library.crfrnn_softmax.argtypes = (address, int64, int64, address, *message)
-    library.crfrnn_mean_field_step.argtypes = (
-        *(ctypes.POINTER(CPairwiseTerm), int64, address, int64, address, address),
+    library.crfrnn_mean_field.argtypes = (
+        *(ctypes.POINTER(CPairwiseTerm), int64, address, int64, int64, address, address),
         *message,
     )
     library.crfrnn_set_in_order.argtypes = (int32,)
@@ -204,21 +204,33 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return out
 
 
-def mean_field_step(terms: list[PairwiseTerm], unaries: np.ndarray, q: np.ndarray) -> None:
-    """q <- softmax(unaries - sum of mixing K q over the terms), in place.
+def mean_field(
+    terms: list[PairwiseTerm],
+    unaries: np.ndarray,
+    q: np.ndarray | None = None,
+    num_iterations: int = 1,
+) -> np.ndarray:
+    """Iterations q <- softmax(unaries - sum of mixing K q over the terms); returns the last q.
 
-    unaries, q: (N, L) float32, contiguous; a batch is one long list of points.
+    unaries, q: (N, L) float32, contiguous; a batch is one long list of points. q is overwritten;
+    None: a new array, from the softmax of the unaries on. Several iterations in one call give the
+    bits of as many calls, and take less time.
     """
     if getattr(unaries, "ndim", None) != 2:
         raise ValueError(f"Expected unaries (N, L). Received {getattr(unaries, 'shape', unaries)}.")
     if not terms:
         raise ValueError("Expected one pairwise term or more. Received none.")
+    if num_iterations < 1:
+        raise ValueError(f"Expected one iteration or more. Received {num_iterations}.")
     points, labels = unaries.shape
     checked("unaries", unaries, np.float32, (points, labels))
-    checked("q", q, np.float32, (points, labels), writeable=True)
+    out = np.empty_like(unaries) if q is None else q
+    checked("q", out, np.float32, (points, labels), writeable=True)
     structs = c_pairwise_terms(terms, points, labels)
     if unaries.size:
         _call(
-            "crfrnn_mean_field_step",
-            *(structs, len(terms), pointer(unaries), labels, pointer(q), pointer(q)),
+            "crfrnn_mean_field",
+            *(structs, len(terms), pointer(unaries), labels, num_iterations),
+            *(pointer(q), pointer(out)),
         )
+    return out

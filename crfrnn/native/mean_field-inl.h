@@ -1,5 +1,5 @@
-// One mean-field step of the offline CRF in three passes: splat, blur, and all per-point work in one go. It computes what
-// crfrnn/meanfield/mean_field.py computes; there is no gradient to carry here.
+// The mean-field iterations of the offline CRF. They compute what crfrnn/meanfield/mean_field.py computes; there is no
+// gradient to carry here.
 // Compiled once per instruction set; what the first lines and the macros do, see instruction_set-inl.h.
 #if defined(CRFRNN_MEAN_FIELD_INL_H) == defined(CRFRNN_TOGGLE)
 #ifdef CRFRNN_MEAN_FIELD_INL_H
@@ -8,107 +8,28 @@
 #define CRFRNN_MEAN_FIELD_INL_H
 #endif
 
-#include <algorithm>
-#include <cstdint>
-#include <vector>
+#include <type_traits>
 
-#include "filter-inl.h"
+#include "few_labels-inl.h"
 #include "instruction_set-inl.h"
 #include "many_labels-inl.h"
 #include "memory.h"
-#include "message-inl.h"
 #include "pairwise_term.h"
-#include "row-inl.h"
-#include "slice-inl.h"
 #include "softmax-inl.h"
-#include "splat-inl.h"
-#include "threads.h"
 
 CRFRNN_BEGIN_TARGET
 namespace crfrnn::CRFRNN_TARGET {
 
-// The update of a block of points of 2..4 labels, from blurred lattice rows of P floats.
-template <int L, int P>
-void update_columns(const PairwiseTerm* terms, int count, float* const* vertices, const float* unaries, int64_t begin,
-                    int rows, float* out) {
-  alignas(64) float x[L][kRows] = {};
-  alignas(64) float message[kRows][P] = {};
-  load_columns<L>(unaries + begin * L, rows, x);
-  for (int k = 0; k < count; ++k) {
-    const PairwiseTerm& term = terms[k];
-    const float factor = slice_factor(term.lattice.features);
-    const float* const scale_out = term.scale_out;
-    float* const first = message[0];
-    slice_points<P>(term.lattice, vertices[k], Range{begin, begin + rows}, [=](int64_t n, const Row<P>& row) {
-      (row * (scale_out ? factor * scale_out[n] : factor)).store(first + (n - begin) * P);
-    });
-    for (int l = 0; l < L; ++l)
-      for (int m = 0; m < L; ++m) {
-        if (term.diagonal && l != m) continue;
-        const float mixing = term.mixing[term.diagonal ? l : l * L + m];
-        for (int n = 0; n < kRows; ++n) x[l][n] -= mixing * message[n][m];
-      }
-  }
-  softmax_columns<L>(x, out + begin * L, rows);
-}
-
-// The same for any number of labels up to a row's length.
-template <int P>
-void update_rows(const PairwiseTerm* terms, int count, float* const* vertices, const float* unaries, int labels,
-                 int64_t begin, int rows, float* out) {
-  alignas(64) float x[kRows * P];
-  load_logits(unaries + begin * labels, rows, labels, x, P);
-  for (int k = 0; k < count; ++k) {
-    const PairwiseTerm& term = terms[k];
-    const float factor = slice_factor(term.lattice.features);
-    slice_points<P>(term.lattice, vertices[k], Range{begin, begin + rows}, [&](int64_t n, const Row<P>& sliced) {
-      alignas(32) float row[P] = {};
-      sliced.store(row);
-      const float scale = term.scale_out ? factor * term.scale_out[n] : factor;
-      subtract_message(term, labels, row, scale, x + (n - begin) * P);
-    });
-  }
-  softmax_rows<Row<P>::kWidth>(x, P, rows, labels, out + begin * labels);
-}
-
 // q <- softmax(unaries - sum_k A_k diag(out_k) K_k diag(in_k) q), where A_k = compatibility W_k is (L, L), or (L,) when it
-// is diagonal. All terms are splatted before q is written, so the new q may take the place of the old.
-template <int P>
-void mean_field_step_rows(const PairwiseTerm* terms, int count, const float* unaries, int labels, const float* q,
-                          Scratch& scratch, float* out) {
-  Scratch::Mark mark(scratch);
-  const int64_t N = terms[0].lattice.points;
-  std::vector<float*> vertices(count);
-  for (int k = 0; k < count; ++k) {
-    const Lattice& lattice = terms[k].lattice;
-    vertices[k] = scratch.take(lattice.vertices() * P);
-    Scratch::Mark buffers(scratch);
-    splat<P>(lattice, q, labels, labels, q + N * labels, terms[k].scale_in, scratch, vertices[k]);
-    blur<P>(lattice, false, vertices[k]);
-  }
-  for_blocks(N, [&](int, int64_t begin, int rows) {
-    if constexpr (P == 1) {
-      std::fill_n(out + begin, rows, 1.0f);  // a single label is certain
-    } else if constexpr (P == 2) {
-      update_columns<2, P>(terms, count, vertices.data(), unaries, begin, rows, out);
-    } else if constexpr (P == 4) {
-      const auto update = labels == 3 ? update_columns<3, P> : update_columns<4, P>;
-      update(terms, count, vertices.data(), unaries, begin, rows, out);
-    } else {
-      update_rows<P>(terms, count, vertices.data(), unaries, labels, begin, rows, out);
-    }
-  });
-}
-
-inline void mean_field_step(const PairwiseTerm* terms, int count, const float* unaries, int labels, const float* q,
-                            Scratch& scratch, float* out) {
-  if (labels <= kMaxChannels) {
-    with_row(labels, [&](auto row) {
-      mean_field_step_rows<decltype(row)::value>(terms, count, unaries, labels, q, scratch, out);
-    });
-    return;
-  }
-  mean_field_step_many(terms, count, unaries, labels, q, scratch, out);
+// is diagonal. q is where to start, null for the softmax of the unaries; out may be q.
+inline void mean_field(const PairwiseTerm* terms, int count, const float* unaries, int labels, int iterations,
+                       const float* q, Scratch& scratch, float* out) {
+  if (labels > 4) return mean_field_many(terms, count, unaries, labels, iterations, q, scratch, out);
+  if (!q) softmax(unaries, terms[0].lattice.points, labels, scratch, out);
+  const float* const start = q ? q : out;
+  if (labels == 1) return mean_field_few<1>(terms, count, unaries, labels, iterations, start, scratch, out);
+  if (labels == 2) return mean_field_few<2>(terms, count, unaries, labels, iterations, start, scratch, out);
+  mean_field_few<4>(terms, count, unaries, labels, iterations, start, scratch, out);
 }
 
 }  // namespace crfrnn::CRFRNN_TARGET

@@ -17,6 +17,7 @@ CRFRNN_BEGIN_TARGET
 namespace crfrnn::CRFRNN_TARGET {
 
 #if defined(__GNUC__) || defined(__clang__)
+#define CRFRNN_ALWAYS_INLINE __attribute__((always_inline))
 template <int W>
 struct VectorOf {
   typedef float Type __attribute__((vector_size(W * sizeof(float))));
@@ -26,11 +27,20 @@ struct VectorOf<1> {
   typedef float Type;
 };
 #else
+#define CRFRNN_ALWAYS_INLINE
 template <int W>
 struct Vector {
   float lanes[W];
   friend Vector operator+(Vector a, const Vector& b) {
     for (int i = 0; i < W; ++i) a.lanes[i] += b.lanes[i];
+    return a;
+  }
+  friend Vector operator-(Vector a, const Vector& b) {
+    for (int i = 0; i < W; ++i) a.lanes[i] -= b.lanes[i];
+    return a;
+  }
+  friend Vector operator*(Vector a, const Vector& b) {
+    for (int i = 0; i < W; ++i) a.lanes[i] *= b.lanes[i];
     return a;
   }
   friend Vector operator*(Vector a, float b) {
@@ -63,6 +73,8 @@ struct Row {
     tail.store(to + kWidth);
   }
   Row operator+(const Row& other) const { return {head + other.head, tail + other.tail}; }
+  Row operator-(const Row& other) const { return {head - other.head, tail - other.tail}; }
+  Row operator*(const Row& other) const { return {head * other.head, tail * other.tail}; }
   Row operator*(float scale) const { return {head * scale, tail * scale}; }
 };
 
@@ -71,6 +83,8 @@ struct Row<0> {
   static Row load(const float*) { return {}; }
   void store(float*) const {}
   Row operator+(const Row&) const { return {}; }
+  Row operator-(const Row&) const { return {}; }
+  Row operator*(const Row&) const { return {}; }
   Row operator*(float) const { return {}; }
 };
 

@@ -26,7 +26,8 @@ namespace crfrnn::CRFRNN_TARGET {
 inline float exp_negative(float logit) {
   const float x = logit < -87.0f ? -87.0f : logit;  // exp(-87) is the smallest that keeps 2^n a normal number
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, see find_simplices
-  const float n = (x * 1.44269504f + kRound) - kRound;
+  const float rounded = x * 1.44269504f + kRound;  // n stands in its last bits
+  const float n = rounded - kRound;
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, so that n ln 2 is exact
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -35,24 +36,40 @@ inline float exp_negative(float logit) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  // Of NaN, and of what a NaN in the same row leaves positive, n is no exponent; the result will be NaN through p.
-  const float exponent = n > -126.0f ? (n < 127.0f ? n : 127.0f) : -126.0f;
-  const int32_t bits = (static_cast<int32_t>(exponent) + 127) << 23;
+  // Of NaN, and of what a NaN in the same row leaves positive, these are any bits; the result will be NaN through p.
+  uint32_t bits;
+  std::memcpy(&bits, &rounded, sizeof(bits));
+  bits = (bits << 23) + (127u << 23);
   float power;
   std::memcpy(&power, &bits, sizeof(power));
   return logit < -87.0f ? 0.0f : p * power;
 }
 
-// Largest and sum of a row of numbers. Eight running results instead of one: a single chain would wait for itself.
+// Largest and sum of a row of numbers. Some running results instead of one: a single chain would wait for itself.
 template <int kLanes, class Combine>
-inline float reduce_row(const float* row, int width, Combine combine) {
-  float lanes[kLanes];
-  for (int c = 0; c < kLanes; ++c) lanes[c] = row[c];
-  for (const float* part = row + kLanes; part != row + width; part += kLanes)
-    for (int c = 0; c < kLanes; ++c) lanes[c] = combine(lanes[c], part[c]);
+inline float reduce_lanes(float* lanes, Combine combine) {
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int c = 0; c < half; ++c) lanes[c] = combine(lanes[c], lanes[c + half]);
   return lanes[0];
+}
+
+template <int kLanes>
+inline float largest_of_row(const float* row, int width) {
+  float lanes[kLanes];
+  std::copy_n(row, kLanes, lanes);
+  for (const float* part = row + kLanes; part != row + width; part += kLanes)
+    for (int c = 0; c < kLanes; ++c) lanes[c] = lanes[c] > part[c] ? lanes[c] : part[c];
+  return reduce_lanes<kLanes>(lanes, [](float a, float b) { return a > b ? a : b; });
+}
+
+template <int kLanes>
+inline float sum_of_row(const float* row, int width) {
+  Row<kLanes> running = Row<kLanes>::load(row);
+  for (const float* part = row + kLanes; part != row + width; part += kLanes)
+    running = running + Row<kLanes>::load(part);
+  float lanes[kLanes];
+  running.store(lanes);
+  return reduce_lanes<kLanes>(lanes, [](float a, float b) { return a + b; });
 }
 
 // Some points at a time, their logits in rows of P; channels beyond the labels hold kNoLabel, which no softmax sees.
@@ -64,13 +81,13 @@ template <int kLanes>
 inline void softmax_rows(float* x, int width, int rows, int labels, float* q) {
   for (int n = 0; n < rows; ++n) {
     float* const row = x + n * width;
-    const float largest = reduce_row<kLanes>(row, width, [](float a, float b) { return a > b ? a : b; });
+    const float largest = largest_of_row<kLanes>(row, width);
     for (int l = 0; l < width; ++l) row[l] -= largest;
   }
   for (int i = 0; i < rows * width; ++i) x[i] = exp_negative(x[i]);
   for (int n = 0; n < rows; ++n) {
     const float* const row = x + n * width;
-    const float inverse = 1.0f / reduce_row<kLanes>(row, width, [](float a, float b) { return a + b; });
+    const float inverse = 1.0f / sum_of_row<kLanes>(row, width);
     float* const to = q + n * labels;
     for (int l = 0; l < labels; ++l) to[l] = row[l] * inverse;
   }

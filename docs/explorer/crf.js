@@ -124,11 +124,13 @@ export class Crf {
       kernel.lattice.write(struct + 56 * k);
       this.core.int32(struct + 56 * k + 40, 4).set([kernel.scaleIn, kernel.scaleOut, mixing, 1]);
     });
-    const sizes = [this.unaries, BigInt(this.labels), this.q, this.q];
+    const left = iterations - this.done;
     try {
-      for (; this.done < iterations; ++this.done) {
-        this.core.call("crfrnn_mean_field_step", struct, BigInt(terms.length), ...sizes);
+      if (left) {
+        const sizes = [this.labels, left].map(BigInt);
+        this.core.call("crfrnn_mean_field", struct, BigInt(terms.length), this.unaries, ...sizes, this.q, this.q);
       }
+      this.done = iterations;
     } finally {
       this.core.free(struct);
     }

@@ -10,7 +10,7 @@ import pytest
 from crfrnn import arrays, mean_field, native_status
 from crfrnn.filtering import LatticeFilter
 from crfrnn.filtering.native import NativeLatticeFilter
-from crfrnn.meanfield.mixing import mixing
+from crfrnn.meanfield.mixing import mix, mixing
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
 from tests.native.required import HANGS, require
@@ -142,8 +142,41 @@ def test_step_is_the_mean_field_iteration(labels, full):
     ]
     q = library.softmax(unary)
     for _ in range(3):
-        library.mean_field_step(kernels, unary, q)
+        library.mean_field(kernels, unary, q)
     assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
+
+
+# Cells of 4 points and more leave few vertices: then an iteration is one pass over the points.
+@pytest.mark.parametrize("cell", [0.5, 4.0])
+@pytest.mark.parametrize("labels", [2, 4, 5, 21, 33, 70])
+@pytest.mark.parametrize("full", [False, True])
+def test_iterations_in_one_call_are_those_of_many(cell, labels, full):
+    rng = np.random.default_rng(labels)
+    points = 31 * 37
+    unaries = rng.normal(0, 2, (points, labels)).astype(np.float32)
+    terms = []
+    for features in (2, 3):
+        positions = np.stack(np.indices((31, 37)), -1).reshape(1, points, 2) / cell
+        more = rng.uniform(0, 2, (1, points, features - 2))
+        lattice = library.build(np.concatenate([positions, more], -1))
+        mass = library.apply(lattice, np.ones((1, points, 1), np.float32)).ravel()
+        scales = (rng.uniform(0.5, 1.5, (2, points)) / np.sqrt(mass)).astype(np.float32)
+        mixed = rng.normal(0, 0.5, (labels, labels) if full else labels).astype(np.float32)
+        terms.append(library.PairwiseTerm(lattice, *scales, mixed))
+    vertices = sum(term.lattice.seen[-1] for term in terms)
+    assert (vertices <= points) == (cell > 1), vertices
+
+    expected = library.softmax(unaries)
+    for _ in range(4):
+        messages = [library.apply(t.lattice, expected[None], *t[1:3])[0] for t in terms]
+        x = unaries - sum(mix(m, t.mixing) for m, t in zip(messages, terms, strict=True))
+        expected = library.softmax(x)
+    one_by_one = library.softmax(unaries)
+    for _ in range(4):
+        library.mean_field(terms, unaries, one_by_one)
+    assert_close(one_by_one, expected, FLOAT32)
+    for start in (None, library.softmax(unaries)):
+        np.testing.assert_array_equal(library.mean_field(terms, unaries, start, 4), one_by_one)
 
 
 def softmax_of(logits):
@@ -244,7 +277,7 @@ def test_a_step_refuses_arrays_that_do_not_fit(change, message):
     change(s)
     term = library.PairwiseTerm(s["lattice"], s["scale_in"], s["scale_out"], s["mixing"])
     with pytest.raises(ValueError, match=f"(?i){message}"):
-        library.mean_field_step([] if "none" in s else [term], s["unaries"], s["q"])
+        library.mean_field([] if "none" in s else [term], s["unaries"], s["q"])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ LARGEST = 400_000  # bytes
 
 _EXPORTED = (
     *("build", "write_chains", "delete_neighbours"),
-    *("filter", "softmax", "mean_field_step"),
+    *("filter", "softmax", "mean_field"),
 )
 # As setup.py has them, but without threads: a page that is opened from a folder has none. All
 # browsers since 2023 have vectors of 128 bits and exceptions.

@@ -162,7 +162,7 @@ void expect_probabilities(const Floats& q, int64_t labels) {
   }
 }
 
-void step(Random& random, const Built& built) {
+void mean_field(Random& random, const Built& built) {
   const int64_t points = built.points(), labels = random_channels(random, built.shape), count = random.between(1, 3);
   bool ordinary = true;
   const Floats unaries = random_values(random, points * labels, random.chance(50) ? 5 : 1000, ordinary), q(unaries.size());
@@ -190,9 +190,12 @@ void step(Random& random, const Built& built) {
   }
   const Floats apart(q.size());
   const Floats& out = random.chance(50) ? q : apart;
+  const float* const start = random.chance(50) ? q.data() : nullptr;
+  const int64_t iterations = random.between(1, 3);
   expect(succeeds(random, [&](char* message, int64_t size) {
-           return crfrnn_mean_field_step(terms.data(), count, unaries.data(), labels, q.data(), out.data(), message, size);
-         }), "a step");
+           return crfrnn_mean_field(terms.data(), count, unaries.data(), labels, iterations, start, out.data(), message,
+                                    size);
+         }), "iterations");
   if (ordinary) expect_probabilities(out, labels);
   result_bits += bits_of(out);
 }
@@ -238,7 +241,7 @@ void one(uint64_t seed, uint64_t input) {
   Built built = build(random, random_shape(random));
   if (!built.valid) return;
   if (random.chance(80)) filter(random, built);
-  if (random.chance(50)) step(random, built);
+  if (random.chance(50)) mean_field(random, built);
   if (random.chance(20)) damage(random, built);
 }
 
