@@ -18,7 +18,7 @@ from crfrnn.filtering.normalized import NormalizedFilter
 from crfrnn.meanfield.mixing import mix, mixing
 from crfrnn.native import library
 
-# Ctrl-C is heard between native calls: in one no more than a second's work (of one core, 81 labels),
+# Ctrl-C is heard between native calls: in one no more than a second's work of a core (81 labels),
 # but two iterations of anything, since one alone writes all that it has found and reads it again.
 _VALUES_AT_ONCE = 2**28
 _LEAST_AT_ONCE = 2

@@ -1,4 +1,4 @@
-"""The native library beyond the contract of all filters: keys, limits, errors, steps."""
+"""The native library beyond the contract of all filters: keys, limits, errors."""
 
 import os
 import subprocess
@@ -7,11 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from crfrnn import arrays, mean_field, native_status
+from crfrnn import native_status
 from crfrnn.filtering import LatticeFilter
 from crfrnn.filtering.native import NativeLatticeFilter
-from crfrnn.meanfield.mixing import mix, mixing
-from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
 from tests.native.required import HANGS, require
 from tests.tolerances import EXACT, FLOAT32, assert_close
@@ -108,77 +106,6 @@ def test_any_number_of_channels(channels):
     assert_close(together, np.concatenate(one_by_one, -1), EXACT)
 
 
-@pytest.mark.parametrize("labels", [2, 3, 4, 7, 21, 32, 33, 40, 70])
-@pytest.mark.parametrize("full", [False, True])
-def test_step_is_the_mean_field_iteration(labels, full):
-    rng = np.random.default_rng(labels)
-    unaries = rng.normal(0, 2, (1, 9, 8, labels)).astype(np.float32)
-    image = rng.uniform(0, 255, (1, 9, 8, 3)).astype(np.float32)
-    spatial, bilateral = rng.uniform(0.5, 2, (2, *(labels,) * (1 + full)))
-    compatibility = rng.normal(0, 1, (labels, labels)) if full else "potts"
-    thetas = dict(theta_alpha=4.0, theta_beta=60.0, theta_gamma=2.0)
-    expected = mean_field(
-        unaries,
-        image,
-        spatial_weight=spatial,
-        bilateral_weight=bilateral,
-        compatibility=compatibility,
-        num_iterations=3,
-        normalization="none",
-        native=False,
-        **thetas,
-    )
-
-    lattices = (
-        library.build(spatial_positions((9, 8), 2.0)),
-        library.build(bilateral_positions(image, 4.0, 60.0)),
-    )
-    unary = unaries.reshape(-1, labels)
-    kernels = [
-        library.PairwiseTerm(
-            lattice, None, None, library.contiguous(mixing(w, compatibility, labels))
-        )
-        for lattice, w in zip(lattices, (spatial, bilateral), strict=True)
-    ]
-    q = library.softmax(unary)
-    for _ in range(3):
-        library.mean_field(kernels, unary, q)
-    assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
-
-
-# Cells of 4 points and more leave few vertices: then an iteration is one pass over the points.
-@pytest.mark.parametrize("cell", [0.5, 4.0])
-@pytest.mark.parametrize("labels", [2, 4, 5, 21, 33, 70])
-@pytest.mark.parametrize("full", [False, True])
-def test_iterations_in_one_call_are_those_of_many(cell, labels, full):
-    rng = np.random.default_rng(labels)
-    points = 31 * 37
-    unaries = rng.normal(0, 2, (points, labels)).astype(np.float32)
-    terms = []
-    for features in (2, 3):
-        positions = np.stack(np.indices((31, 37)), -1).reshape(1, points, 2) / cell
-        more = rng.uniform(0, 2, (1, points, features - 2))
-        lattice = library.build(np.concatenate([positions, more], -1))
-        mass = library.apply(lattice, np.ones((1, points, 1), np.float32)).ravel()
-        scales = (rng.uniform(0.5, 1.5, (2, points)) / np.sqrt(mass)).astype(np.float32)
-        mixed = rng.normal(0, 0.5, (labels, labels) if full else labels).astype(np.float32)
-        terms.append(library.PairwiseTerm(lattice, *scales, mixed))
-    vertices = sum(term.lattice.seen[-1] for term in terms)
-    assert (vertices <= points) == (cell > 1), vertices
-
-    expected = library.softmax(unaries)
-    for _ in range(4):
-        messages = [library.apply(t.lattice, expected[None], *t[1:3])[0] for t in terms]
-        x = unaries - sum(mix(m, t.mixing) for m, t in zip(messages, terms, strict=True))
-        expected = library.softmax(x)
-    one_by_one = library.softmax(unaries)
-    for _ in range(4):
-        library.mean_field(terms, unaries, one_by_one)
-    assert_close(one_by_one, expected, FLOAT32)
-    for start in (None, library.softmax(unaries)):
-        np.testing.assert_array_equal(library.mean_field(terms, unaries, start, 4), one_by_one)
-
-
 def softmax_of(logits):
     wide = logits.astype(np.float64) - logits.max(-1, keepdims=True)
     return np.exp(wide) / np.exp(wide).sum(-1, keepdims=True)
@@ -245,39 +172,6 @@ thread.join()
 
 def test_little_stack_is_enough():
     subprocess.run([sys.executable, "-c", SMALL_STACKS], check=True, timeout=HANGS)
-
-
-def lattice_and_step():
-    positions = random(1, 60, 3)
-    lattice = library.build(positions)
-    unaries, ones = random(60, 4), np.ones((1, 60, 1), np.float32)
-    return lattice, unaries, library.softmax(unaries), ones, np.ones(4, np.float32)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda s: s.update(lattice=library.build(random(1, 59, 3))), "of the 60 points"),
-        (lambda s: s.update(mixing=np.ones(5, np.float32)), r"mixing .* received shape \(5,\)"),
-        (lambda s: s.update(mixing=np.ones((4, 5), np.float32)), "mixing"),
-        (lambda s: s.update(mixing=np.ones(4)), "mixing .* dtype float64"),
-        (lambda s: s.update(scale_in=np.ones((1, 59, 1), np.float32)), "scale_in"),
-        (lambda s: s.update(scale_out=np.ones((1, 60, 2), np.float32)[..., :1]), "scale_out"),
-        (lambda s: s.update(unaries=random(60, 3)), "q to be"),
-        (lambda s: s.update(unaries=random(60, 8)[:, ::2]), "unaries .* contiguous=False"),
-        (lambda s: s.update(q=random(60, 4).astype(np.float64)), "q .* dtype float64"),
-        (lambda s: s["q"].setflags(write=False), "q .* writeable=False"),
-        (lambda s: s.update(q=[[0.0] * 4] * 60), "q .* received list"),
-        (lambda s: s.update(none=True), "Expected one pairwise term or more"),
-    ],
-)
-def test_a_step_refuses_arrays_that_do_not_fit(change, message):
-    lattice, unaries, q, ones, mixing = lattice_and_step()
-    s = dict(lattice=lattice, unaries=unaries, q=q, scale_in=ones, scale_out=None, mixing=mixing)
-    change(s)
-    term = library.PairwiseTerm(s["lattice"], s["scale_in"], s["scale_out"], s["mixing"])
-    with pytest.raises(ValueError, match=f"(?i){message}"):
-        library.mean_field([] if "none" in s else [term], s["unaries"], s["q"])
 
 
 @pytest.mark.parametrize(
