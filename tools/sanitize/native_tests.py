@@ -8,7 +8,7 @@ import sys
 
 from tools.sanitize.build import ROOT, Made, started
 
-TESTS = ("tests/native/test_native.py", "tests/native/test_threads.py")
+TESTS = tuple(f"tests/native/test_{name}.py" for name in ("native", "iterations", "threads"))
 # A child that is forked while other threads allocate waits forever for the lock of a sanitizer's
 # own allocator, which is copied as they held it.
 _DEADLOCKS = ("tests/native/test_threads.py::test_a_fork_while_other_threads_are_busy",)
