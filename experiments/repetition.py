@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ def run(config: Config, comparison: Comparison, seed: int, folder: Path) -> None
             repetition.make(key)
             seconds = {"seconds": before + time.process_time() - start}
             runs.write_json(repetition.folder / "seconds.json", seconds)  # now: it may be killed
+            repetition.forget()
     # What they are for, going on, is over.
     for checkpoint in repetition.folder.glob("*.checkpoint.npz"):
         checkpoint.unlink()
@@ -58,7 +60,7 @@ class Repetition:
         self.title = f"{folder.name}, seed {seed}"
         self._commit = runs.commit()  # now: of the code that has just been imported
         # Not decorators: their caches would outlive this repetition, and hold all its models.
-        self._load = functools.cache(self._load)
+        self._inputs: dict[tuple[Any, ...], inputs.Inputs] = {}  # by values of OF_INPUTS
         self._pretrained = functools.cache(self._pretrained)
         self._said = False
         self.rows: dict[str, Kind] = {}
@@ -87,7 +89,23 @@ class Repetition:
 
     def inputs(self, config: Config) -> inputs.Inputs:
         """The slices of a row, made once for all rows with the same."""
-        return self._load(**{name: getattr(config, name) for name in OF_INPUTS})
+        key = _of_inputs(config)
+        if key not in self._inputs:
+            self._inputs[key] = self._load(**dict(zip(OF_INPUTS, key, strict=True)))
+        return self._inputs[key]
+
+    def forget(self) -> None:
+        """Give back the memory of what no row that is left to make rests on."""
+        left = [row for key, row in self.rows.items() if not self.path(key).exists()]
+        for row in left:  # grows
+            left += [of for of in row.of if of not in left]
+        for row in self.rows.values():
+            if row not in left:
+                row.forget()
+        used = [self.config, *(row.config for row in left)] if left else []
+        both = {_of_inputs(c) for one in used for c in (one, replace(one, point_weights="none"))}
+        self._inputs = {key: made for key, made in self._inputs.items() if key in both}
+        gc.collect()  # models refer to themselves
 
     def kept(self, name: str, make: Callable[[], Any]) -> Any:
         """What was made under this name before, or else is now; JSON knows it."""
@@ -189,6 +207,10 @@ class Repetition:
             if _of_pretraining(row.row.settings) == different:
                 self.check_same(key, "pretraining", history)
         return network.get_weights(), history
+
+
+def _of_inputs(config: Config) -> tuple[Any, ...]:
+    return tuple(getattr(config, name) for name in OF_INPUTS)
 
 
 def _of_pretraining(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

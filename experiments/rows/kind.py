@@ -77,6 +77,14 @@ class Kind:
     def save(self) -> None:
         """Keep the model that was trained for it, if there is one."""
 
+    def forget(self) -> None:
+        """Give back what it holds; whoever asks for it again has it made again."""
+        for name, value in [*vars(self).items()]:
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
+            elif isinstance(getattr(type(self), name, None), functools.cached_property):
+                delattr(self, name)
+
     @property
     def inputs(self) -> Any:
         """Its slices, `train.inputs.Inputs`."""
