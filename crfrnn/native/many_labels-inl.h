@@ -133,8 +133,7 @@ inline void splat_next(const PairwiseTerm* terms, int count, const float* unarie
                        const Vertices* now, const Vertices& next) {
   Scratch::Mark mark(scratch);
   const int64_t N = terms[0].lattice.points;
-  int threads = threads_for(N);
-  for (int k = 0; k < count; ++k) threads = std::min(threads, splat_threads(terms[k].lattice));
+  const int threads = threads_for(N);
   std::vector<Sums> sums;
   for (int k = 0; k < count; ++k)
     for_label_parts(labels, [&](auto row, int first, int) {
@@ -164,11 +163,15 @@ inline void splat_next(const PairwiseTerm* terms, int count, const float* unarie
   for (const Sums& sum : sums) sum.add_up();
 }
 
-// A second set of lattice rows must be no larger than the q that it saves.
+// A second set of lattice rows must be no larger than the q that it saves, and no lattice may hold back threads.
 inline bool worth_two(const PairwiseTerm* terms, int count) {
+  const int64_t N = terms[0].lattice.points;
   int64_t vertices = 0;
-  for (int k = 0; k < count; ++k) vertices += terms[k].lattice.vertices();
-  return vertices <= terms[0].lattice.points;
+  for (int k = 0; k < count; ++k) {
+    if (splat_threads(terms[k].lattice) < threads_for(N)) return false;
+    vertices += terms[k].lattice.vertices();
+  }
+  return vertices <= N;
 }
 
 inline void mean_field_many(const PairwiseTerm* terms, int count, const float* unaries, int labels, int iterations,

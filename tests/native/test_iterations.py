@@ -55,17 +55,18 @@ def test_step_is_the_mean_field_iteration(labels, full):
     assert_close(q, arrays.softmax(expected).reshape(-1, labels), FLOAT32)
 
 
-# Cells of 4 points and more leave few vertices: then an iteration is one pass over the points.
+# Cells of 4 points and more leave few vertices: then an iteration is one pass over the points, of
+# which there are enough for two threads.
 @pytest.mark.parametrize("cell", [0.5, 4.0])
 @pytest.mark.parametrize("labels", [2, 4, 5, 21, 33, 70])
 @pytest.mark.parametrize("full", [False, True])
 def test_iterations_in_one_call_are_those_of_many(cell, labels, full):
     rng = np.random.default_rng(labels)
-    points = 31 * 37
+    points = 97 * 101
     unaries = rng.normal(0, 2, (points, labels)).astype(np.float32)
     terms = []
     for features in (2, 3):
-        positions = np.stack(np.indices((31, 37)), -1).reshape(1, points, 2) / cell
+        positions = np.stack(np.indices((97, 101)), -1).reshape(1, points, 2) / cell
         more = rng.uniform(0, 2, (1, points, features - 2))
         lattice = library.build(np.concatenate([positions, more], -1))
         mass = library.apply(lattice, np.ones((1, points, 1), np.float32)).ravel()
