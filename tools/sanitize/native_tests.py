@@ -31,6 +31,7 @@ def run(made: Made) -> bool:
         LD_PRELOAD=made.preload,
         PYTHONPATH=str(copy),
         CRFRNN_REQUIRE_NATIVE="1",
+        OPENBLAS_NUM_THREADS="1",  # ThreadSanitizer does not see how NumPy's own threads wait
         ASAN_OPTIONS=leaks,
     )
     command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
