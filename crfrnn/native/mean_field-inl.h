@@ -8,8 +8,6 @@
 #define CRFRNN_MEAN_FIELD_INL_H
 #endif
 
-#include <type_traits>
-
 #include "few_labels-inl.h"
 #include "instruction_set-inl.h"
 #include "many_labels-inl.h"

@@ -45,31 +45,16 @@ inline float exp_negative(float logit) {
   return logit < -87.0f ? 0.0f : p * power;
 }
 
-// Largest and sum of a row of numbers. Some running results instead of one: a single chain would wait for itself.
+// Largest and sum of a row of numbers. Eight running results instead of one: a single chain would wait for itself.
 template <int kLanes, class Combine>
-inline float reduce_lanes(float* lanes, Combine combine) {
+inline float reduce_row(const float* row, int width, Combine combine) {
+  float lanes[kLanes];
+  for (int c = 0; c < kLanes; ++c) lanes[c] = row[c];
+  for (const float* part = row + kLanes; part != row + width; part += kLanes)
+    for (int c = 0; c < kLanes; ++c) lanes[c] = combine(lanes[c], part[c]);
   for (int half = kLanes / 2; half > 0; half /= 2)
     for (int c = 0; c < half; ++c) lanes[c] = combine(lanes[c], lanes[c + half]);
   return lanes[0];
-}
-
-template <int kLanes>
-inline float largest_of_row(const float* row, int width) {
-  float lanes[kLanes];
-  std::copy_n(row, kLanes, lanes);
-  for (const float* part = row + kLanes; part != row + width; part += kLanes)
-    for (int c = 0; c < kLanes; ++c) lanes[c] = lanes[c] > part[c] ? lanes[c] : part[c];
-  return reduce_lanes<kLanes>(lanes, [](float a, float b) { return a > b ? a : b; });
-}
-
-template <int kLanes>
-inline float sum_of_row(const float* row, int width) {
-  Row<kLanes> running = Row<kLanes>::load(row);
-  for (const float* part = row + kLanes; part != row + width; part += kLanes)
-    running = running + Row<kLanes>::load(part);
-  float lanes[kLanes];
-  running.store(lanes);
-  return reduce_lanes<kLanes>(lanes, [](float a, float b) { return a + b; });
 }
 
 // Some points at a time, their logits in rows of P; channels beyond the labels hold kNoLabel, which no softmax sees.
@@ -81,13 +66,13 @@ template <int kLanes>
 inline void softmax_rows(float* x, int width, int rows, int labels, float* q) {
   for (int n = 0; n < rows; ++n) {
     float* const row = x + n * width;
-    const float largest = largest_of_row<kLanes>(row, width);
+    const float largest = reduce_row<kLanes>(row, width, [](float a, float b) { return a > b ? a : b; });
     for (int l = 0; l < width; ++l) row[l] -= largest;
   }
   for (int i = 0; i < rows * width; ++i) x[i] = exp_negative(x[i]);
   for (int n = 0; n < rows; ++n) {
     const float* const row = x + n * width;
-    const float inverse = 1.0f / sum_of_row<kLanes>(row, width);
+    const float inverse = 1.0f / reduce_row<kLanes>(row, width, [](float a, float b) { return a + b; });
     float* const to = q + n * labels;
     for (int l = 0; l < labels; ++l) to[l] = row[l] * inverse;
   }

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from crfrnn import arrays, mean_field
+from crfrnn.filtering import make_filter
+from crfrnn.meanfield import in_place
+from crfrnn.meanfield.in_place import MeanField, pairwise_kernel
 from crfrnn.meanfield.mixing import mix, mixing
 from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.native import library
@@ -89,6 +92,20 @@ def test_iterations_in_one_call_are_those_of_many(cell, labels, full):
         np.testing.assert_array_equal(library.mean_field(terms, unaries, start, 4), one_by_one)
 
 
+def test_ctrl_c_is_heard_between_calls_that_change_nothing(monkeypatch):
+    calls, positions = [], random(1, 500, 2)
+    unary, kernel = random(500, 6), pairwise_kernel(make_filter(positions), 2.0, "potts", 6)
+    at_once = MeanField([kernel], unary)
+    at_once.step(5)
+    native = library.mean_field
+    monkeypatch.setattr(library, "mean_field", lambda *a: calls.append(a[-1]) or native(*a))
+    monkeypatch.setattr(in_place, "_VALUES_AT_ONCE", 1)
+    in_parts = MeanField([kernel], unary)
+    in_parts.step(5)
+    assert calls == [2, 2, 1]
+    np.testing.assert_array_equal(in_parts.q, at_once.q)
+
+
 def lattice_and_step():
     positions = random(1, 60, 3)
     lattice = library.build(positions)
@@ -111,6 +128,7 @@ def lattice_and_step():
         (lambda s: s["q"].setflags(write=False), "q .* writeable=False"),
         (lambda s: s.update(q=[[0.0] * 4] * 60), "q .* received list"),
         (lambda s: s.update(none=True), "Expected one pairwise term or more"),
+        (lambda s: s.update(num_iterations=0), "Expected one iteration or more. Received 0"),
     ],
 )
 def test_a_step_refuses_arrays_that_do_not_fit(change, message):
@@ -119,4 +137,5 @@ def test_a_step_refuses_arrays_that_do_not_fit(change, message):
     change(s)
     term = library.PairwiseTerm(s["lattice"], s["scale_in"], s["scale_out"], s["mixing"])
     with pytest.raises(ValueError, match=f"(?i){message}"):
-        library.mean_field([] if "none" in s else [term], s["unaries"], s["q"])
+        terms, iterations = [] if "none" in s else [term], s.get("num_iterations", 1)
+        library.mean_field(terms, s["unaries"], s["q"], iterations)
