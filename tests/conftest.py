@@ -104,10 +104,13 @@ def _the_module_s_numbers_from_the_start(request):
 def with_native(request, monkeypatch):
     """Whether the C++ lattice is used: a test that asks for it runs with and without."""
     from crfrnn.filtering import native
+    from crfrnn.offline.kernels import spatial_of_grid
     from tests.native.required import require
 
     if request.param:
         require()
     else:
         monkeypatch.setattr(native, "loading_error", lambda: "turned off")
-    return request.param
+    spatial_of_grid.cache_clear()
+    yield request.param
+    spatial_of_grid.cache_clear()

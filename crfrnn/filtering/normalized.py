@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from crfrnn.arrays import namespace
@@ -62,6 +63,14 @@ class NormalizedFilter:
         """Applies the transposed of the filter to values (B, N, C); returns (B, N, C) float32."""
         values = self._checked(values)
         return self.operator(values, self.scale_out, self.scale_in, transposed=True)
+
+    @functools.cached_property
+    def largest_row_sum(self) -> Any:
+        """The most that a point receives where all values are 1, of a batch of one."""
+        if self.scale_in is None and self.scale_out is not None:
+            return 1.0  # "after": each row is divided by its sum
+        ones = namespace(self.operator.positions).ones_like(self.operator.positions[..., :1])
+        return self(ones).max(initial=0)
 
     def _checked(self, values: Any) -> Any:
         positions = self.operator.positions

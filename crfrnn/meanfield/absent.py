@@ -82,9 +82,7 @@ def reach(kernels: Sequence[PairwiseKernel]) -> np.ndarray:
     """
     total = np.float32(0)
     for kernel in kernels:
-        points = kernel.filter.operator.positions.shape[1]
-        sums = kernel.filter(np.ones((1, points, 1), np.float32))
-        total = total + attraction(kernel.mixing) * sums.max(initial=0)
+        total = total + attraction(kernel.mixing) * kernel.filter.largest_row_sum
     return np.asarray(total)
 
 
