@@ -14,7 +14,8 @@ each set, for the row "without this set". Networks of `UNSEEN` were made later, 
 them. Sets that were never seen may be worse than these: of the rules that are worth 90 % of the
 best one, `fit` takes those with the highest `lowest` + `more`, and of these the best. (The package
 asks for no more where labels are mostly noise. That is for noise that somebody adds, though two
-weak networks have as much; `fit` and the row "without this set" do without.)
+weak networks have as much; `fit` and, where its rule is another one, the row "without this set"
+do without.)
 
 `report` scores on the test cases: no CRF; the settings of papers and libraries; the guess; the
 guess with the rule of the other sets; and a search of 20 trials on the 8 validation cases. Kept
