@@ -123,6 +123,11 @@ class CRFRNN(torch.nn.Module):
 
     def forward(self, unaries: Any, image: Any = None, mask: Any = None) -> torch.Tensor:
         if image is None:
+            if torch.is_tensor(unaries):  # which would be unpacked along its batch
+                raise ValueError(
+                    "Expected unaries and an image. Received unaries alone, of shape "
+                    f"{tuple(unaries.shape)}: call crf(unaries, image)."
+                )
             unaries, image = unaries
         logits, image = _channels_last(unaries), _channels_last(image)
         sizes = sizes_of(tuple(logits.shape), tuple(image.shape))

@@ -163,6 +163,12 @@ def test_a_module_without_shapes_is_saved_too(tmp_path):
     assert model(first(IMAGE)).shape == (2, LABELS, 6, 5)
 
 
+def test_unaries_alone_are_not_taken_apart():
+    module = crfrnn.torch.CRFRNN(theta_alpha=3.0, theta_beta=0.2)
+    with pytest.raises(ValueError, match="Expected unaries and an image"):
+        module(torch.zeros(2, 3, 4, 5))
+
+
 def test_in_a_sequential_that_hands_pairs_on():
     class Both(torch.nn.Module):
         def __init__(self, network):

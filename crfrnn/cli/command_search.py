@@ -190,9 +190,10 @@ def search(
             "crfrnn": __version__,
         },
     }
+    click.echo(str(result))  # first: it is not lost with a file that cannot be written
     with files.replacing(output) as part:
         part.write_text(json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
-    click.echo(f"{result}\nWritten: {output}")
+    click.echo(f"Written: {output}")
     if plot is not None:
         with files.replacing(plot) as part:
             result.plot().savefig(part)

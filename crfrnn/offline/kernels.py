@@ -18,7 +18,7 @@ from crfrnn.meanfield.positions import bilateral_positions, spatial_positions
 from crfrnn.offline.inputs import warn_if_blind
 
 # A spatial kernel of a grid is kept for the next image of the same size, since images come in
-# series: 36 to 80 bytes per point (in 2-D and 3-D, by theta_gamma), so no more than 84 MB are held.
+# series: 27 to 81 bytes per point (by axes and theta_gamma), so no more than 85 MB are held.
 _MOST_POINTS_KEPT = 2**20
 
 

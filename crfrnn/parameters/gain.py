@@ -48,7 +48,7 @@ def gain(before: np.ndarray, after: np.ndarray, groups: Sequence[Hashable], seed
 
     differences = np.asarray(after, np.float64) - before
     present = ~np.isnan(differences)
-    _, members = np.unique(np.array(list(groups), dtype=str)[present], return_inverse=True)
+    _, members = np.unique(np.array([str(group) for group in groups])[present], return_inverse=True)
     sums = np.bincount(members, weights=differences[present])
     mean = nanmean(differences)
     if len(sums) < 2:
@@ -94,7 +94,7 @@ def bootstrap_interval(
 
     values = np.asarray(values, np.float64)
     present = ~np.isnan(values)
-    _, members = np.unique(np.array(list(groups), dtype=str)[present], return_inverse=True)
+    _, members = np.unique(np.array([str(group) for group in groups])[present], return_inverse=True)
     sums, counts = np.bincount(members, weights=values[present]), np.bincount(members)
     if len(sums) < 2:
         return float("nan"), float("nan")

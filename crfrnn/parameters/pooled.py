@@ -107,7 +107,7 @@ def gain(
     >>> round(gain(one, two, ["a"], "mdice").mean, 1)
     15.6
     """
-    _, members = np.unique(np.array(list(groups), dtype=str), return_inverse=True)
+    _, members = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
     number = int(members.max(initial=-1)) + 1
     sums = np.zeros((2, number, *before.shape[1:]))
     for side, counts in enumerate((before, after)):

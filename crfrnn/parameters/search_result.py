@@ -120,7 +120,7 @@ def held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) -> 
     scores: (trials, N, *M), trial 0 without CRF. Returns (N, *M); with a single group, that of
     trial 0.
     """
-    names = np.array(list(groups), dtype=str)
+    names = np.array([str(group) for group in groups])
     kept = scores[0].copy()
     for group in np.unique(names):
         inside = names == group

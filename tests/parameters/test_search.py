@@ -145,6 +145,8 @@ def test_the_gain_of_groups_and_how_likely_chance_is():
     assert found.p_value == pytest.approx(np.mean(np.array(flipped) >= 3.5))
     assert found.interval[0] < found.mean < found.interval[1]
     assert np.isnan(gain(before, after, "aaaaa").p_value)
+    pairs = [("a", 1), ("a", 1), ("b", 1), ("b", 1), ("a", 2)]  # any names
+    assert gain(before, after, pairs) == found
 
 
 def test_few_cases_are_never_called_proof():
