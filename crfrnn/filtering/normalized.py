@@ -66,7 +66,7 @@ class NormalizedFilter:
 
     @functools.cached_property
     def largest_row_sum(self) -> Any:
-        """The most that a point receives where all values are 1, of a batch of one."""
+        """The most that a point receives where all values are 1; of NumPy positions, B = 1."""
         if self.scale_in is None and self.scale_out is not None:
             return 1.0  # "after": each row is divided by its sum
         ones = namespace(self.operator.positions).ones_like(self.operator.positions[..., :1])

@@ -13,6 +13,11 @@ CONFIDENCE = 0.95
 RESAMPLES = 9999
 
 
+def group_names(groups: Sequence[Hashable]) -> np.ndarray:
+    """(N,) of str, of any names: an array of tuples would have two axes."""
+    return np.array([str(group) for group in groups], dtype=str)
+
+
 class Gain(NamedTuple):
     """What a CRF adds on average over cases, in percent points, and how sure that is.
 
@@ -48,7 +53,7 @@ def gain(before: np.ndarray, after: np.ndarray, groups: Sequence[Hashable], seed
 
     differences = np.asarray(after, np.float64) - before
     present = ~np.isnan(differences)
-    _, members = np.unique(np.array([str(group) for group in groups])[present], return_inverse=True)
+    _, members = np.unique(group_names(groups)[present], return_inverse=True)
     sums = np.bincount(members, weights=differences[present])
     mean = nanmean(differences)
     if len(sums) < 2:
@@ -94,7 +99,7 @@ def bootstrap_interval(
 
     values = np.asarray(values, np.float64)
     present = ~np.isnan(values)
-    _, members = np.unique(np.array([str(group) for group in groups])[present], return_inverse=True)
+    _, members = np.unique(group_names(groups)[present], return_inverse=True)
     sums, counts = np.bincount(members, weights=values[present]), np.bincount(members)
     if len(sums) < 2:
         return float("nan"), float("nan")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, Gain
+from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, Gain, group_names
 
 METRICS = ("mdice", "miou")
 
@@ -107,7 +107,7 @@ def gain(
     >>> round(gain(one, two, ["a"], "mdice").mean, 1)
     15.6
     """
-    _, members = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
+    _, members = np.unique(group_names(groups), return_inverse=True)
     number = int(members.max(initial=-1)) + 1
     sums = np.zeros((2, number, *before.shape[1:]))
     for side, counts in enumerate((before, after)):

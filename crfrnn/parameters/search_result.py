@@ -12,7 +12,7 @@ import numpy as np
 
 from crfrnn.meanfield.parameters import THETAS
 from crfrnn.optional import needed
-from crfrnn.parameters.gain import CONFIDENCE, Gain
+from crfrnn.parameters.gain import CONFIDENCE, Gain, group_names
 from crfrnn.parameters.metrics import Metric
 from crfrnn.parameters.ranges import FACTORS, level
 from crfrnn.parameters.slots import complete
@@ -120,7 +120,7 @@ def held_out(scores: np.ndarray, groups: Sequence[Hashable], metric: Metric) -> 
     scores: (trials, N, *M), trial 0 without CRF. Returns (N, *M); with a single group, that of
     trial 0.
     """
-    names = np.array([str(group) for group in groups])
+    names = group_names(groups)
     kept = scores[0].copy()
     for group in np.unique(names):
         inside = names == group

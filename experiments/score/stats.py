@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, bootstrap_interval
+from crfrnn.parameters.gain import CONFIDENCE, RESAMPLES, bootstrap_interval, group_names
 from crfrnn.parameters.scores import nanmean
 from experiments.score.mixture import mixture_interval
 
@@ -269,5 +269,5 @@ def _present(values: np.ndarray, groups: Sequence[Hashable]) -> tuple[np.ndarray
     """The M cases that some seed has a number for: values (R, M) and numbers 0..G-1 of groups."""
     values = np.asarray(values, np.float64)
     present = ~np.isnan(values).all(axis=0)
-    names = np.array(list(groups), dtype=str)[present]
+    names = group_names(groups)[present]
     return values[:, present], np.unique(names, return_inverse=True)[1]

@@ -41,6 +41,7 @@ def test_the_spatial_kernel_is_kept_for_the_next_image_of_its_size():
 )
 def test_another_kernel_takes_no_place_of_one_that_was_kept(changed):
     """What comes after one of the same size is what comes first."""
+    changed = dict(changed)  # the parameters are those of every run
     grid = changed.pop("grid", (7, 9))
     values = np.random.default_rng(1).normal(0, 1, (1, 63, 3)).astype(np.float32)
     if "mask" in changed:
